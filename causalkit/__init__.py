@@ -1,0 +1,58 @@
+"""causalkit: causal inference, uplift modeling, experiments and fairness audits with one grammar.
+
+The public names below are loaded when they are first used, so that importing the package costs next to nothing. The
+table is also the registry: ``causalkit list`` and the contract tests find every estimator in it.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+__version__ = "0.1.0"
+
+#: Public name -> the module that defines it.
+_PUBLIC = {
+    "AIPW": "causalkit.effects.aipw",
+    "AssumptionWarning": "causalkit.errors",
+    "CausalKitError": "causalkit.errors",
+    "ConfidenceSet": "causalkit.inference.confidence_set",
+    "ConvergenceError": "causalkit.errors",
+    "DRLearner": "causalkit.effects.dr_learner",
+    "DataError": "causalkit.errors",
+    "DesignError": "causalkit.errors",
+    "IdentificationError": "causalkit.errors",
+    "InferenceUnavailable": "causalkit.errors",
+    "Moments": "causalkit.data.moments",
+    "OLS": "causalkit.linear.ols",
+    "Segmentation": "causalkit.uplift.segmentation",
+    "Targeting": "causalkit.uplift.targeting",
+    "UpliftEvaluation": "causalkit.uplift.evaluation",
+    "difference": "causalkit.core.result",
+    "options": "causalkit.core.settings",
+    "run_study": "causalkit.study",
+}
+
+#: Packages of public functions: ``causalkit.uplift.rate``.
+_PACKAGES = ("datasets", "effects", "linear", "testing", "uplift")
+
+__all__ = ["__version__", *_PACKAGES, *_PUBLIC]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _PUBLIC:
+        value = getattr(import_module(_PUBLIC[name]), name)
+    elif name in _PACKAGES:
+        value = import_module(f"causalkit.{name}")
+    else:
+        import difflib
+
+        close = difflib.get_close_matches(name, __all__, n=1)
+        hint = f" Did you mean {close[0]!r}?" if close else ""
+        raise AttributeError(f"causalkit has no {name!r}.{hint}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,284 @@
+"""``bind``: the one place where a user's table is validated and turned into a :class:`~causalkit.core.sample.Sample`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from causalkit.core.arms import bind_treatment
+from causalkit.core.features import Schema, refuse_infinite
+from causalkit.core.roles import Role
+from causalkit.core.rows import Groups, Rows
+from causalkit.core.sample import Arms, Column, Dropped, Number, Sample, _take
+from causalkit.data.frame import Frame, first_rows
+from causalkit.errors import DataError, DesignError
+from causalkit.kernels.arrays import Bools, Floats, read_only
+
+MISSING = ("drop", "raise", "native")
+
+
+@dataclass(frozen=True)
+class Design:
+    """The roles that an estimator declares, ready to be bound to tables.
+
+    Parameters
+    ----------
+    roles : mapping of str to Role
+        What each role must be.
+    """
+
+    roles: Mapping[str, Role]
+
+    def bind(self, data: Any, given: Mapping[str, Any]) -> Sample:
+        """Validate a table and return its rows as arrays.
+
+        Parameters
+        ----------
+        data : table
+            Anything that narwhals reads; of a lazy table only the named columns are collected.
+        given : mapping
+            The keywords of ``fit``: columns by role (or an array as long as the table), ``control``,
+            ``treatment_level`` and ``missing``.
+
+        Returns
+        -------
+        Sample
+            Rows in the user's order, without those that were dropped.
+
+        Raises
+        ------
+        DesignError
+            If the roles do not describe an analysis.
+        DataError
+            If the table holds values that can't be used.
+        """
+        named = {role: given[role] for role in self.roles if given.get(role) is not None}
+        named = {role: value for role, value in named.items() if not _is_empty(value)}
+        self._require(named)
+        frame = _collect(data, named)
+        binder = _Binder(frame, given)
+        columns = {role: binder.bind(role, self.roles[role], value) for role, value in named.items()}
+        return binder.finish(columns, self.roles)
+
+    def _require(self, named: Mapping[str, Any]) -> None:
+        for role, spec in self.roles.items():
+            if spec.required and role not in named:
+                raise DesignError(f"{role}= is missing.", hint=f"Name the column that holds the {role}.")
+            value = named.get(role)
+            if isinstance(value, list | tuple) and not spec.many and spec.kind != "propensity":
+                raise DesignError(f"{role}= takes one column, got {len(value)}.", hint=f"Pass {role}='column'.")
+        _refuse_two_roles(named, self.roles)
+
+
+def names_of(value: Any) -> tuple[str, ...]:
+    """Return the column names that a role names (none for arrays and numbers)."""
+    if isinstance(value, str):
+        return (value,)
+    if isinstance(value, list | tuple) and all(isinstance(item, str) for item in value):
+        return tuple(value)
+    return ()
+
+
+class _Binder:
+    """Binds one table: extracts columns, collects the reasons to drop rows, and applies the policy once."""
+
+    def __init__(self, frame: Frame, given: Mapping[str, Any]) -> None:
+        self.frame = frame
+        self.given = given
+        self.missing = given.get("missing") or "drop"
+        if self.missing not in MISSING:
+            raise DesignError(f"missing={self.missing!r} is not an option.", hint="Use 'drop', 'raise' or 'native'.")
+        if frame.n_rows == 0:
+            raise DataError("the table has no rows.", hint="Check the file or the filter before the fit.")
+        self.gaps: list[tuple[str, str, Bools]] = []
+
+    def bind(self, role: str, spec: Role, value: Any) -> Column:
+        binders: dict[str, Callable[[str, Role, Any], Column]] = {
+            "number": self._number,
+            "weights": self._weights,
+            "treatment": self._treatment,
+            "label": self._label,
+            "features": self._features,
+            "propensity": self._propensity,
+        }
+        return binders[spec.kind](role, spec, value)
+
+    def finish(self, columns: dict[str, Column], roles: Mapping[str, Role]) -> Sample:
+        keep, dropped = self._apply_policy()
+        positions = np.flatnonzero(keep)
+        columns = {role: _take(column, positions) for role, column in columns.items()}
+        for role, column in columns.items():
+            if isinstance(column, Arms):
+                _require_arms(column, len(positions), dropped)
+            elif isinstance(column, Number) and roles[role].treatment == "dose" and np.ptp(column.values) == 0:
+                raise DesignError(f"treatment {column.name!r} has one value only.", column=column.name)
+        unit = columns.get("unit")
+        labels = None if not isinstance(unit, Groups) else np.array([unit.labels[c] for c in unit.codes], dtype=object)
+        rows = Rows(read_only(positions), self.frame.token, labels)
+        return Sample(columns, rows, self.frame.n_rows, dropped, dict(self.given))
+
+    def _apply_policy(self) -> tuple[Bools, Dropped]:
+        keep = np.ones(self.frame.n_rows, dtype=bool)
+        reasons = []
+        for role, name, mask in self.gaps:
+            fresh = mask & keep
+            if not mask.any():
+                continue
+            if self.missing == "raise":
+                raise DataError(
+                    f"{role} column {name!r} has {int(mask.sum())} missing values (first in row {first_rows(mask, 1)[0]}).",
+                    hint="Fill or drop them, or pass missing='drop'.",
+                    column=name,
+                    rows=first_rows(mask),
+                )
+            reasons.append((f"missing {role}", name, int(fresh.sum()), first_rows(mask, 1)[0]))
+            keep &= ~mask
+        if not keep.any():
+            told = "; ".join(f"{count} by {reason} ({name!r})" for reason, name, count, _ in reasons)
+            raise DataError(f"no row is left after dropping missing values: {told}.", hint="Check these columns.")
+        return keep, Dropped(tuple(reasons), int((~keep).sum()))
+
+    def _values(self, role: str, value: Any) -> tuple[Floats, str]:
+        """Return a numeric column, or an array as long as the table."""
+        if isinstance(value, str):
+            values = self.frame.numeric(value)
+            name = value
+        else:
+            values, name = _array(value, role, self.frame.n_rows), role
+        refuse_infinite(values, name)
+        return values, name
+
+    def _number(self, role: str, spec: Role, value: Any) -> Column:
+        if spec.many:
+            return tuple(self._number(role, Role("number"), name) for name in _listed(value))  # type: ignore[return-value]
+        values, name = self._values(role, value)
+        self.gaps.append((role, name, np.isnan(values)))
+        return Number(read_only(values), name)
+
+    def _weights(self, role: str, spec: Role, value: Any) -> Column:
+        column = self._number(role, Role("number"), value)
+        assert isinstance(column, Number)
+        negative = column.values < 0
+        if negative.any():
+            raise DataError(
+                f"weights {column.name!r} has {int(negative.sum())} negative values (first in row "
+                f"{first_rows(negative, 1)[0]}).",
+                hint="Weights count how many units a row stands for; they can't be negative.",
+                column=column.name,
+                rows=first_rows(negative),
+            )
+        self.gaps.append(("weights of zero", column.name, column.values == 0))
+        return column
+
+    def _treatment(self, role: str, spec: Role, value: Any) -> Column:
+        column, gaps = bind_treatment(
+            self.frame, value, spec.treatment, self.given.get("control"), self.given.get("treatment_level")
+        )
+        self.gaps.append((role, column.name, gaps))
+        return column
+
+    def _label(self, role: str, spec: Role, value: Any) -> Column:
+        if spec.many:
+            return tuple(self._one_label(role, name) for name in _listed(value))
+        return self._one_label(role, value)
+
+    def _one_label(self, role: str, value: Any) -> Groups:
+        frame, name = self.frame, value
+        if not isinstance(value, str):
+            array = np.asarray(value)
+            if array.shape != (frame.n_rows,):
+                raise DesignError(f"{role}= has shape {array.shape}, the table has {frame.n_rows} rows.")
+            frame, name = Frame.read({role: array}), role
+        if frame.is_numeric(name):
+            refuse_infinite(frame.numeric(name), name)
+        codes, labels = frame.labels(name)
+        self.gaps.append((role, name, codes < 0))
+        return Groups(read_only(codes), labels, name)
+
+    def _features(self, role: str, spec: Role, value: Any) -> Column:
+        schema = Schema.of(self.frame, _listed(value))
+        features = schema.read(self.frame)
+        if not (spec.native_missing and self.missing == "native"):
+            for j, name in enumerate(schema.names):
+                self.gaps.append((role, name, np.isnan(features.values[:, j])))
+        return features
+
+    def _propensity(self, role: str, spec: Role, value: Any) -> Column:
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            value = np.full(self.frame.n_rows, float(value))
+        column = self._number(role, Role("number"), value)
+        assert isinstance(column, Number)
+        outside = (column.values <= 0) | (column.values >= 1)
+        if outside.any():
+            raise DataError(
+                f"propensity {column.name!r} has {int(outside.sum())} values outside (0, 1) (first in row "
+                f"{first_rows(outside, 1)[0]}).",
+                hint="A propensity is the probability of the treatment; drop rows that were certain to get an arm.",
+                column=column.name,
+                rows=first_rows(outside),
+            )
+        return column
+
+
+def _collect(data: Any, named: Mapping[str, Any]) -> Frame:
+    frame = Frame.read(data)
+    wanted = [name for value in named.values() for name in names_of(value)]
+    frame.require(wanted)
+    return frame.select(wanted).collect() if frame.is_lazy and wanted else frame.collect()
+
+
+def _is_empty(value: Any) -> bool:
+    return isinstance(value, list | tuple) and len(value) == 0
+
+
+def _listed(value: Any) -> tuple[str, ...]:
+    names = names_of(value)
+    if not names:
+        raise DesignError(f"{value!r} does not name columns.", hint="Pass one column name or a list of them.")
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise DesignError(f"column {twice[0]!r} is listed twice.", hint="List each column once.", column=twice[0])
+    return names
+
+
+def _array(value: Any, role: str, n: int) -> Floats:
+    try:
+        array = np.asarray(value, dtype=float)
+    except (TypeError, ValueError):
+        raise DesignError(f"{role}={value!r} is neither a column name nor numbers.") from None
+    if array.shape != (n,):
+        raise DesignError(
+            f"{role}= has shape {array.shape}, the table has {n} rows.",
+            hint="Pass one value per row of the table, or a column.",
+        )
+    return array.copy()
+
+
+def _refuse_two_roles(named: Mapping[str, Any], roles: Mapping[str, Role]) -> None:
+    """A column can't be outcome, treatment and covariate at once: the estimate would be meaningless."""
+    exclusive = ("outcome", "treatment", "covariates", "instruments", "running")
+    seen: dict[str, str] = {}
+    for role in exclusive:
+        if role not in roles:
+            continue
+        for name in names_of(named.get(role)):
+            if name in seen and seen[name] != role:
+                raise DesignError(
+                    f"column {name!r} is both {seen[name]} and {role}.", hint=f"Take it out of {role}=.", column=name
+                )
+            seen[name] = role
+
+
+def _require_arms(arms: Arms, n: int, dropped: Dropped) -> None:
+    counts = np.bincount(arms.codes, minlength=arms.count)
+    for level, count in zip(arms.levels, counts, strict=True):
+        if count == 0:
+            told = f" after {dropped.total} rows were dropped for missing values" if dropped.total else ""
+            raise DesignError(
+                f"treatment {arms.name!r} has no row with {level!r} among {n}{told}.",
+                hint="An effect needs both arms in the data.",
+                column=arms.name,
+            )

@@ -1,0 +1,125 @@
+"""Panels: units observed over time, checked once for what breaks every panel estimator."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from causalkit.core.rows import Groups
+from causalkit.core.sample import Sample
+from causalkit.errors import DataError, DesignError
+from causalkit.kernels.arrays import Codes, Floats, Ints, read_only
+
+
+@dataclass(frozen=True, eq=False)
+class Panel:
+    """The unit and time structure of a sample.
+
+    Parameters
+    ----------
+    unit, time : Groups
+        Codes per row; time codes are in order of time.
+    sample : Sample
+        The rows.
+    """
+
+    unit: Groups
+    time: Groups
+    sample: Sample
+
+    @classmethod
+    def of(cls, sample: Sample) -> Panel:
+        """Read the panel structure.
+
+        Raises
+        ------
+        DesignError
+            If ``unit`` or ``time`` was not given, or there is one period only.
+        DataError
+            If a unit is observed twice in one period.
+        """
+        unit, time = sample.groups("unit"), sample.groups("time")
+        if unit is None or time is None:
+            raise DesignError("a panel needs unit= and time=.", hint="Name both columns.")
+        panel = cls(_compact(unit), _compact(time), sample)
+        if panel.n_periods < 2:
+            raise DesignError(f"time {time.name!r} has one period only ({panel.time.labels[0]!r}).", column=time.name)
+        panel._refuse_duplicates()
+        return panel
+
+    @property
+    def n_units(self) -> int:
+        """Number of units."""
+        return len(self.unit.labels)
+
+    @property
+    def n_periods(self) -> int:
+        """Number of distinct periods."""
+        return len(self.time.labels)
+
+    @property
+    def is_balanced(self) -> bool:
+        """Whether every unit is observed in every period."""
+        return self.sample.n == self.n_units * self.n_periods
+
+    @cached_property
+    def cell(self) -> Ints:
+        """Position of each row in the (unit, period) grid."""
+        return read_only(self.unit.codes.astype(np.int64) * self.n_periods + self.time.codes)
+
+    def wide(self, values: Floats) -> Floats:
+        """Return values as a (units, periods) matrix with NaN where a unit was not observed."""
+        grid = np.full(self.n_units * self.n_periods, np.nan)
+        grid[self.cell] = values
+        return grid.reshape(self.n_units, self.n_periods)
+
+    def constant(self, role: str) -> Codes:
+        """Return the code of a label role for each unit.
+
+        Raises
+        ------
+        DataError
+            If it varies within a unit; the error names the first unit and how many there are.
+        """
+        column = self.sample.groups(role)
+        if column is None:
+            raise DesignError(f"{role}= is missing.")
+        first = np.full(self.n_units, -1, dtype=np.int32)
+        first[self.unit.codes[::-1]] = column.codes[::-1]
+        varies = first[self.unit.codes] != column.codes
+        if varies.any():
+            units = np.unique(self.unit.codes[varies])
+            row = int(self.sample.rows.positions[np.flatnonzero(varies)[0]])
+            raise DataError(
+                f"{role} {column.name!r} varies within {len(units)} units, first within "
+                f"{self.unit.name}={self.unit.labels[units[0]]!r} (row {row}).",
+                hint=f"Give every unit one {role}.",
+                column=column.name,
+                rows=(row,),
+            )
+        return first
+
+    def _refuse_duplicates(self) -> None:
+        order = np.argsort(self.cell, kind="stable")
+        repeated = np.flatnonzero(np.diff(self.cell[order]) == 0)
+        if len(repeated) == 0:
+            return
+        at = order[repeated + 1]
+        row = int(self.sample.rows.positions[at].min())
+        culprit = int(np.flatnonzero(self.sample.rows.positions == row)[0])
+        unit, time = self.unit.labels[self.unit.codes[culprit]], self.time.labels[self.time.codes[culprit]]
+        raise DataError(
+            f"{len(repeated)} rows repeat a unit and period, first {self.unit.name}={unit!r}, {self.time.name}={time!r} "
+            f"(row {row}).",
+            hint="Aggregate or drop the repeats; a panel has one row per unit and period.",
+            column=self.unit.name,
+            rows=(row,),
+        )
+
+
+def _compact(groups: Groups) -> Groups:
+    """Number the labels that occur without gaps, in their order."""
+    used, codes = np.unique(groups.codes, return_inverse=True)
+    return Groups(read_only(codes.astype(np.int32)), tuple(groups.labels[code] for code in used), groups.name)

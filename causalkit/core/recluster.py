@@ -1,0 +1,82 @@
+"""Another variance for the same estimates, from the influence values that a result keeps."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from causalkit.core.estimate import Estimate, Influence
+from causalkit.core.rows import Groups
+from causalkit.data.frame import Frame
+from causalkit.errors import DataError, DesignError, InferenceUnavailable
+
+if TYPE_CHECKING:
+    from causalkit.core.result import Result
+
+FROM_INFLUENCE = ("HC0", "HC1", "CR0", "CR1")
+
+
+def recluster(result: Result, vcov: str, cluster: Any = None) -> Estimate:
+    """Return the estimates of a result with the variance ``vcov``.
+
+    HC1 multiplies by n / (n - k) and CR1 by G / (G - 1) x (n - 1) / (n - k), where k is the number of estimates'
+    parameters that the fit counted (Stata's convention).
+
+    Raises
+    ------
+    InferenceUnavailable
+        If the result keeps no influence values, or the variance needs a refit.
+    """
+    if vcov not in FROM_INFLUENCE:
+        raise InferenceUnavailable(
+            f"vcov={vcov!r} can't be had from influence values.",
+            hint=f"Refit with it: estimator.replace(vcov={vcov!r}). From this result: {', '.join(FROM_INFLUENCE)}.",
+        )
+    numbers = result.effects.numbers
+    carrier = numbers.carrier
+    if not isinstance(carrier, Influence):
+        raise InferenceUnavailable(
+            f"this result keeps a {type(carrier).__name__}, not influence values.",
+            hint=f"Refit with the variance: estimator.replace(vcov={vcov!r}).",
+        )
+    n = len(carrier.rows)
+    k = int(getattr(result, "n_parameters", len(result.effects)))
+    if vcov.startswith("HC"):
+        if cluster is not None:
+            raise DesignError(f"cluster= goes with CR0 or CR1, not with {vcov}.", hint='Use vcov="CR1".')
+        scale = n / (n - k) if vcov == "HC1" else 1.0
+        df = np.full(numbers.size, float(n - k))
+        return replace(numbers, carrier=replace(carrier, groups=None, scale=scale, df=df, kind=vcov))
+    groups = _groups(result, carrier, cluster)
+    count = groups.count
+    if count < 2:
+        raise DesignError(
+            f"cluster {groups.name!r} has one cluster only.", hint="Clustered inference needs two or more."
+        )
+    scale = count / (count - 1) * (n - 1) / (n - k) if vcov == "CR1" else 1.0
+    df = np.full(numbers.size, float(count - 1))
+    return replace(numbers, carrier=replace(carrier, groups=groups, scale=scale, df=df, kind=vcov))
+
+
+def _groups(result: Result, carrier: Influence, cluster: Any) -> Groups:
+    if cluster is None:
+        kept = carrier.groups or (result.sample.groups("cluster") if result.sample is not None else None)
+        if kept is None:
+            raise DesignError("there is no cluster to go by.", hint="Pass cluster= with one label per row used.")
+        return kept
+    if isinstance(cluster, str):
+        raise DesignError(
+            f"cluster={cluster!r} names a column, but a result does not keep the table.",
+            hint="Pass the labels of the rows used, such as df.loc[...][column], or name cluster= at the fit.",
+        )
+    labels = np.asarray(cluster)
+    if labels.shape[0] == (result.sample.n_input if result.sample is not None else -1) != len(carrier.rows):
+        labels = labels[carrier.rows.positions]
+    if labels.shape != (len(carrier.rows),):
+        raise DesignError(f"cluster= has shape {labels.shape}; {len(carrier.rows)} rows were used.")
+    codes, names = Frame.read({"cluster": labels}).labels("cluster")
+    if (codes < 0).any():
+        raise DataError(f"cluster= has {int((codes < 0).sum())} missing labels.", hint="Give every row a cluster.")
+    return Groups(codes, names, "cluster")

@@ -1,0 +1,367 @@
+"""What comes back: an immutable result with a headline, a table of effects, a ledger of checks, and a way to run again."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
+from os import PathLike
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from causalkit.core import format as fmt
+from causalkit.core.check import Check, Checks
+from causalkit.core.effects import Effects, Test
+from causalkit.core.estimate import Estimate, Placebos, stack
+from causalkit.core.estimator import Estimator
+from causalkit.core.passage import Passage
+from causalkit.core.presentation import Presentable, plain
+from causalkit.core.sample import Dropped, Sample
+from causalkit.core.table import Table
+from causalkit.errors import DesignError, InferenceUnavailable
+
+if TYPE_CHECKING:
+    from causalkit.inference.confidence_set import ConfidenceSet
+
+Step = tuple[str, tuple[Any, ...], tuple[tuple[str, Any], ...]]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class Result(Presentable):
+    """Estimates of one analysis.
+
+    Parameters
+    ----------
+    estimator : Estimator
+        The configuration that made it (with the seed that was drawn, where none was given).
+    effects : Effects
+        All estimates, by term.
+    headline : str or None
+        The term that ``estimate``, ``se``, ``ci`` and ``pvalue`` speak of.
+    estimand : str
+        What the headline estimates, in words.
+    checks : Checks
+        The assumption ledger.
+    sample : Sample or None
+        The rows it was computed from; a pickle leaves them out.
+    n : int
+        Rows used.
+    dropped : Dropped
+        Rows left out, and why.
+    roles : mapping
+        The keywords of the fit.
+    steps : tuple
+        Operations that led from the fitted result to this one; ``refit`` replays them.
+    """
+
+    estimator: Estimator[Any]
+    effects: Effects
+    headline: str | None
+    estimand: str
+    checks: Checks
+    sample: Sample | None
+    n: int
+    dropped: Dropped
+    roles: Mapping[str, Any]
+    steps: tuple[Step, ...] = ()
+
+    plots = ("effects",)
+
+    # The headline.
+
+    @property
+    def _at(self) -> int:
+        if self.headline is None:
+            raise InferenceUnavailable(
+                "this result has no single headline number.",
+                hint=f"Choose a term of .effects: {', '.join(self.effects.terms[:20])}.",
+            )
+        return self.effects.index(self.headline)
+
+    @property
+    def estimate(self) -> float:
+        """The headline estimate."""
+        return float(self.effects.values[self._at])
+
+    @property
+    def se(self) -> float:
+        """Standard error of the headline."""
+        return float(self.effects.se[self._at])
+
+    @property
+    def pvalue(self) -> float:
+        """Two-sided p-value of the headline against zero: ``test().pvalue``."""
+        return self.test().pvalue
+
+    def ci(self, alpha: float = 0.05, method: str | None = None) -> tuple[float, float] | ConfidenceSet:
+        """Return the ``1 - alpha`` confidence interval of the headline; the dual of :meth:`test`."""
+        self._require_method(method)
+        at = self._at
+        low, high = self.effects.ci(alpha)
+        return float(low[at]), float(high[at])
+
+    def test(self, null: float = 0.0, method: str | None = None) -> Test:
+        """Test that the headline equals ``null``."""
+        self._require_method(method)
+        return self.effects.test(self._at, null)
+
+    def _require_method(self, method: str | None) -> None:
+        if method is not None:
+            raise DesignError(
+                f"method={method!r} is not offered by {type(self.estimator).__name__}.", hint="Leave it out."
+            )
+
+    @property
+    def n_dropped(self) -> int:
+        """Rows left out."""
+        return self.dropped.total
+
+    # Running it again.
+
+    def refit(self, data: Any = None) -> Any:
+        """Run the same analysis (the fit and what followed) on other data.
+
+        Parameters
+        ----------
+        data : table or Sample, optional
+            Other rows; by default the rows this result keeps.
+        """
+        source = self._kept() if data is None else data
+        if isinstance(source, Sample):
+            result = self.estimator.estimate(source)
+        else:
+            arrays = [role for role, value in self.roles.items() if isinstance(value, np.ndarray)]
+            if arrays:
+                raise DesignError(
+                    f"{arrays[0]}= was an array, which belongs to the first table.",
+                    hint="Keep it as a column of the table.",
+                )
+            result = self.estimator.fit(source, **self.roles)  # type: ignore[attr-defined]
+        for name, args, kwargs in self.steps:
+            result = getattr(result, name)(*args, **dict(kwargs))
+        return result
+
+    def _kept(self) -> Sample:
+        if self.sample is None:
+            raise InferenceUnavailable(
+                "this result no longer holds its data (a pickle leaves them out).",
+                hint="Pass the data: result.refit(data), or pickle with to_pickle(path, keep_data=True).",
+            )
+        return self.sample
+
+    def with_vcov(self, vcov: str, cluster: Any = None) -> Any:
+        """Return the same estimates with another variance.
+
+        From the influence values (no new fit): ``"HC0"``, ``"HC1"``, ``"CR0"``, ``"CR1"``. Others are had by a refit
+        with the estimator's ``vcov=``.
+
+        Parameters
+        ----------
+        vcov : str
+            The variance.
+        cluster : str or array, optional
+            Labels of the clusters, one per row used, or ``None`` for the clusters of the fit.
+        """
+        from causalkit.core.recluster import recluster
+
+        effects = replace(self.effects, numbers=recluster(self, vcov, cluster))
+        return replace(self, effects=effects, steps=(*self.steps, ("with_vcov", (vcov,), (("cluster", cluster),))))
+
+    def __sub__(self, other: Result) -> Difference:
+        return difference(self, other)
+
+    # Showing it.
+
+    @property
+    def title(self) -> str:
+        """Name of the estimator and what it estimates."""
+        return f"{type(self.estimator).__name__}: {self.estimand}"
+
+    @property
+    def answer(self) -> str:
+        """The headline in one sentence."""
+        if self.headline is None:
+            return f"{fmt.plural(len(self.effects), 'estimate')} from {fmt.plural(self.n, 'row')}."
+        said = f"{self.estimand[:1].upper()}{self.estimand[1:]}: {fmt.number(self.estimate)}"
+        if isinstance(self.effects.numbers.carrier, Placebos):
+            return f"{said} (placebo p-value {fmt.pvalue(self.pvalue)}, n = {self.n:,})."
+        return f"{said} {self._interval_text()} (95% interval, p-value {fmt.pvalue(self.pvalue)}, n = {self.n:,})."
+
+    def _interval_text(self) -> str:
+        limits = self.ci()
+        return fmt.interval(*limits) if isinstance(limits, tuple) else str(limits)
+
+    def to_table(self) -> Table:
+        """Return the table of effects."""
+        return self.effects.to_table()
+
+    def passages(self) -> tuple[Passage, ...]:
+        """Return the headline as a finding and the table as its certainty."""
+        rows = f"{fmt.plural(self.n, 'row')} used"
+        if self.n_dropped:
+            rows += f", {self.n_dropped:,} left out"
+        return (
+            Passage("found", self.title, (self.answer,)),
+            Passage("certainty", self.title, (f"{rows}.",), self.to_table(), "effects"),
+        )
+
+    def plot_data(self, kind: str) -> Mapping[str, Any]:
+        """Return terms, estimates and intervals."""
+        low, high = self.effects.ci()
+        return {
+            "title": self.title,
+            "terms": list(self.effects.terms),
+            "estimate": self.effects.values,
+            "low": low,
+            "high": high,
+            "null": 0.0,
+        }
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything as a JSON-ready dictionary."""
+        try:
+            config = self.estimator.to_dict()
+        except DesignError:
+            config = {"name": type(self.estimator).__name__, "repr": repr(self.estimator)}
+        said = {"estimator": config, "estimand": self.estimand, "n": self.n, "n_dropped": self.n_dropped}
+        dropped = [
+            dict(zip(("reason", "column", "rows", "first_row"), row, strict=True)) for row in self.dropped.reasons
+        ]
+        return plain({**super().to_dict(), **said, "dropped": dropped})  # type: ignore[no-any-return]
+
+    # Keeping it.
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = {f.name: getattr(self, f.name) for f in fields(self)}
+        return {**state, "sample": None}
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        self.__dict__.update(state)
+
+    def to_pickle(self, path: str | PathLike[str], keep_data: bool = False) -> None:
+        """Write a pickle; the rows stay out of it unless ``keep_data``."""
+        with open(path, "wb") as file:
+            pickle.dump(_WithData(self) if keep_data else self, file)
+
+
+class _WithData:
+    """Pickles a result together with its sample."""
+
+    def __init__(self, result: Result) -> None:
+        self.result = result
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restore, (self.result, self.result.sample)
+
+
+def _restore(result: Result, sample: Sample | None) -> Result:
+    return replace(result, sample=sample)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class Difference(Result):
+    """The difference of two results, with the standard error that their dependence implies."""
+
+    parts: tuple[Result, Result]
+    independent: bool = False
+
+    def refit(self, data: Any = None) -> Difference:
+        """Refit both results and take the difference again."""
+        return difference(self.parts[0].refit(data), self.parts[1].refit(data), independent=self.independent)
+
+
+def difference(a: Result, b: Result, *, independent: bool = False) -> Difference:
+    """Return ``a`` minus ``b``: the headline of one minus that of the other.
+
+    Parameters
+    ----------
+    a, b : Result
+        Results with a headline. Units are matched by label where both fits named ``unit=``, by row where both came from
+        the same table.
+    independent : bool
+        The two samples share no unit; the variances add.
+
+    Raises
+    ------
+    InferenceUnavailable
+        If the dependence of the two can't be known; the hint says how to make it known.
+    """
+    one = a.effects.numbers.linear(np.eye(len(a.effects))[a._at])
+    two = b.effects.numbers.linear(np.eye(len(b.effects))[b._at])
+    numbers: Estimate = stack(one, two, independent=independent).linear([[1.0, -1.0]])
+    name = f"{a.headline} - {b.headline}"
+    return Difference(
+        estimator=a.estimator,
+        effects=Effects((name,), numbers),
+        headline=name,
+        estimand=f"{a.estimand}, minus {b.estimand}",
+        checks=Checks({}),
+        sample=None,
+        n=max(a.n, b.n),
+        dropped=Dropped(),
+        roles=a.roles,
+        parts=(a, b),
+        independent=independent,
+    )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class Report(Presentable):
+    """A verdict, a segmentation, a plan or an audit: something to decide with, built on results."""
+
+
+class ResultMap(Presentable, Mapping[str, Result]):
+    """Results by name (metrics, learners, groups); it has no headline of its own."""
+
+    def __init__(self, results: Mapping[str, Result], title: str = "Results") -> None:
+        self._results = dict(results)
+        self._title = title
+
+    def __getitem__(self, name: str) -> Result:
+        if name not in self._results:
+            raise KeyError(f"no result named {name!r}; there are {', '.join(self._results)}")
+        return self._results[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._results)
+
+    def __len__(self) -> int:
+        return len(self._results)
+
+    @property
+    def title(self) -> str:
+        """What these results have in common."""
+        return self._title
+
+    @property
+    def answer(self) -> str:
+        """How many results there are."""
+        return f"{fmt.plural(len(self), 'result')}: {', '.join(self)}."
+
+    @cached_property
+    def checks(self) -> Checks:  # type: ignore[override]
+        """All checks, named ``result: check``."""
+        return Checks(
+            {
+                f"{name}: {check}": _later(result.checks, check)
+                for name, result in self.items()
+                for check in result.checks
+            }
+        )
+
+    def to_table(self) -> Table:
+        """Return the tables of all results, with a column that names the result."""
+        tables = {name: result.to_table() for name, result in self.items()}
+        columns = next(iter(tables.values())).columns
+        rows = [(name, *row) for name, table in tables.items() for row in table.rows]
+        return Table.of(("result", *columns), rows)
+
+    def refit(self, data: Any = None) -> ResultMap:
+        """Run every analysis again on other data."""
+        return ResultMap({name: result.refit(data) for name, result in self.items()}, self._title)
+
+
+def _later(checks: Mapping[str, Check], name: str) -> Any:
+    return lambda: checks[name]

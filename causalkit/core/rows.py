@@ -1,0 +1,102 @@
+"""Whose numbers these are: the identity of rows, units and clusters, and how two sets of them are matched."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from causalkit.errors import InferenceUnavailable
+from causalkit.kernels.arrays import Codes, Ints
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Identity of the rows of an influence matrix.
+
+    Parameters
+    ----------
+    positions : Ints, shape (n,)
+        Row positions in the bound table, from zero.
+    token : str
+        Identity of that table: positions mean the same only under the same token.
+    labels : ndarray of object, shape (n,), optional
+        Unit labels where ``unit=`` was given; they match across tables.
+    """
+
+    positions: Ints
+    token: str
+    labels: Any = None
+
+    def __len__(self) -> int:
+        return len(self.positions)
+
+
+@dataclass(frozen=True, eq=False)
+class Groups:
+    """Clusters of rows: a code per row and the label of each code."""
+
+    codes: Codes
+    labels: tuple[object, ...]
+    name: str = "cluster"
+
+    @property
+    def count(self) -> int:
+        """Number of clusters that hold a row."""
+        return len(np.unique(self.codes))
+
+
+def align(a: Rows, b: Rows) -> tuple[Rows, Ints, Ints]:
+    """Match two sets of rows: the union, and where each row of ``a`` and of ``b`` stands in it.
+
+    Raises
+    ------
+    InferenceUnavailable
+        If the rows come from different tables and no unit labels say which belong together.
+    """
+    if a.labels is not None and b.labels is not None:
+        import pandas as pd
+
+        joined = np.concatenate([np.asarray(a.labels, dtype=object), np.asarray(b.labels, dtype=object)])
+        codes, labels = pd.factorize(joined)
+        union = Rows(np.arange(len(labels)), "units", np.asarray(labels, dtype=object))
+        return union, codes[: len(a)], codes[len(a) :]
+    if a.token != b.token:
+        raise InferenceUnavailable(
+            "the two results come from different tables, so it is not known which rows belong to the same unit.",
+            hint="Pass unit= to both fits, or, if the samples share no unit, use difference(a, b, independent=True).",
+        )
+    positions, inverse = np.unique(np.concatenate([a.positions, b.positions]), return_inverse=True)
+    return Rows(positions, a.token), inverse[: len(a)], inverse[len(a) :]
+
+
+def align_groups(a: Groups | None, b: Groups | None, at_a: Ints, at_b: Ints, n: int) -> Groups | None:
+    """Return the clusters of the matched rows.
+
+    Raises
+    ------
+    InferenceUnavailable
+        If only one side is clustered, or a row lies in different clusters on the two sides.
+    """
+    if a is None and b is None:
+        return None
+    if a is None or b is None:
+        raise InferenceUnavailable(
+            "one result is clustered and the other is not.",
+            hint='Re-cluster one of them: result.with_vcov("CR1", cluster=...).',
+        )
+    labels = tuple(dict.fromkeys([*a.labels, *b.labels]))
+    code_of = {label: code for code, label in enumerate(labels)}
+    codes = np.full(n, -1, dtype=np.int32)
+    for groups, at in ((a, at_a), (b, at_b)):
+        recode = np.array([code_of[label] for label in groups.labels], dtype=np.int32)
+        mine = recode[groups.codes]
+        known = codes[at]
+        if np.any((known >= 0) & (known != mine)):
+            raise InferenceUnavailable(
+                f"some rows lie in different clusters in the two results ({a.name!r} and {b.name!r}).",
+                hint='Cluster both by the same column: result.with_vcov("CR1", cluster=...).',
+            )
+        codes[at] = mine
+    return Groups(codes, labels, a.name)

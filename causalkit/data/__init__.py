@@ -1,0 +1,1 @@
+"""Tables in: the one dataframe contract, mergeable moments, and files or engines as sources."""

@@ -1,0 +1,1 @@
+"""Compiled loops on arrays; no dataframes, nothing of the domain."""

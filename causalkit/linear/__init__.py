@@ -1,0 +1,1 @@
+"""Least squares from arrays or moments, with effects absorbed exactly."""

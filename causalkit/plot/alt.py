@@ -1,0 +1,148 @@
+"""Every figure in words: what it shows with its main numbers, and how to read it. No matplotlib here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from causalkit.core import format as fmt
+from causalkit.plot import contract
+from causalkit.plot.contract import PlotData
+
+
+def _effects(data: PlotData) -> str:
+    estimate, low, high = contract.columns(data, "estimate", "low", "high")
+    terms = contract.names(data, "terms", estimate.size)
+    null = contract.number(data, "null") or 0.0
+    apart = int(np.sum((low > null) | (high < null)))
+    rows = [
+        f"{name} {fmt.number(v, 3)} {fmt.interval(a, b, 3)}"
+        for name, v, a, b in list(zip(terms, estimate, low, high, strict=True))[:8]
+    ]
+    rest = f"; and {estimate.size - 8} more" if estimate.size > 8 else ""
+    return (
+        f"Forest plot of {fmt.plural(estimate.size, 'estimate')} with intervals; {apart} of them exclude "
+        f"{fmt.number(null)}. {'; '.join(rows)}{rest}."
+    )
+
+
+def _curve(what: str) -> Callable[[PlotData], str]:
+    def describe(data: PlotData) -> str:
+        q, value, low, high = contract.columns(data, "q", "value", "low", "high")
+        top = int(np.nanargmax(value)) if np.isfinite(value).any() else 0
+        out = (
+            f"{what} against the share treated: {fmt.number(value[0], 3)} at {fmt.share(q[0], 0)}, highest "
+            f"{fmt.number(value[top], 3)} {fmt.interval(low[top], high[top], 3)} at {fmt.share(q[top], 0)}, "
+            f"{fmt.number(value[-1], 3)} at {fmt.share(q[-1], 0)}."
+        )
+        chosen = contract.number(data, "marker")
+        return out if chosen is None else f"{out} The chosen share is {fmt.share(chosen, 0)}."
+
+    return describe
+
+
+def _effect_histogram(data: PlotData) -> str:
+    values = contract.vector(data, "values")
+    values = values[np.isfinite(values)]
+    if not values.size:
+        return "Histogram without values."
+    null = contract.number(data, "null") or 0.0
+    low, middle, high = np.quantile(values, (0.1, 0.5, 0.9))
+    average = contract.number(data, "average")
+    said = "" if average is None else f" The average effect is {fmt.number(average, 3)}."
+    return (
+        f"Histogram of {values.size:,} predicted effects: median {fmt.number(middle, 3)}, eight of ten between "
+        f"{fmt.number(low, 3)} and {fmt.number(high, 3)}, {fmt.share(np.mean(values < null))} below "
+        f"{fmt.number(null)}.{said}"
+    )
+
+
+def _calibration(data: PlotData) -> str:
+    x, y, low, high = contract.columns(data, "predicted", "estimate", "low", "high")
+    inside = int(np.sum((low <= x) & (x <= high)))
+    pairs = "; ".join(f"{fmt.number(a, 3)} against {fmt.number(b, 3)}" for a, b in list(zip(x, y, strict=True))[:10])
+    return (
+        f"Estimated against predicted effect in {fmt.plural(x.size, 'group')}: in {inside} of them the prediction lies "
+        f"inside the interval of the estimate. Predicted against estimated: {pairs}."
+    )
+
+
+def _segments(data: PlotData) -> str:
+    (codes,) = contract.columns(data, "codes")
+    labels = contract.names(data, "names", len(data["names"]))
+    counts = np.bincount(codes.astype(np.intp), minlength=len(labels))
+    parts = [f"{name} {int(n):,} ({fmt.share(n / codes.size, 0)})" for name, n in zip(labels, counts, strict=True)]
+    return f"Map of {codes.size:,} people by predicted outcome and effect, in segments: {', '.join(parts)}."
+
+
+def _overlap(data: PlotData) -> str:
+    labels, values = contract.arms(data)
+    parts = [
+        f"{name} from {fmt.number(part.min(), 3)} to {fmt.number(part.max(), 3)}, median {fmt.number(np.median(part), 3)}"
+        for name, part in zip(labels, values, strict=True)
+        if part.size
+    ]
+    return f"Histograms of the probability of treatment by arm: {'; '.join(parts)}."
+
+
+def _balance(data: PlotData) -> str:
+    (before,) = contract.columns(data, "difference")
+    after = contract.optional(data, "adjusted", before.size)
+    threshold = float(np.min(np.atleast_1d(np.asarray(data.get("thresholds", 0.1), dtype=np.float64))))
+    out = (
+        f"Standardised mean differences of {fmt.plural(before.size, 'covariate')}: {int(np.sum(np.abs(before) > threshold))} "
+        f"above {fmt.number(threshold)} as observed, the largest {fmt.number(np.nanmax(np.abs(before)), 3)}"
+    )
+    if after is None:
+        return out + "."
+    beyond = int(np.sum(np.abs(after) > threshold))
+    return f"{out}; {beyond} after adjustment, the largest {fmt.number(np.nanmax(np.abs(after)), 3)}."
+
+
+WORDS: dict[str, tuple[Callable[[PlotData], str], str]] = {
+    "effects": (
+        _effects,
+        "A dot is an estimate, the bar its interval. A bar that does not touch the dashed line differs from no effect.",
+    ),
+    "toc": (
+        _curve("Targeting curve, effect in the group minus the average effect,"),
+        "How much larger the effect is among those ranked first than among everyone. A good ranking starts high and "
+        "falls to zero; a flat line at zero is a ranking no better than chance.",
+    ),
+    "gain": (
+        _curve("Gain curve"),
+        "What treating the best-ranked share gains. The further above the dashed line of treating at random, the better "
+        "the ranking.",
+    ),
+    "profit": (
+        _curve("Profit curve"),
+        "What treating the best-ranked share earns after costs. The shaded area is the interval; the vertical line is "
+        "the share that was chosen.",
+    ),
+    "effect_histogram": (
+        _effect_histogram,
+        "How the predicted effect differs from person to person. The dark line is the average effect, the bar on top "
+        "its interval.",
+    ),
+    "calibration": (
+        _calibration,
+        "Each dot is a group of people with similar predictions. On the dashed line the effect is as large as was "
+        "predicted.",
+    ),
+    "segments": (
+        _segments,
+        "Each dot is a person: to the right, likely to respond without treatment; further up, more to gain from it. The "
+        "bars count everyone.",
+    ),
+    "overlap": (
+        _overlap,
+        "Where both arms have people, like is compared with like. Where only one has, the answer rests on the model.",
+    ),
+    "balance": (
+        _balance,
+        "How far apart the arms are on each covariate, in standard deviations. Right of the dashed line they differ "
+        "more than they should.",
+    ),
+}
+"""For each kind of figure: the function that tells it with its numbers, and one caption on how to read it."""

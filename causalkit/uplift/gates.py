@@ -1,0 +1,184 @@
+"""Do units with a higher priority respond more? Effects by quantile group, and the calibration line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from causalkit.errors import DesignError, InferenceUnavailable
+from causalkit.kernels.arrays import Codes, Floats, read_only
+from causalkit.uplift.curves import curve
+from causalkit.uplift.ranks import (
+    as_finite,
+    centred_scores,
+    excess_gain,
+    psi_vcov,
+    rank_units,
+)
+
+
+@dataclass(frozen=True)
+class GroupEffects:
+    """Average effects in groups of equal size along the ranking.
+
+    Attributes
+    ----------
+    upper : Floats (k,)
+        Group j holds the shares from ``upper[j - 1]`` (0 for the first) to ``upper[j]`` of the ranking; the first group
+        has the highest priority.
+    value : Floats (k,)
+        Mean effect in each group, in units of the outcome.
+    mean_priority : Floats (k,)
+        Mean priority in each group: on the diagonal with ``value`` if the priority is a calibrated effect.
+    vcov : Floats (k, k)
+        Joint covariance, small-sample factor included.
+    """
+
+    upper: Floats
+    value: Floats
+    mean_priority: Floats
+    vcov: Floats
+
+    @property
+    def se(self) -> Floats:
+        """Standard errors (k,)."""
+        return np.sqrt(np.diag(self.vcov))
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Line of the scores on the priority.
+
+    Attributes
+    ----------
+    mean : float
+        Average effect: the line's height at the mean priority.
+    slope : float
+        1 when the priority is a calibrated effect, 0 when it is unrelated to the effect.
+    psi : Floats (n, 2)
+        Influence values of (mean, slope), 1/n folded in.
+    vcov : Floats (2, 2)
+        HC1, or CR1 with groups.
+    """
+
+    mean: float
+    slope: float
+    psi: Floats
+    vcov: Floats
+
+    @property
+    def se(self) -> Floats:
+        """Standard errors of mean and slope (2,)."""
+        return np.sqrt(np.diag(self.vcov))
+
+
+def group_effects(
+    scores: Floats,
+    priority: Floats,
+    n_quantiles: int = 5,
+    weights: Floats | None = None,
+    groups: Codes | None = None,
+) -> GroupEffects:
+    """Sorted group average effects (GATES) by quantile of the priority.
+
+    The groups are those of the population, cut at its quantiles: the standard errors include that these are estimated.
+    A block of tied units that lies across a cut is shared between the two groups. The size-weighted mean of the groups
+    is the mean score.
+
+    Parameters
+    ----------
+    scores : Floats (n,)
+        Doubly robust scores, in units of the outcome.
+    priority : Floats (n,)
+        Larger comes first; must not have been learned from these rows. For out-of-fold priorities pass
+        :func:`causalkit.uplift.folds.fold_ranks`.
+    n_quantiles : int
+        Number of groups, from 2 to 100.
+    weights : Floats (n,), optional
+        Non-negative sampling weights.
+    groups : Codes (n,), optional
+        Independent groups (clusters).
+
+    Returns
+    -------
+    GroupEffects
+
+    Raises
+    ------
+    DataError
+        See :func:`causalkit.uplift.ranks.rank_units`; or fewer than two independent groups.
+    DesignError
+        ``n_quantiles`` is out of range or exceeds the number of units.
+
+    References
+    ----------
+    Chernozhukov, Demirer, Duflo and Fernandez-Val (2025), "Fisher-Schultz lecture: Generic machine learning inference
+    on heterogeneous treatment effects in randomized experiments", Econometrica.
+    """
+    ranking = rank_units(priority, weights)
+    if not 2 <= n_quantiles <= min(100, ranking.n_units):
+        raise DesignError(
+            f"n_quantiles={n_quantiles} does not suit {ranking.n_units} units.", hint="Use between 2 and 100 groups."
+        )
+    upper = np.arange(1, n_quantiles + 1) / n_quantiles
+    gain = curve(scores, ranking, "gain", upper, groups=groups)
+    # mean of group j = (gain(upper_j) - gain(upper_{j-1})) * number of groups
+    steps = n_quantiles * (np.eye(n_quantiles) - np.eye(n_quantiles, k=-1))
+    centred, mean = centred_scores(priority, ranking)
+    height = steps @ (excess_gain(centred, ranking, upper) + upper * mean)
+    return GroupEffects(
+        read_only(upper), read_only(steps @ gain.value), read_only(height), read_only(steps @ gain.vcov @ steps.T)
+    )
+
+
+def calibration(
+    scores: Floats, priority: Floats, weights: Floats | None = None, groups: Codes | None = None
+) -> Calibration:
+    """Best linear predictor of the effect from the priority: least squares of the scores on 1 and the centred priority.
+
+    This is the BLP on doubly robust scores. It is not grf's ``test_calibration``, which regresses residuals of the
+    outcome on residuals of the treatment times the prediction.
+
+    Parameters
+    ----------
+    scores : Floats (n,)
+        Doubly robust scores, in units of the outcome.
+    priority : Floats (n,)
+        A predicted effect; must not have been learned from these rows.
+    weights : Floats (n,), optional
+        Non-negative sampling weights.
+    groups : Codes (n,), optional
+        Independent groups (clusters).
+
+    Returns
+    -------
+    Calibration
+
+    Raises
+    ------
+    DataError
+        See :func:`causalkit.uplift.ranks.rank_units`; or fewer than two independent groups.
+    InferenceUnavailable
+        The priority is constant, or there are fewer than three units.
+
+    Notes
+    -----
+    The influence function of the mean is score - mean, that of the slope
+    (priority - mean priority) * residual / var(priority).
+    """
+    ranking = rank_units(priority, weights)
+    if ranking.is_constant or ranking.n_units < 3:
+        raise InferenceUnavailable(
+            "A calibration slope needs at least three units whose priorities differ.",
+            hint="All units have the same predicted effect: report the average effect.",
+        )
+    w = ranking.weights
+    y, mean = centred_scores(scores, ranking)
+    x, _ = centred_scores(as_finite(priority, "priority"), ranking)
+    spread = float(w @ (x * x))
+    slope = float(w @ (x * y)) / spread
+    psi = ranking.unsort(w[:, None] * np.column_stack((y, x * (y - slope * x) / spread)))
+    n = ranking.n_units
+    vcov = psi_vcov(psi, ranking, groups).vcov * ((n - 1) / (n - 2))
+    return Calibration(mean, slope, read_only(psi), read_only(vcov))
