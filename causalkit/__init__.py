@@ -30,7 +30,6 @@ _PUBLIC = {
     "UpliftEvaluation": "causalkit.uplift.evaluation",
     "difference": "causalkit.core.result",
     "options": "causalkit.core.settings",
-    "run_study": "causalkit.study",
 }
 
 #: Packages of public functions: ``causalkit.uplift.rate``.

@@ -9,6 +9,7 @@ import numpy as np
 from causalkit.errors import DataError
 from causalkit.kernels.arrays import Floats, Ints
 
+ARRAYS = ("counts", "totals", "squares", "shift", "scatter")
 _PIVOT_BITS = 40
 
 
@@ -41,7 +42,8 @@ class CellSums:
 def coarse(pivot: Floats) -> Floats:
     """Round a pivot to 40 bits, so that it does not hang on the order in which an engine added the rows."""
     mantissa, exponent = np.frexp(pivot)
-    return np.ldexp(np.round(np.ldexp(mantissa, _PIVOT_BITS)), exponent - _PIVOT_BITS)
+    rounded: Floats = np.ldexp(np.round(np.ldexp(mantissa, _PIVOT_BITS)), exponent - _PIVOT_BITS)
+    return rounded
 
 
 def sums_by_cell(values: Floats, cell: Ints, n_cells: int, weights: Floats | None) -> CellSums:
@@ -50,50 +52,61 @@ def sums_by_cell(values: Floats, cell: Ints, n_cells: int, weights: Floats | Non
     The mean is taken twice, the second time over the residuals, and the cross-products from the residuals. ``keys``
     hold one row number of each cell, for the caller to look its labels up.
     """
+    k, n = values.shape
     if n_cells == 1:
-        order = None
-        starts = np.zeros(1, dtype=np.int64)
+        order, counts = np.arange(1), np.array([n])
     else:
         order = np.argsort(cell.astype(np.int16) if n_cells < 2**15 else cell, kind="stable")
-        starts = np.concatenate(([0], np.cumsum(np.bincount(cell, minlength=n_cells))[:-1])).astype(np.int64)
-    n = values.shape[1]
-    counts = np.diff(np.append(starts, n)).astype(np.int64)
-    sorted_values = values.copy() if order is None else np.take(values, order, axis=1)
-    weight = None if weights is None else weights if order is None else weights[order]
+        counts = np.bincount(cell, minlength=n_cells).astype(np.int64)
+    starts = np.cumsum(counts) - counts
+    keys = tuple((int(row),) for row in order[starts])
+    if n_cells == 1:
+        return CellSums(keys, counts, *_stacked([_one_cell(values.copy(), weights)]))
+    if 2e-5 * n_cells < 4e-9 * n * k * (k + 1) / 2:
+        parts = [order[start : start + count] for start, count in zip(starts, counts, strict=True)]
+        cells = [_one_cell(values[:, rows], None if weights is None else weights[rows]) for rows in parts]
+        return CellSums(keys, counts, *_stacked(cells))
+    weight = None if weights is None else weights[order]
+    return CellSums(keys, counts, *_many_cells(np.take(values, order, axis=1), weight, starts, counts))
+
+
+def _one_cell(values: Floats, weight: Floats | None) -> tuple[float, float, Floats, Floats]:
+    """Return total, square, shift and scatter of the (k, n) values of one cell, which are overwritten."""
+    total = float(values.shape[1]) if weight is None else float(weight.sum())
+    square = total if weight is None else float((weight**2).sum())
+    shift = np.zeros(len(values))
+    for _ in range(2 if total > 0 else 0):
+        step = (values if weight is None else values * weight).sum(axis=1) / total
+        values -= step[:, None]
+        shift += step
+    scatter = values @ (values if weight is None else values * weight).T
+    return total, square, shift, (scatter + scatter.T) / 2
+
+
+def _stacked(cells: list[tuple[float, float, Floats, Floats]]) -> tuple[Floats, Floats, Floats, Floats]:
+    totals, squares, shifts, scatters = zip(*cells, strict=True)
+    return np.array(totals), np.array(squares), np.array(shifts), np.array(scatters)
+
+
+def _many_cells(
+    values: Floats, weight: Floats | None, starts: Ints, counts: Ints
+) -> tuple[Floats, Floats, Floats, Floats]:
+    """Do as `_one_cell` for many small cells at once; ``values`` are sorted by cell and overwritten."""
+    k, m = len(values), len(starts)
     totals = counts.astype(np.float64) if weight is None else np.add.reduceat(weight, starts)
     squares = totals.copy() if weight is None else np.add.reduceat(weight**2, starts)
-    shift = _centre(sorted_values, weight, starts, counts, totals)
-    shift += _centre(sorted_values, weight, starts, counts, totals)
-    scatter = _scatter(sorted_values, weight, starts, counts)
-    rows = starts if order is None else order[starts]
-    return CellSums(tuple((int(row),) for row in rows), counts, totals, squares, shift, scatter)
-
-
-def _centre(values: Floats, weight: Floats | None, starts: Ints, counts: Ints, totals: Floats) -> Floats:
-    """Subtract the cell means from the rows of ``values`` in place and return them, (m, k)."""
-    means = np.empty((len(starts), len(values)))
-    for place, column in enumerate(values):
-        sums = np.add.reduceat(column if weight is None else column * weight, starts)
-        means[:, place] = np.divide(sums, totals, out=np.zeros_like(sums), where=totals != 0)
-        column -= means[0, place] if len(starts) == 1 else np.repeat(means[:, place], counts)
-    return means
-
-
-def _scatter(values: Floats, weight: Floats | None, starts: Ints, counts: Ints) -> Floats:
-    """Return the cross-products of each cell: by matrix products where cells are large, else pair by pair."""
-    k, n = values.shape
-    m = len(starts)
-    scatter = np.empty((m, k, k))
-    if 3e-6 * m < 4e-9 * n * k * (k + 1) / 2 or m == 1:
-        for cell, (start, count) in enumerate(zip(starts.tolist(), counts.tolist(), strict=True)):
-            part = values[:, start : start + count]
-            scatter[cell] = part @ (part if weight is None else part * weight[start : start + count]).T
-        return (scatter + scatter.transpose(0, 2, 1)) / 2
+    shift, scatter = np.zeros((m, k)), np.empty((m, k, k))
+    for _ in range(2):
+        for place, column in enumerate(values):
+            sums = np.add.reduceat(column if weight is None else column * weight, starts)
+            step = np.divide(sums, totals, out=np.zeros_like(sums), where=totals > 0)
+            column -= np.repeat(step, counts)
+            shift[:, place] += step
     for i in range(k):
         left = values[i] if weight is None else values[i] * weight
         for j in range(i, k):
             scatter[:, i, j] = scatter[:, j, i] = np.add.reduceat(left * values[j], starts)
-    return scatter
+    return totals, squares, shift, scatter
 
 
 def group_cells(sums: CellSums, group: Ints, n_groups: int) -> tuple[Ints, Floats, Floats, Floats, Floats]:

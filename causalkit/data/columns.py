@@ -45,7 +45,7 @@ def kind_of_dtype(dtype: Any) -> Kind | None:
 
 def kind_of(series: nw.Series[Any]) -> Kind:
     """Return the kind of a column; object columns are judged by the types of their values that are not missing."""
-    kind = kind_of_dtype(series.dtype)
+    kind = _declared_kind(series)
     if kind is not None:
         return kind
     values = _objects(series)
@@ -60,7 +60,7 @@ def to_numeric(series: nw.Series[Any]) -> Floats:
     DataError
         When the column holds text, categories, dates or other objects: nothing is converted behind the user's back.
     """
-    kind = kind_of_dtype(series.dtype)
+    kind = _declared_kind(series)
     if kind in (Kind.NUMBER, Kind.BOOLEAN):
         return _dense_numeric(series)
     if kind is None:
@@ -80,7 +80,7 @@ def to_labels(series: nw.Series[Any]) -> tuple[Codes, tuple[object, ...]]:
     DataError
         When the values can't be told apart by hashing (lists, arrays).
     """
-    kind = kind_of_dtype(series.dtype)
+    kind = _declared_kind(series)
     if kind is None:
         values = _objects(series)
         types = set(map(type, values[~_absent(values)]))
@@ -93,12 +93,19 @@ def to_labels(series: nw.Series[Any]) -> tuple[Codes, tuple[object, ...]]:
 
 def to_missing(series: nw.Series[Any]) -> Bools:
     """Return True where the value is None, NaN, NA or NaT."""
-    kind = kind_of_dtype(series.dtype)
+    kind = _declared_kind(series)
     if kind is Kind.NUMBER:
         return np.isnan(_dense_numeric(series))
     if kind is None:
         return _absent(_objects(series))
     return np.array(series.is_null().to_numpy(), dtype=np.bool_)
+
+
+def _declared_kind(series: nw.Series[Any]) -> Kind | None:
+    """Return the kind by dtype, but never trust it for a pandas object column: it is guessed from the first rows."""
+    if series.implementation.is_pandas() and series.to_native().dtype == np.dtype(object):
+        return None
+    return kind_of_dtype(series.dtype)
 
 
 def _kind_of_types(types: set[type]) -> Kind:

@@ -218,10 +218,11 @@ def _refuse_duplicates(native: Any) -> None:
 
 def _with_text_names(native: Any) -> Any:
     """Return a pandas table whose column names are strings; other tables as they are."""
-    names = getattr(native, "columns", None)
-    if names is None or not hasattr(native, "set_axis") or all(isinstance(name, str) for name in names):
+    if not (hasattr(native, "set_axis") and hasattr(native, "columns")) or all(
+        isinstance(name, str) for name in native.columns
+    ):
         return native
-    return native.set_axis([str(name) for name in names], axis=1)
+    return native.set_axis([str(name) for name in native.columns], axis=1)
 
 
 def _did_you_mean(name: str, known: tuple[str, ...]) -> str:

@@ -41,10 +41,11 @@ def moments_in_memory(frame: Frame, request: Request) -> tuple[CellSums, Floats,
         raise DataError("No rows are left.", hint='Check the table, and missing="drop" if you set it.')
     weights = None if request.weights is None else numbers[-1]
     values = numbers if weights is None else numbers[:-1]
-    pivot = coarse(values.mean(axis=1)) if request.pivot is None else request.pivot
-    values -= pivot[:, None]
     cell, n_cells = _number_cells([(codes, len(labels)) for codes, labels in keys], numbers.shape[1])
-    sums = sums_by_cell(values, cell, n_cells, weights)
+    with np.errstate(over="ignore", invalid="ignore"):  # check_sums looks at what came out
+        pivot = coarse(values.mean(axis=1)) if request.pivot is None else request.pivot
+        values -= pivot[:, None]
+        sums = sums_by_cell(values, cell, n_cells, weights)
     rows = [key[0] for key in sums.keys]
     named = tuple(tuple(labels[codes[row]] for codes, labels in keys) for row in rows)  # type: ignore[call-overload]
     sums = replace(sums, keys=named)
@@ -58,6 +59,9 @@ def _missing_rows(
     """Return which rows have a missing value; raise for infinite values, and for missing ones unless they drop."""
     bad = np.zeros(numbers.shape[1], dtype=np.bool_)
     for name, column in zip(names, numbers, strict=True):
+        with np.errstate(over="ignore", invalid="ignore"):
+            if np.isfinite(column.sum()):  # one pass instead of two; a sum that overflows is looked at below
+                continue
         infinite, absent = np.isinf(column), np.isnan(column)
         if infinite.any() or (request.missing == "raise" and absent.any()):
             raise _unusable(name, absent, infinite)

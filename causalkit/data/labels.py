@@ -61,7 +61,7 @@ def in_order(codes: Codes, labels: list[Any]) -> tuple[Codes, tuple[object, ...]
         order = _argsort([(type(label).__name__, str(label)) for label in labels])
     rank = np.full(len(labels) + 1, -1, dtype=np.int32)
     rank[order] = np.arange(len(order), dtype=np.int32)
-    return rank[codes], tuple(labels[old] for old in order)
+    return rank[codes], tuple(map(labels.__getitem__, order))
 
 
 def _argsort(keys: list[Any]) -> list[int]:

@@ -17,11 +17,13 @@ from causalkit.kernels.arrays import Codes, Floats, Ints
 _SATURATED = 1e-12
 """A direction with leverage above one minus this is fitted exactly; its residual is zero and it is left out."""
 
+_NO_VARIANCE = 1e-10
+
 _CHUNK = 4_000_000
 """Numbers kept at once in a stack of k x k blocks."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class AdjustedResiduals:
     """Leverage-adjusted residuals on the scale of the weighted design, and degrees of freedom where they were asked."""
 
@@ -92,7 +94,10 @@ def _cr2_equal_weights(basis: Floats, residuals: Floats, groups: Codes, contrast
         located = np.einsum("gba,gja->jgb", vectors, inner)
         outer += np.matmul(located.transpose(0, 2, 1), located)
     total = squares + np.einsum("jab,jab->j", outer, outer)
-    return AdjustedResiduals(residuals + np.einsum("ij,ij->i", basis, moved[dense]), trace**2 / total)
+    return AdjustedResiduals(
+        residuals + np.einsum("ij,ij->i", basis, moved[dense]),
+        _effective_df(trace, total, np.sum(contrasts**2, axis=1)),
+    )
 
 
 def _cr2_weighted(
@@ -117,7 +122,9 @@ def _cr2_weighted(
         squares += length**2 + 2.0 * length * overlap
         outer += np.einsum("aj,bj->jab", located, located)
     linked = np.matmul(outer, link)
-    return AdjustedResiduals(adjusted, trace**2 / (squares + np.einsum("jab,jba->j", linked, linked)))
+    total = squares + np.einsum("jab,jba->j", linked, linked)
+    variances = np.einsum("ja,ab,jb->j", contrasts, crossed, contrasts)
+    return AdjustedResiduals(adjusted, _effective_df(trace, total, variances))
 
 
 def _weighted_adjustment(plain: Floats, loaded: Floats, crossed: Floats) -> Callable[[Floats], Floats]:
@@ -137,6 +144,12 @@ def _weighted_adjustment(plain: Floats, loaded: Floats, crossed: Floats) -> Call
         return moved
 
     return adjust
+
+
+def _effective_df(trace: Floats, squares: Floats, variances: Floats) -> Floats:
+    """Satterthwaite degrees of freedom; NaN for a coefficient whose estimated variance is zero by construction."""
+    df: Floats = np.divide(trace**2, squares, out=np.full_like(trace, np.nan), where=trace > _NO_VARIANCE * variances)
+    return df
 
 
 def _score_sums(basis: Floats, residuals: Floats, dense: Ints) -> Floats:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from causalkit.errors import DesignError
-from causalkit.inference.meat import cluster_sums, count_clusters, require_two_clusters
+from causalkit.inference.meat import checked_codes, cluster_sums, count_clusters, require_two_clusters
 from causalkit.inference.multipliers import Multiplier, draw_multipliers
 from causalkit.inference.wild import WildBootstrap, wild_cluster_bootstrap
 from causalkit.kernels.arrays import Codes, Floats, Ints
@@ -150,9 +150,7 @@ def _blocks(n: int, groups: Codes | None) -> list[Ints] | None:
     """Row numbers of each cluster, or None without clusters."""
     if groups is None:
         return None
-    groups = np.asarray(groups)
-    if groups.shape != (n,):
-        raise DesignError(f"There are {n} rows but cluster codes of shape {groups.shape}.")
+    groups = checked_codes(n, groups)
     require_two_clusters(count_clusters(groups))
     order = np.argsort(groups, kind="stable")
     return np.split(order, np.flatnonzero(np.diff(groups[order])) + 1)

@@ -35,7 +35,7 @@ def cluster_sums(psi: Floats, groups: Codes) -> Floats:
     DataError
         If the lengths differ or a code is negative.
     """
-    psi, groups = _columns(psi), _codes(psi, groups)
+    psi, groups = _columns(psi), checked_codes(psi.shape[0], groups)
     n_codes = int(groups.max()) + 1 if groups.size else 0
     sums = np.empty((n_codes, psi.shape[1]))
     for column in range(psi.shape[1]):
@@ -68,7 +68,7 @@ def sandwich(psi: Floats, groups: Codes | None = None, scale: float = 1.0) -> Fl
     return scale * (sums.T @ sums)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class MultiwayVcov:
     """A multiway cluster covariance.
 
@@ -121,7 +121,7 @@ def multiway_vcov(
     """
     if len(groups) == 0:
         raise DesignError("Multiway clustering needs at least one array of clusters.")
-    ways = [_codes(psi, way) for way in groups]
+    ways = [checked_codes(psi.shape[0], way) for way in groups]
     counts = tuple(count_clusters(way) for way in ways)
     if small_sample:
         require_two_clusters(min(counts))
@@ -197,10 +197,11 @@ def _columns(psi: Floats) -> Floats:
     return psi[:, None] if psi.ndim == 1 else psi
 
 
-def _codes(psi: Floats, groups: Codes) -> Codes:
+def checked_codes(n_rows: int, groups: Codes) -> Codes:
+    """Return the codes as an array; raise DataError unless there is one per row and none is negative."""
     groups = np.asarray(groups)
-    if groups.shape != (psi.shape[0],):
-        raise DataError(f"There are {psi.shape[0]} rows but cluster codes of shape {groups.shape}.")
+    if groups.shape != (n_rows,):
+        raise DataError(f"There are {n_rows} rows but cluster codes of shape {groups.shape}.")
     if groups.size and groups.min() < 0:
         rows = np.flatnonzero(groups < 0)
         raise DataError(

@@ -37,9 +37,11 @@ def draw_multipliers(rng: np.random.Generator, n_draws: int, n_groups: int, kind
     if kind == "rademacher":
         packed = np.frombuffer(rng.bytes((n_draws * n_groups + 7) // 8), dtype=np.uint8)
         bits = np.unpackbits(packed, count=n_draws * n_groups).reshape(shape)
-        return np.multiply(bits, 2.0) - 1.0
+        signs: Floats = np.multiply(bits, 2.0) - 1.0
+        return signs
     if kind == "mammen":
-        return np.where(rng.random(shape) < _GOLDEN / np.sqrt(5.0), 1.0 - _GOLDEN, _GOLDEN)
+        steps: Floats = np.where(rng.random(shape) < _GOLDEN / np.sqrt(5.0), 1.0 - _GOLDEN, _GOLDEN)
+        return steps
     if kind == "webb":
         points = np.sqrt(np.array([1.5, 1.0, 0.5]))
         chosen: Floats = np.concatenate([-points, points])[rng.integers(0, 6, size=shape, dtype=np.int8)]

@@ -26,9 +26,9 @@ class StudentBox:
 
     Notes
     -----
-    Separation of variables (Genz 1992; Genz and Bretz 1999 for t), where an entry that others determine tightens the
-    bounds of the last normal it depends on, so a singular correlation stays smooth. The points are a Richtmyer lattice with random shifts and the
-    baker's transformation. The fixed points make the probability smooth in c, so a root can be found.
+    Separation of variables (Genz 1992; Genz and Bretz 1999 for t) on a Richtmyer lattice with random shifts and the
+    baker's transformation. An entry that others determine tightens the bounds of the last normal it depends on, so a
+    singular correlation stays smooth. The fixed points make the probability smooth in c, so a root can be found.
     """
 
     def __init__(self, correlation: Floats, df: float, rng: np.random.Generator) -> None:
@@ -68,7 +68,7 @@ def _pivoted_factor(correlation: Floats) -> Floats:
     size = rest.shape[0]
     factor = np.zeros((size, size))
     for step in range(size):
-        best = int(np.argmax(np.diag(rest)))
+        best = int(np.argmax(np.round(np.diag(rest), 9)))
         if rest[best, best] <= _SINGULAR:
             return factor[:, :step]
         factor[:, step] = rest[:, best] / np.sqrt(rest[best, best])

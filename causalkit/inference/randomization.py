@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import combinations
-from math import factorial, prod
+from math import factorial, inf, lgamma, prod
 from typing import Literal
 
 import numpy as np
@@ -15,6 +15,7 @@ from causalkit.kernels.arrays import Codes, Floats, Ints, read_only
 
 Alternative = Literal["two-sided", "greater", "less"]
 _TIE = 1e-9
+_BEYOND = 46.0
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,7 @@ class _Scheme:
     arms: Codes
     strata: tuple[Ints, ...]
     unit_of_row: Ints
-    count: int
+    count: float
 
     @classmethod
     def of(cls, treatment: Codes, groups: Codes | None, strata: Codes | None) -> _Scheme:
@@ -172,9 +173,12 @@ def _require_constant(codes: Codes | Ints, first: Ints, unit_of_row: Ints, name:
         )
 
 
-def _n_arrangements(arms: Codes) -> int:
-    counts = np.unique(arms, return_counts=True)[1]
-    return factorial(arms.size) // prod(factorial(int(count)) for count in counts)
+def _n_arrangements(arms: Codes) -> float:
+    """Number of distinct orderings; infinite where it is beyond enumeration (the exact number would take long)."""
+    counts = np.unique(arms, return_counts=True)[1].tolist()
+    if lgamma(arms.size + 1) - sum(lgamma(count + 1) for count in counts) > _BEYOND:
+        return inf
+    return factorial(arms.size) // prod(factorial(count) for count in counts)
 
 
 def _arrangements(arms: Codes) -> Iterator[Codes]:

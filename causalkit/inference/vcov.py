@@ -8,11 +8,12 @@ from typing import Literal
 
 import numpy as np
 
-from causalkit.errors import DataError, DesignError, InferenceUnavailable
+from causalkit.errors import DesignError, InferenceUnavailable
 from causalkit.inference.bias_reduced import cr2_residuals, cr3_residuals
 from causalkit.inference.meat import (
     MultiwayVcov,
     SmallSample,
+    checked_codes,
     cluster_sums,
     count_clusters,
     hac,
@@ -22,7 +23,7 @@ from causalkit.inference.meat import (
     require_two_clusters,
     sandwich,
 )
-from causalkit.kernels.arrays import Codes, Floats
+from causalkit.kernels.arrays import Codes, Floats, read_only
 
 __all__ = [
     "CLUSTER_KINDS",
@@ -47,7 +48,7 @@ CLUSTER_KINDS: tuple[str, ...] = ("CR0", "CR1", "CR2", "CR3")
 _SATURATED = 1e-10
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class LeastSquaresVcov:
     """The covariance of least-squares coefficients and what it rests on.
 
@@ -55,7 +56,7 @@ class LeastSquaresVcov:
     ----------
     matrix : (k, k) array
     df : (k,) array
-        Degrees of freedom of each coefficient's t statistic.
+        Degrees of freedom of each coefficient's t statistic; NaN where CR2's variance is zero by construction.
     scale : float
         Small-sample factor. ``matrix == sandwich(adjusted_psi, groups, scale)`` for every kind but ``"iid"`` and
         several ways of clustering.
@@ -82,6 +83,12 @@ class LeastSquaresVcov:
     n_clusters: tuple[int, ...] = ()
     n_saturated: int = 0
     repaired: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("matrix", "df", "psi", "adjusted_psi"):
+            value = getattr(self, name)
+            if value is not None:
+                object.__setattr__(self, name, read_only(value))
 
 
 def least_squares_vcov(
@@ -172,8 +179,7 @@ def _ways(kind: str, groups: Codes | Sequence[Codes] | None, n_rows: int) -> lis
     if len(ways) > 1 and kind in ("CR2", "CR3"):
         raise DesignError(f"{kind} takes one way of clustering, not {len(ways)}.", hint="Use CR1.")
     for way in ways:
-        if way.shape != (n_rows,):
-            raise DataError(f"There are {n_rows} rows but cluster codes of shape {way.shape}.")
+        checked_codes(n_rows, way)
         require_two_clusters(count_clusters(way))
     return ways
 

@@ -8,7 +8,7 @@ without another draw.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -16,9 +16,9 @@ import numpy as np
 from causalkit.errors import DataError, DesignError
 from causalkit.inference.confidence_set import ConfidenceSet
 from causalkit.inference.inversion import extreme_intervals
-from causalkit.inference.meat import cluster_sums, count_clusters, require_two_clusters
+from causalkit.inference.meat import checked_codes, cluster_sums, count_clusters, require_two_clusters
 from causalkit.inference.multipliers import all_signs, draw_multipliers
-from causalkit.kernels.arrays import Codes, Floats, Ints
+from causalkit.kernels.arrays import Codes, Floats, Ints, read_only
 
 _EXACT_CLUSTERS = 12
 _MAX_CLUSTERS = 24
@@ -26,7 +26,7 @@ _CHUNK = 4_000_000
 _TIE = 1e-9
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class WildBootstrap:
     """A wild cluster bootstrap test of one coefficient.
 
@@ -151,6 +151,8 @@ def wild_cluster_bootstrap(
     Cameron, Gelbach and Miller (2008); computed as in Roodman, MacKinnon, Nielsen and Webb (2019).
     """
     n_boot = 9999 if n_boot is None else n_boot
+    if n_boot < 1:
+        raise DesignError(f"n_boot={n_boot} must be at least 1.")
     parts = _sufficient(np.asarray(y, float), np.asarray(X, float), groups, coefficient, n_parameters)
     n_clusters = parts.scores.shape[0]
     exact = weights == "rademacher" and n_clusters <= _MAX_CLUSTERS
@@ -174,17 +176,15 @@ def wild_cluster_bootstrap(
         se=parts.se,
         null=null,
         impose_null=impose_null,
-        numerators=numerators,
-        denominators=denominators,
+        numerators=read_only(numerators),
+        denominators=read_only(denominators),
     )
     pvalue = result.pvalue_at(null)
     error = 0.0 if exact else float(np.sqrt(pvalue * (1.0 - pvalue) / n_boot))
-    object.__setattr__(result, "pvalue", pvalue)
-    object.__setattr__(result, "monte_carlo_error", error)
-    return result
+    return replace(result, pvalue=pvalue, monte_carlo_error=error)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Sufficient:
     """What the draws need, in units of the standard error.
 
@@ -212,7 +212,7 @@ def _sufficient(y: Floats, X: Floats, groups: Codes, coefficient: int, n_paramet
     n_rows, k = X.shape
     if y.shape != (n_rows,):
         raise DataError(f"The outcome has shape {y.shape} but there are {n_rows} rows.")
-    dense = np.unique(np.asarray(groups), return_inverse=True)[1].astype(np.int32)
+    dense = np.unique(checked_codes(n_rows, groups), return_inverse=True)[1].astype(np.int32)
     n_clusters = count_clusters(dense)
     require_two_clusters(n_clusters)
     order = np.r_[np.delete(np.arange(k), coefficient), coefficient]

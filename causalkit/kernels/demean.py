@@ -33,30 +33,61 @@ def over_columns(work: Callable[[int], None], n_columns: int, n_rows: int) -> No
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def add_sums(
-    column: Floats, weights: Floats | None, largest: Codes, rest: Codes, of_largest: Floats, of_rest: Floats
-) -> None:
-    """Add the (weighted) sums of a column by level of each effect into ``of_largest`` and ``of_rest``.
+def centre_and_sum(
+    column: Floats,
+    weights: Floats | None,
+    total: float,
+    largest: Codes,
+    rest: Codes,
+    out: Floats,
+    of_largest: Floats,
+    of_rest: Floats,
+) -> tuple[float, float]:
+    """Write a column about its (weighted) mean into ``out``, and add up its sums by level of each effect.
 
     Parameters
     ----------
     column : array, shape (n,)
     weights : array, shape (n,), or None
+    total : float
+        Sum of the weights.
     largest : array of int32, shape (n,)
     rest : array of int32, shape (m, n)
         Codes of the other effects, offset into one long vector; ``m`` may be 0.
+    out : array, shape (n,)
+        Changed in place.
     of_largest : array, shape (G,)
         Changed in place.
     of_rest : array, shape (K,)
         Changed in place.
+
+    Returns
+    -------
+    mean : float
+    square_sum : float
+        Weighted sum of squares about the mean.
     """
+    pivot = column[0]
+    shifted = 0.0
     for i in range(column.size):
-        value = column[i]
+        value = column[i] - pivot
         if weights is not None:
             value *= weights[i]
+        shifted += value
+    mean = pivot + shifted / total
+    square_sum = 0.0
+    for i in range(column.size):
+        value = column[i] - mean
+        out[i] = value
+        square = value * value
+        if weights is not None:
+            value *= weights[i]
+            square *= weights[i]
+        square_sum += square
         of_largest[largest[i]] += value
         for f in range(rest.shape[0]):
             of_rest[rest[f, i]] += value
+    return mean, square_sum
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
@@ -70,7 +101,7 @@ def subtract_effects(
     of_largest: Floats,
     of_rest: Floats,
 ) -> None:
-    """Subtract estimated effects from a column in place, and sum what remains as `add_sums` does.
+    """Subtract estimated effects from a column in place, and sum what remains by level of each effect.
 
     The sums are the residuals of the normal equations: they certify the solve without a further pass.
 
@@ -79,7 +110,7 @@ def subtract_effects(
     column : array, shape (n,)
         Changed in place.
     weights, largest, rest
-        As in `add_sums`.
+        As in `centre_and_sum`.
     effect : array, shape (G,)
         Value of each level of the largest effect.
     others : array, shape (K,)
@@ -106,7 +137,7 @@ def cross_table(weights: Floats | None, largest: Codes, rest: Codes, table: Floa
     Parameters
     ----------
     weights, largest, rest
-        As in `add_sums`.
+        As in `centre_and_sum`.
     table : array, shape (G, K)
         Changed in place.
     """
@@ -125,7 +156,7 @@ def pair_table(weights: Floats | None, rest: Codes, table: Floats) -> None:
     Parameters
     ----------
     weights, rest
-        As in `add_sums`.
+        As in `centre_and_sum`.
     table : array, shape (K, K)
         Changed in place.
     """

@@ -41,7 +41,7 @@ def factorize_integers(values: Ints | Codes) -> tuple[Codes, Ints]:
     return inverse.astype(np.int32), labels
 
 
-def compact_codes(codes: Codes) -> tuple[Codes, int]:
+def compact_codes(codes: Codes) -> tuple[Codes, Ints]:
     """Renumber codes so that each of ``0 .. count - 1`` occurs; the order of the levels is kept.
 
     Parameters
@@ -52,11 +52,17 @@ def compact_codes(codes: Codes) -> tuple[Codes, int]:
     Returns
     -------
     codes : array of int32, shape (n,)
-    count : int
-        Number of levels that occur.
+        The array given, where it was compact already.
+    sizes : array of int, shape (count,)
+        Rows of each level.
     """
+    top = int(codes.max(initial=-1)) + 1
+    if top <= max(_SPAN_PER_ROW * codes.size, _SMALL_SPAN):
+        sizes = _sizes(codes, top)
+        if sizes.all():
+            return np.ascontiguousarray(codes, dtype=np.int32), sizes
     compact, labels = factorize_integers(codes)
-    return compact, labels.size
+    return compact, _sizes(compact, labels.size)
 
 
 def group_sums(values: Floats, codes: Codes, n_groups: int) -> Floats:
@@ -140,6 +146,14 @@ def _offset_codes(values: Ints, low: int, span: int) -> tuple[Codes, Ints]:
     for i in range(values.size):
         codes[i] = table[values[i] - low]
     return codes, present
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _sizes(codes: Codes, count: int) -> Ints:
+    sizes = np.zeros(count, dtype=np.int64)
+    for i in range(codes.size):
+        sizes[codes[i]] += 1
+    return sizes
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]

@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from causalkit.errors import ConvergenceError, DataError, InferenceUnavailable
-from causalkit.kernels.arrays import Bools, Codes, Floats
+from causalkit.kernels.arrays import Bools, Codes, Floats, Ints
 from causalkit.linear.schur import DenseSchur, GroupMeans, Levels, Solver, conjugate_gradients, dense_schur
 
 MAX_DENSE = 3000
@@ -30,6 +30,8 @@ class Partialled:
     effects : tuple of arrays, each of shape (G_f, k)
         Estimated value of each level, in the order the effects were given. Levels are identified up to a constant
         per connected component; their sum over the effects of a row is the part that was taken out.
+    means : array, shape (k,)
+        Weighted mean of each column.
     centred_norms : array, shape (k,)
         Weighted norm of each column about its mean.
     certificate : array, shape (k,)
@@ -38,6 +40,7 @@ class Partialled:
 
     columns: Floats
     effects: tuple[Floats, ...]
+    means: Floats
     centred_norms: Floats
     certificate: Floats
 
@@ -62,6 +65,8 @@ class Absorber:
         Connected components of the graph of the two largest effects; None with one effect.
     exact_rank : bool
         Whether `rank` is exact; otherwise effects beyond the second are counted as if they lost one level each.
+    lone_rows : bool
+        Whether some level has a single row.
     """
 
     levels: Levels
@@ -70,6 +75,7 @@ class Absorber:
     sizes: tuple[int, ...]
     components: int | None
     exact_rank: bool
+    lone_rows: bool
 
     @property
     def rank(self) -> int:
@@ -92,8 +98,8 @@ class Absorber:
         if place == 0:
             return self.levels.largest
         offset = sum(self.sizes[other] for other in self.order[1:place])
-        codes: Codes = self.levels.rest[place - 1] - np.int32(offset)
-        return codes
+        codes = self.levels.rest[place - 1]
+        return np.asarray(codes - offset, dtype=np.int32) if offset else codes
 
     def partial_out(self, columns: Sequence[Floats], *, certified: float = CERTIFIED) -> Partialled:
         """Subtract from each column its (weighted) least-squares projection on the effects.
@@ -114,19 +120,20 @@ class Absorber:
         ConvergenceError
             If the relative residual of the normal equations of some column stays above ``certified``.
         """
-        from causalkit.kernels.demean import add_sums, over_columns, subtract_effects
+        from causalkit.kernels.demean import centre_and_sum, over_columns, subtract_effects
 
         at, k, n = self.levels, len(columns), self.levels.largest.size
         work, means, norms = np.empty((k, n)), np.empty(k), np.empty(k)
         by_largest, by_rest = np.zeros((k, at.of_largest.size)), np.zeros((k, at.of_rest.size))
 
         def start(j: int) -> None:
-            means[j] = _mean(columns[j], at.weights, self.total_weight)
-            np.subtract(columns[j], means[j], out=work[j])
-            norms[j] = np.sqrt(_square_sum(work[j], at.weights))
-            add_sums(work[j], at.weights, at.largest, at.rest, by_largest[j], by_rest[j])
+            column = np.ascontiguousarray(columns[j], dtype=np.float64)
+            means[j], norms[j] = centre_and_sum(
+                column, at.weights, self.total_weight, at.largest, at.rest, work[j], by_largest[j], by_rest[j]
+            )
 
         over_columns(start, k, n)
+        norms = np.sqrt(norms)
         effect, others = np.zeros((k, at.of_largest.size)), np.zeros((k, at.of_rest.size))
         certificate = np.full(k, np.inf)
         for _ in range(_MAX_PASSES):
@@ -146,7 +153,7 @@ class Absorber:
                 break
         self._require(certificate, certified)
         effect += means[:, None]
-        return Partialled(work, self._split(effect, others), norms, certificate)
+        return Partialled(work, self._split(effect, others), means, norms, certificate)
 
     def leverage(self) -> Floats:
         """Leverage of each row from the effects alone: the diagonal of their projection.
@@ -162,7 +169,7 @@ class Absorber:
         """
         at = self.levels
         weights = np.ones(at.largest.size) if at.weights is None else at.weights
-        leverage: Floats = weights / at.of_largest[at.largest]
+        leverage = np.asarray(weights / at.of_largest[at.largest], dtype=np.float64)
         if isinstance(self.solver, GroupMeans):
             return leverage
         if not isinstance(self.solver, DenseSchur):
@@ -175,7 +182,7 @@ class Absorber:
 
     def _certificate(self, by_largest: Floats, by_rest: Floats, norms: Floats) -> Floats:
         left = (by_largest**2 / self.levels.of_largest).sum(axis=1) + (by_rest**2 / self.levels.of_rest).sum(axis=1)
-        return np.sqrt(left) / np.where(norms > 0, norms, 1.0)
+        return np.asarray(np.sqrt(left) / np.where(norms > 0, norms, 1.0))
 
     def _require(self, certificate: Floats, certified: float) -> None:
         worst = float(certificate.max(initial=0.0))
@@ -239,17 +246,19 @@ def absorber(
     from causalkit.kernels.groups import compact_codes, connected_components
 
     _check_effects(effects, weights)
+    weights = None if weights is None else np.ascontiguousarray(weights, dtype=np.float64)
     compact = [compact_codes(codes) for codes in effects]
-    order = sorted(range(len(compact)), key=lambda position: -compact[position][1])
-    sizes = [count for _, count in compact]
+    sizes = [counts.size for _, counts in compact]
+    order = sorted(range(len(sizes)), key=lambda position: -sizes[position])
+    lone = any((counts == 1).any() for _, counts in compact)
     largest = compact[order[0]][0]
-    of_largest = _totals(largest, weights, sizes[order[0]])
+    of_largest = _totals(*compact[order[0]], weights)
     used = tuple(order)
     if len(order) == 1:
         levels = Levels(largest, np.empty((0, largest.size), np.int32), weights, of_largest, np.empty(0))
-        return Absorber(levels, GroupMeans(levels), used, tuple(sizes), None, exact_rank=True)
+        return Absorber(levels, GroupMeans(levels), used, tuple(sizes), None, True, lone)
     others, other_sizes = [compact[p][0] for p in order[1:]], [sizes[p] for p in order[1:]]
-    of_rest = np.concatenate([_totals(c, weights, s) for c, s in zip(others, other_sizes, strict=True)])
+    of_rest = np.concatenate([_totals(*compact[p], weights) for p in order[1:]])
     levels = Levels(largest, stack_codes(others, other_sizes), weights, of_largest, of_rest)
     labels, components = connected_components(largest, others[0], sizes[order[0]], other_sizes[0])
     two = len(order) == 2
@@ -259,7 +268,8 @@ def absorber(
     else:
         rank = sum(sizes) - components - (len(order) - 2)
         solver = conjugate_gradients(levels, rank, max_iterations)
-    return Absorber(levels, solver, used, tuple(sizes), components, two or isinstance(solver, DenseSchur))
+    exact_rank = two or isinstance(solver, DenseSchur)
+    return Absorber(levels, solver, used, tuple(sizes), components, exact_rank, lone)
 
 
 def singletons(effects: Sequence[Codes]) -> Bools:
@@ -314,16 +324,7 @@ def _schur_leverage(solver: DenseSchur, at: Levels) -> Floats:
     return extra
 
 
-def _totals(codes: Codes, weights: Floats | None, count: int) -> Floats:
-    return np.bincount(codes, weights=weights, minlength=count).astype(np.float64)
-
-
-def _mean(column: Floats, weights: Floats | None, total: float) -> float:
-    """Mean about a provisional one, which keeps the digits of columns far from zero."""
-    pivot = float(column[0]) if column.size else 0.0
-    shifted = column - pivot
-    return pivot + float(shifted.sum() if weights is None else shifted @ weights) / total
-
-
-def _square_sum(column: Floats, weights: Floats | None) -> float:
-    return float(column @ column if weights is None else np.einsum("i,i,i->", column, column, weights))
+def _totals(codes: Codes, counts: Ints, weights: Floats | None) -> Floats:
+    if weights is None:
+        return counts.astype(np.float64)
+    return np.asarray(np.bincount(codes, weights=weights, minlength=counts.size), dtype=np.float64)

@@ -14,7 +14,7 @@ from causalkit.inference.vcov import LEAST_SQUARES_KINDS, LeastSquaresKind, Leas
 from causalkit.kernels.arrays import Codes, Floats
 from causalkit.linear.absorb import Absorber, absorber
 from causalkit.linear.parameters import nested_effects
-from causalkit.linear.solve import Solution, solve_columns
+from causalkit.linear.solve import Solution, pick, solve_columns
 
 _MAX_DUMMIES = 1000
 
@@ -74,8 +74,7 @@ class Fit:
     @cached_property
     def design(self) -> Floats:
         """Kept columns, times the square root of the weights."""
-        columns: Floats = self.columns[self.solution.kept].T
-        return columns
+        return pick(self.columns, self.solution.kept).T
 
 
 def covariance(fit: Fit, kind: str, ways: Sequence[Codes]) -> LeastSquaresVcov:

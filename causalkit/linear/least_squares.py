@@ -31,8 +31,8 @@ class LeastSquares:
     coefficients : array, shape (r,)
     dropped : mapping of str to str
         Dropped columns and the reason: collinear with which columns, or absorbed by which effect.
-    residuals, fitted : array, shape (n,)
-        In the units of the outcome; ``fitted`` includes the absorbed effects.
+    outcome, residuals : array, shape (n,)
+        In the units of the outcome, for the rows used.
     design : array, shape (n, r)
         Kept columns after partialling out (about their weighted mean beside an intercept), not multiplied by the
         square root of the weights. The column of ones is kept as it is.
@@ -66,8 +66,8 @@ class LeastSquares:
     names: tuple[str, ...]
     coefficients: Floats
     dropped: Mapping[str, str]
+    outcome: Floats
     residuals: Floats
-    fitted: Floats
     design: Floats
     bread: Floats
     vcov: LeastSquaresVcov
@@ -82,6 +82,11 @@ class LeastSquares:
     effects: Absorber | None
     solver: str
     certificate: float
+
+    @property
+    def fitted(self) -> Floats:
+        """Fitted values, the absorbed effects included."""
+        return self.outcome - self.residuals
 
     @property
     def df(self) -> Floats:
@@ -162,11 +167,12 @@ def least_squares(
     y, X, names = _checked(y, X, names, weights)
     ways = _as_ways(groups)
     effect_names = _effect_names(absorb, absorb_names)
-    alone, rows = _singleton_policy(absorb, singletons, y.size)
+    effects = absorber(absorb, weights, max_dense=max_dense) if len(absorb) else None
+    alone, rows = _singleton_policy(absorb, effects, singletons, y.size)
     if rows.size < y.size:
         y, X, weights = y[rows], X[rows], None if weights is None else weights[rows]
         absorb, ways = [codes[rows] for codes in absorb], [codes[rows] for codes in ways]
-    effects = absorber(absorb, weights, max_dense=max_dense) if len(absorb) else None
+        effects = absorber(absorb, weights, max_dense=max_dense)
     ready = _within(y, X, weights, effects) if effects else _about_means(y, X, weights)
     root = None if weights is None else np.sqrt(weights)
     if root is not None:
@@ -180,13 +186,13 @@ def least_squares(
     inference = covariance(fit, vcov, ways)
     residuals = solution.residuals if root is None else solution.residuals / root
     r2, r2_within = _r2(solution.residuals, ready, y, weights)
-    design = (ready.columns[1:] if root is None else ready.columns[1:] / root)[solution.kept].T
+    design = fit.design if root is None else fit.design / root[:, None]
     return LeastSquares(
         names=tuple(names[j] for j in solution.kept),
         coefficients=fit.transform @ solution.coefficients + fit.offset,
         dropped=dropped,
+        outcome=y,
         residuals=residuals,
-        fitted=y - residuals,
         design=design,
         bread=fit.transform @ solution.bread @ fit.transform.T,
         vcov=inference,
@@ -218,10 +224,9 @@ class _Ready:
 
 def _within(y: Floats, X: Floats, weights: Floats | None, effects: Absorber) -> _Ready:
     part = effects.partial_out([y, *X.T])
-    raw = _norms([y, *X.T], weights)
-    return _Ready(
-        part.columns, part.centred_norms, raw, np.zeros(raw.size), None, float(part.certificate.max(initial=0.0))
-    )
+    raw = np.sqrt(part.centred_norms**2 + effects.total_weight * part.means**2)
+    certificate = float(part.certificate.max(initial=0.0))
+    return _Ready(part.columns, part.centred_norms, raw, np.zeros(raw.size), None, certificate)
 
 
 def _about_means(y: Floats, X: Floats, weights: Floats | None) -> _Ready:
@@ -248,15 +253,15 @@ def _constant_column(X: Floats) -> int | None:
     return None
 
 
-def _norms(columns: Sequence[Floats] | Floats, weights: Floats | None) -> Floats:
+def _norms(columns: Floats, weights: Floats | None) -> Floats:
     if weights is None:
-        return np.array([np.sqrt(column @ column) for column in columns])
-    return np.array([np.sqrt(np.einsum("i,i,i->", column, column, weights)) for column in columns])
+        return np.asarray(np.sqrt(np.einsum("ij,ij->i", columns, columns)))
+    return np.asarray(np.sqrt(np.einsum("ij,ij,j->i", columns, columns, weights)))
 
 
 def _r2(residuals: Floats, ready: _Ready, y: Floats, weights: Floats | None) -> tuple[float, float]:
-    left = float(residuals @ residuals)
-    within = float(ready.columns[0] @ ready.columns[0])
+    left = float(np.einsum("i,i->", residuals, residuals))
+    within = float(np.einsum("i,i->", ready.columns[0], ready.columns[0]))
     total = float(ready.reference[0] ** 2)
     noise = (8.0 * np.finfo(np.float64).eps * ready.raw[0]) ** 2
     return (
@@ -289,12 +294,14 @@ def _empty_reason(column: Floats, effects: Absorber | None, effect_names: Sequen
     return f"absorbed by {' and '.join(effect_names)} together"
 
 
-def _singleton_policy(absorb: Sequence[Codes], policy: str, n_rows: int) -> tuple[Bools, Ints]:
+def _singleton_policy(
+    absorb: Sequence[Codes], effects: Absorber | None, policy: str, n_rows: int
+) -> tuple[Bools, Ints]:
     """Find singletons; return them and the positions of the rows to use."""
     if policy not in ("keep", "drop"):
         raise DesignError(f"Unknown policy for singletons {policy!r}.", hint="Use 'keep' or 'drop'.")
-    alone = singletons(absorb) if len(absorb) else np.zeros(n_rows, dtype=np.bool_)
-    if policy == "drop" and alone.all() and n_rows:
+    alone = singletons(absorb) if effects is not None and effects.lone_rows else np.zeros(n_rows, dtype=np.bool_)
+    if policy == "drop" and alone.all():
         raise DesignError("Every row is alone in a level of an absorbed effect.", hint="Absorb coarser effects.")
     return alone, np.flatnonzero(~alone) if policy == "drop" else np.arange(n_rows)
 
@@ -324,6 +331,8 @@ def _checked(y: Floats, X: Floats, names: Sequence[str], weights: Floats | None)
     if y.size == 0:
         raise DataError("There are no rows.")
     for name, column in [("the outcome", y), *zip(names, X.T, strict=True)]:
+        if np.isfinite(column.sum()):
+            continue
         _require_all(np.isfinite(column), f"{name} has values that are not finite", name)
     if weights is not None:
         if weights.shape != y.shape:

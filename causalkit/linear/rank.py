@@ -88,8 +88,8 @@ def select_from_gram(gram: Floats, tolerance: float) -> Selection:
         row = np.linalg.solve(factor[:size, :size], gram[kept, j]) if size else np.empty(0)
         left = gram[j, j] - row @ row
         if left <= tolerance**2:
-            shares: Floats = np.linalg.solve(factor[:size, :size].T, row) if size else row
-            relations[j] = _share_holders(shares, kept)
+            shares = np.linalg.solve(factor[:size, :size].T, row) if size else row
+            relations[j] = _share_holders(np.asarray(shares, dtype=np.float64), kept)
             continue
         factor[size, :size], factor[size, size] = row, np.sqrt(left)
         kept.append(j)
@@ -108,8 +108,7 @@ def collinear_reason(partners: Sequence[str]) -> str:
 def _partners(earlier: Floats, column: Floats, kept: list[int]) -> list[int]:
     if not kept:
         return []
-    shares: Floats = np.linalg.lstsq(earlier, column, rcond=None)[0]
-    return _share_holders(shares, kept)
+    return _share_holders(np.asarray(np.linalg.lstsq(earlier, column, rcond=None)[0], dtype=np.float64), kept)
 
 
 def _share_holders(shares: Floats, kept: list[int]) -> list[int]:

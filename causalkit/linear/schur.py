@@ -97,10 +97,10 @@ class DenseSchur:
     def solve(self, by_largest: Floats, by_rest: Floats) -> tuple[Floats, Floats]:
         """Solve exactly; redundant levels get zero."""
         totals = self.levels.of_largest[:, None]
-        right = by_rest - self.cross.T @ (by_largest / totals)
+        right = by_rest - _scores(self.cross, by_largest / totals)
         others = np.zeros_like(by_rest)
         others[self.free] = self.solve_free(right[self.free])
-        return (by_largest - self.cross @ others) / totals, others
+        return (by_largest - _values(self.cross, others)) / totals, others
 
     def solve_free(self, right: Floats) -> Floats:
         """Apply the inverse of the free block."""
@@ -174,14 +174,15 @@ def dense_schur(levels: Levels, components: Codes | None) -> DenseSchur:
     -------
     DenseSchur
     """
+    from causalkit.kernels.normal import cross_products
+
     cross = cross_product(levels)
     schur = _pairs_dense(levels)
     weighted = cross.multiply(1.0 / levels.of_largest[:, None]).tocsr() if _is_sparse(cross) else None
     if weighted is not None:
         schur -= (cross.T @ weighted).toarray()
     else:
-        rooted = cross / np.sqrt(levels.of_largest)[:, None]
-        schur -= rooted.T @ rooted
+        schur -= cross_products(np.ascontiguousarray((cross / np.sqrt(levels.of_largest)[:, None]).T))
     if components is not None:
         free = np.setdiff1d(np.arange(components.size), np.unique(components, return_index=True)[1])
     else:
@@ -246,6 +247,22 @@ def _independent(schur: Floats, totals: Floats) -> Ints:
     root = np.sqrt(totals)
     _, pivots, rank, _ = dpstrf(schur / np.outer(root, root), tol=_PIVOT, lower=1)
     return np.sort(pivots[:rank].astype(np.int64) - 1)
+
+
+def _scores(cross: Any, values: Floats) -> Floats:
+    """Return ``C' values``."""
+    from causalkit.kernels.normal import table_scores
+
+    product: Floats = cross.T @ values if _is_sparse(cross) else table_scores(cross, values)
+    return product
+
+
+def _values(cross: Any, levels: Floats) -> Floats:
+    """Return ``C levels``."""
+    from causalkit.kernels.normal import table_values
+
+    product: Floats = cross @ levels if _is_sparse(cross) else table_values(cross, levels)
+    return product
 
 
 def _is_sparse(matrix: Any) -> bool:

@@ -11,7 +11,7 @@ from causalkit.linear.rank import TOLERANCE, select_columns
 
 GRAM_CONDITION = 1e6
 _EPSILON = float(np.finfo(np.float64).eps)
-_REFINEMENTS = 2
+_MAX_CORRECTIONS = 4
 
 
 @dataclass(frozen=True)
@@ -62,25 +62,31 @@ def solve_columns(target: Floats, columns: Floats, reference: Floats, raw: Float
     -------
     Solution
     """
-    norms = np.sqrt(np.einsum("ij,ij->i", columns, columns))
+    from causalkit.kernels.normal import cross_products
+
+    products = cross_products(columns)
+    norms = np.sqrt(np.diag(products))
     noise = 8.0 * _EPSILON * raw
     full = norms > np.maximum(TOLERANCE * reference, noise)
     present = np.flatnonzero(full)
     empty = tuple(int(j) for j in np.flatnonzero(~full))
-    scaled = columns[present] / norms[present, None]
-    gram = scaled @ scaled.T
+    unit = norms[present]
+    gram = pick(pick(products, present).T, present) / np.outer(unit, unit)
+    left = pick(columns, present)
     if _well_conditioned(gram, target.size):
-        slopes, inverse, residuals = _by_cholesky(target, scaled, gram)
+        slopes, inverse, residuals = _by_cholesky(target, left, unit, gram)
         within, relations, factorisation = np.arange(present.size), {}, "cholesky"
     else:
-        tolerance = np.maximum(TOLERANCE, noise[present] / norms[present])
-        basis, triangle = np.linalg.qr(scaled.T)
+        tolerance = np.maximum(TOLERANCE, noise[present] / unit)
+        basis, triangle = np.linalg.qr((left / unit[:, None]).T)
         selection = select_columns(triangle, tolerance)
         within, relations, factorisation = selection.kept, selection.relations, "qr"
-        slopes, inverse, residuals = _by_qr(target, scaled[within], basis, triangle[:, within])
+        slopes, inverse = _by_qr(target, basis, triangle[:, within])
+        slopes = slopes / unit[within]
+        residuals = target - slopes @ left[within]
     kept = present[within]
     return Solution(
-        slopes / norms[kept],
+        slopes,
         inverse / np.outer(norms[kept], norms[kept]),
         residuals,
         kept,
@@ -99,20 +105,32 @@ def _well_conditioned(gram: Floats, n_rows: int) -> bool:
     return bool(values[0] * GRAM_CONDITION > values[-1])
 
 
-def _by_cholesky(target: Floats, scaled: Floats, gram: Floats) -> tuple[Floats, Floats, Floats]:
-    """Solve from the cross-products, then repeat on the residuals, which recovers what the squaring lost."""
-    inverse = np.linalg.inv(gram) if gram.size else gram
-    inverse = (inverse + inverse.T) / 2.0
-    slopes, residuals = np.zeros(gram.shape[0]), target
-    for _ in range(_REFINEMENTS):
-        slopes = slopes + inverse @ (scaled @ residuals)
-        residuals = target - slopes @ scaled
-    return slopes, inverse, residuals
+def pick(rows: Floats, positions: Ints) -> Floats:
+    """Take rows by ascending position, without a copy where all are taken."""
+    return rows if positions.size == rows.shape[0] else rows[positions]
 
 
-def _by_qr(target: Floats, scaled: Floats, basis: Floats, triangle: Floats) -> tuple[Floats, Floats, Floats]:
+def _by_cholesky(target: Floats, columns: Floats, unit: Floats, gram: Floats) -> tuple[Floats, Floats, Floats]:
+    """Solve from the cross-products, then on the residuals until it settles: that recovers what squaring lost."""
+    from causalkit.kernels.normal import residuals_and_scores
+
+    factor = np.linalg.cholesky(gram)
+    root = np.linalg.inv(factor) if gram.size else factor
+    inverse = root.T @ root
+    slopes = np.zeros_like(unit)
+    residuals, scores = residuals_and_scores(target, columns, slopes)
+    settled = 4.0 * _EPSILON * float(np.sqrt(np.einsum("i,i->", target, target)))
+    for _ in range(_MAX_CORRECTIONS):
+        change = inverse @ (scores / unit)
+        if np.abs(change).max(initial=0.0) <= settled:
+            break
+        slopes = slopes + change / unit
+        residuals, scores = residuals_and_scores(target, columns, slopes)
+    return slopes, np.asarray(inverse), residuals
+
+
+def _by_qr(target: Floats, basis: Floats, triangle: Floats) -> tuple[Floats, Floats]:
     """Solve from the orthogonal factor of all columns and the triangle's columns that are kept."""
     rotation, small = np.linalg.qr(triangle)
     unrotated = np.linalg.inv(small)
-    slopes = unrotated @ (rotation.T @ (basis.T @ target))
-    return slopes, unrotated @ unrotated.T, target - slopes @ scaled
+    return unrotated @ (rotation.T @ (basis.T @ target)), unrotated @ unrotated.T

@@ -122,8 +122,8 @@ WORDS: dict[str, tuple[Callable[[PlotData], str], str]] = {
     ),
     "effect_histogram": (
         _effect_histogram,
-        "How the predicted effect differs from person to person. The dark line is the average effect, the bar on top "
-        "its interval.",
+        "How the predicted effect differs from person to person. The upright line is the average effect, the bar on "
+        "top its interval.",
     ),
     "calibration": (
         _calibration,

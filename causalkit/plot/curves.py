@@ -47,7 +47,7 @@ def _curve(data: PlotData, ylabel: str, colour: str) -> Figure:
     q, value, low, high = contract.columns(data, "q", "value", "low", "high")
     band = [contract.optional(data, f"band_{side}", q.size) for side in ("low", "high")]
     keep = _thin(q.size)
-    figure = theme.new_figure(3.1)
+    figure = theme.new_figure(2.9)
     axes = figure.subplots()
     if band[0] is not None and band[1] is not None:
         axes.fill_between(q[keep], band[0][keep], band[1][keep], color=colour, alpha=0.1, linewidth=0)

@@ -36,7 +36,7 @@ def effect_histogram(data: PlotData) -> Figure:
     null = contract.number(data, "null") or 0.0
     edges = _edges(values, null)
     share = np.histogram(values, edges)[0] / values.size
-    figure = theme.new_figure(3.0)
+    figure = theme.new_figure(2.8)
     axes = figure.subplots()
     loss = (edges[:-1] + edges[1:]) / 2 < null
     below = float(np.mean(values < null))
@@ -64,7 +64,7 @@ def overlap(data: PlotData) -> Figure:
     labels, values = contract.arms(data)
     labels, values = labels[:ARMS], values[:ARMS]
     mirrored = len(values) == 2
-    figure = theme.new_figure(3.0 if mirrored else 0.8 + 0.8 * len(values))
+    figure = theme.new_figure(2.8 if mirrored else 0.8 + 0.8 * len(values))
     edges = np.linspace(*_range(np.concatenate(values)), 41)
     shares = [np.histogram(part, edges)[0] / max(part.size, 1) for part in values]
     grid = np.atleast_1d(figure.subplots(1 if mirrored else len(values), sharex=True))

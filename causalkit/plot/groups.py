@@ -31,7 +31,7 @@ def calibration(data: PlotData) -> Figure:
         points), ``xlabel``, ``ylabel``.
     """
     x, y, low, high = contract.columns(data, "predicted", "estimate", "low", "high")
-    figure = theme.new_figure(3.6)
+    figure = theme.new_figure(3.2)
     axes = figure.subplots()
     every = np.concatenate([x, y, low, high])
     every = every[np.isfinite(every)]
@@ -71,7 +71,7 @@ def segments(data: PlotData) -> Figure:
     labels = contract.names(data, "names", count)
     if codes.min() < 0 or codes.max() >= count:
         raise DesignError(f"'codes' must lie in 0 to {count - 1}, the positions of 'names'.")
-    figure = theme.new_figure(3.5 + 0.27 * count)
+    figure = theme.new_figure(3.2 + 0.27 * count)
     top, bottom = figure.subplots(2, height_ratios=[3.0, 0.35 + 0.27 * count])
     drawn = _sample(baseline, effect)
     for code in range(count):

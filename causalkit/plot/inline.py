@@ -46,8 +46,9 @@ def svg(figure: Figure, *, label: str = "", prefix: str | None = None, themed: b
     _name(root, prefix)
     _collapse(root)
     root.attrib = _root_attributes(root, figure, label)
-    text = ElementTree.tostring(root, encoding="unicode", short_empty_elements=True)
-    return _themed(text) if themed else text
+    if themed:
+        _recolour(root)
+    return ElementTree.tostring(root, encoding="unicode", short_empty_elements=True)
 
 
 def _tree(figure: Figure) -> ElementTree.Element:
@@ -148,7 +149,9 @@ def _name(root: ElementTree.Element, prefix: str | None) -> None:
         if element.get("href", "").startswith("#"):
             element.set("href", f"#{prefix}-{used[element.attrib['href'][1:]]}")
         if "clip-path" in element.attrib:
-            element.set("clip-path", _REFERENCE.sub(lambda m: f"url(#{prefix}-{used[m[1]]})", element.attrib["clip-path"]))
+            element.set(
+                "clip-path", _REFERENCE.sub(lambda m: f"url(#{prefix}-{used[m[1]]})", element.attrib["clip-path"])
+            )
 
 
 def _collapse(element: ElementTree.Element) -> None:
@@ -164,7 +167,14 @@ def _collapse(element: ElementTree.Element) -> None:
     element[:] = children
 
 
-def _themed(text: str) -> str:
-    for colour, variable in theme.TOKENS.items():
-        text = re.sub(rf"(?<=[:])\s?{colour}", f"var({variable},{colour})", text)
-    return text
+def _recolour(root: ElementTree.Element) -> None:
+    """Put CSS variables for the theme's colours; only in styles, so a name that looks like a colour stays a name."""
+    for element in root.iter():
+        style = element.get("style", "")
+        if "#" in style:
+            element.set("style", re.sub(r"#[0-9a-f]{6}", _variable, style))
+
+
+def _variable(colour: re.Match[str]) -> str:
+    name = theme.TOKENS.get(colour[0])
+    return f"var({name},{colour[0]})" if name else colour[0]

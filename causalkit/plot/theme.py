@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-WIDTH = 5.6
+WIDTH = 4.8
 """Width of every figure in inches: its 9-point text is readable on a phone and calm on a screen."""
 
 INK, MUTED, RULE, GRID = "#1b2430", "#5c6773", "#aab3bd", "#e4e8ed"
-BLUE, ORANGE, GREEN, PURPLE, AMBER, CYAN = "#0b62a8", "#c24d17", "#12795b", "#9a4a8a", "#a86a00", "#2a8fa8"
+BLUE, ORANGE, GREEN, PURPLE, AMBER, CYAN = "#0b62a8", "#c24d17", "#12795b", "#9a4a8a", "#8f5a00", "#1b7488"
 PAPER = "#fefefe"
 
 PALETTE = (BLUE, ORANGE, GREEN, PURPLE, AMBER, CYAN)

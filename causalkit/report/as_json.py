@@ -79,4 +79,4 @@ def _finding(finding: Finding) -> dict[str, Any]:
 
 
 def _table(table: Table) -> dict[str, Any]:
-    return {"caption": table.caption, "columns": plain(table.columns), "rows": plain(table.rows)}
+    return {"caption": plain(table.caption), "columns": plain(table.columns), "rows": plain(table.rows)}

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, cast
 
 from causalkit.core import format as fmt
 from causalkit.core.check import Check, Checks, Status
 from causalkit.core.passage import SECTIONS, Passage, Section
 from causalkit.errors import DesignError
+from causalkit.plot import Drawable
 
 STATUS_WORDS: dict[Status, str] = {
     "fail": "Failed",
@@ -33,7 +34,7 @@ HEADS = {
 """Column heads of the toolkit's own tables as a reader sees them; other heads are shown as they are."""
 
 
-class Reportable(Protocol):
+class Reportable(Drawable, Protocol):
     """Who can be reported: every Result and every Report of the toolkit."""
 
     @property
@@ -128,7 +129,11 @@ class Document:
         if untestable == total:
             return "None of the assumptions can be tested from data."
         passed = total - untestable
-        said = "The one assumption that can be tested passed." if passed == 1 else f"All {passed} tested assumptions passed."
+        said = (
+            "The one assumption that can be tested passed."
+            if passed == 1
+            else f"All {passed} tested assumptions passed."
+        )
         return f"{said} {untestable} can't be tested from data." if untestable else said
 
 
@@ -151,7 +156,7 @@ def compose(
     subtitle : str
         One line under the heading.
     lead : str, optional
-        The answer in one sentence; the first sentence of the first finding where left out.
+        The answer in one sentence; where left out, the first owner's ``answer``, or else the first sentence found.
     metadata : mapping, optional
         What was run, shown at the end; it is put before what the owners say of themselves (``estimator``, ``n``,
         ``source``, ``random_state``) and the package's version. No date is added, so equal inputs give equal bytes.
@@ -161,6 +166,7 @@ def compose(
     DesignError
         When there is nothing to report.
     """
+    # A map of results is one owner, although it is iterable.
     several = (cast(Reportable, owners),) if hasattr(owners, "passages") else tuple(cast(Iterable[Reportable], owners))
     if not several:
         raise DesignError("there is nothing to report.", hint="Pass a result, or a list of results.")
@@ -171,11 +177,13 @@ def compose(
             )
     sources = _sources(several)
     items = [Item(owner, p, source) for owner, source in zip(several, sources, strict=True) for p in owner.passages()]
+    said = _answer(several[0], items) if lead is None else lead
+    items = [_without(item, said) for item in items]
     sections = tuple((key, tuple(item for item in items if item.passage.section == key)) for key in SECTIONS)
     return Document(
         title=title or several[0].title,
         subtitle=subtitle,
-        lead=_first_sentence(items) if lead is None else lead,
+        lead=said,
         metadata=_metadata(several, sources, metadata or {}),
         sections=tuple((key, found) for key, found in sections if found or key == "assumptions"),
         ledger=_ledger(several, sources),
@@ -189,16 +197,30 @@ def _sources(owners: tuple[Reportable, ...]) -> tuple[str, ...]:
         return ("",)
     titles = [owner.title for owner in owners]
     return tuple(
-        f"{title} ({titles[: i + 1].count(title)})" if titles.count(title) > 1 else title for i, title in enumerate(titles)
+        f"{title} ({titles[: i + 1].count(title)})" if titles.count(title) > 1 else title
+        for i, title in enumerate(titles)
     )
 
 
-def _first_sentence(items: list[Item]) -> str:
+def _answer(owner: Reportable, items: list[Item]) -> str:
+    """Return the owner's answer, or else the first sentence of the first finding."""
+    answer = getattr(owner, "answer", None)
+    if isinstance(answer, str) and answer:
+        return answer
     for item in items:
         if item.passage.section == "found" and item.passage.text:
             # A full stop ends a sentence only where a capital follows, so "0.4 vs. 0.3" stays whole.
             return re.split(r"(?<=[.!?])\s+(?=[A-Z])", item.passage.text[0].strip(), maxsplit=1)[0]
     return ""
+
+
+def _without(item: Item, lead: str) -> Item:
+    """Drop a paragraph that only repeats the lead, where the passage has something else to show."""
+    passage = item.passage
+    rest = tuple(paragraph for paragraph in passage.text if paragraph != lead)
+    if rest == passage.text or not (rest or passage.facts or passage.table or passage.figure):
+        return item
+    return replace(item, passage=replace(passage, text=rest))
 
 
 def _ledger(owners: tuple[Reportable, ...], sources: tuple[str, ...]) -> tuple[Finding, ...]:
@@ -220,8 +242,12 @@ def _metadata(
 ) -> tuple[tuple[str, str], ...]:
     rows = [(str(key), fmt.number(value)) for key, value in given.items()]
     for owner, source in zip(owners, sources, strict=True):
-        own = [(label, getattr(owner, name, None)) for name, label in _OWN]
-        said = [f"{label} {_plain(value)}".strip() for label, value in own if value is not None]
+        said: list[str] = []
+        for name, label in _OWN:
+            value = getattr(owner, name, None)
+            # The configuration names its seed itself.
+            if value is not None and not any(f"{name}=" in part for part in said):
+                said.append(f"{label} {_plain(value)}".strip())
         if said:
             rows.append((source or owner.title, ", ".join(said)))
     return (*rows, ("Software", f"causalkit {_version()}"))
@@ -231,7 +257,13 @@ _OWN = (("estimator", ""), ("n", "n ="), ("source", "data:"), ("random_state", "
 
 
 def _plain(value: object) -> str:
-    return value if isinstance(value, str) else f"{value:,}" if type(value) is int else re.sub(" at 0x[0-9a-f]+", "", repr(value))
+    return (
+        value
+        if isinstance(value, str)
+        else f"{value:,}"
+        if type(value) is int
+        else re.sub(" at 0x[0-9a-f]+", "", repr(value))
+    )
 
 
 def _version() -> str:
@@ -243,10 +275,27 @@ def _version() -> str:
         return "(not installed)"
 
 
+_SPOKEN = {
+    "srm": "sample ratio",
+    "sutva": "no interference",
+    "missing": "missing values",
+    "pre_trends": "trends before treatment",
+    "density": "density at the cutoff",
+}
+
+
 def readable(name: str) -> str:
     """Write a name from the contract as a reader sees it: ``weak_instruments`` is "Weak instruments"."""
-    words = name.replace("_", " ").strip()
+    words = _SPOKEN.get(name, name.replace("_", " ").strip())
     return words[:1].upper() + words[1:]
+
+
+def chance(pvalue: float | None) -> str:
+    """Write ``p = 0.012`` or ``p < 0.001``; empty where there is no p-value."""
+    if pvalue is None:
+        return ""
+    said = fmt.pvalue(pvalue)
+    return f"p < {said[1:]}" if said.startswith("<") else f"p = {said}" if said != fmt.MISSING else ""
 
 
 def clean(text: object) -> str:

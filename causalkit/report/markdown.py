@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from causalkit.core import format as fmt
 from causalkit.core.passage import SECTIONS
 from causalkit.core.table import Table, markdown_escape
 from causalkit.plot import describe
-from causalkit.report.document import HEADS, STATUS_WORDS, Document, Finding, Item, clean, readable
+from causalkit.report.document import HEADS, STATUS_WORDS, Document, Finding, Item, chance, clean, readable
 
 
 def to_markdown(document: Document, figures: Sequence[str] | None = None) -> str:
@@ -64,7 +63,7 @@ def _item(item: Item, pictures: Iterator[str] | None) -> list[str]:
     blocks.append("\n".join(facts))
     blocks += [_inline(paragraph) for paragraph in passage.text]
     if passage.figure:
-        told = _inline(describe(item.owner, passage.figure))  # type: ignore[arg-type]
+        told = _inline(describe(item.owner, passage.figure))
         blocks.append(f"![{told}]({next(pictures)})" if pictures else f"*Figure: {told}*")
     if passage.table is not None:
         blocks += _table(passage.table)
@@ -88,8 +87,8 @@ def _check(finding: Finding) -> str:
     check = finding.check
     parts = [f"#### {_inline(readable(check.name))}: {STATUS_WORDS[check.status].lower()}"]
     parts += [f"*{_inline(finding.source)}*"] if finding.source else []
-    pvalue = f" (p = {fmt.pvalue(check.pvalue)})".replace("= <", "\\< ") if check.pvalue is not None else ""
-    parts.append(_inline(check.message) + pvalue)
+    tested = chance(check.pvalue)
+    parts.append(_inline(f"{check.message} ({tested})" if tested else check.message))
     parts += [f"What to do: {_inline(check.advice)}"] if check.advice else []
     parts += _table(check.table) if check.table is not None else []
     return "\n\n".join(part for part in parts if part)

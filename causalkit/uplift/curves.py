@@ -65,6 +65,19 @@ class Curve:
         """Pointwise standard errors (k,)."""
         return np.sqrt(np.diag(self.vcov))
 
+    def band(self, alpha: float = 0.05, random_state: int | None = 0) -> tuple[Floats, Floats]:
+        """Band (low, high), (k,) each, that holds at all shares of the grid at once with probability 1 - alpha.
+
+        The critical value is that of the largest |t| (sup-t; Montiel Olea and Plagborg-Møller, 2019, "Simultaneous
+        confidence bands", Journal of Applied Econometrics 34). ``random_state`` shifts its integration points. Where
+        the curve has no variance the band is a point.
+        """
+        from causalkit.inference.bands import simultaneous_band, sup_t_critical
+
+        if not np.diag(self.vcov).any():
+            return self.value, self.value
+        return simultaneous_band(self.value, self.se, sup_t_critical(self.vcov, alpha, random_state=random_state))
+
 
 def default_grid(n_grid: int = 100) -> Floats:
     """Equally spaced shares 1/n_grid, 2/n_grid, ..., 1."""

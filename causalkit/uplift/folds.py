@@ -6,13 +6,13 @@ are never ranked together here. That leaves the question of inference. Write t_k
 *Out-of-fold* ranking (fold k ranked by a model of all other folds). Under no heterogeneity t_k is close to a product
 <noise in k, noise in the others>. For a learner that is a symmetric smoother of the noise (ridge, kernels) each pair of
 folds occurs twice in the sum, once in t_k and once in t_j, so that its variance is twice the sum of the variances. To
-take the t_k as independent rejects far too often. :func:`by_fold` doubles the variance (exact for such learners, safe in
-simulations but not proven for others).
+take the t_k as independent rejects far too often. :func:`by_fold` doubles the variance (exact for such learners; safe
+in simulations, but not proven, for others).
 
 *Sequential* ranking (fold k ranked by a model of the folds before it). The t_k are martingale differences, so that
 their sum over sqrt(number) is standard normal with no condition on the learner (Luedtke and van der Laan, 2016,
-"Statistical inference for the mean outcome under a possibly non-unique optimal treatment strategy", Annals of Statistics
-44(2); Wager, 2024, "Sequential validation of treatment heterogeneity", arXiv:2405.05534).
+"Statistical inference for the mean outcome under a possibly non-unique optimal treatment strategy", Annals of
+Statistics 44(2); Wager, 2024, "Sequential validation of treatment heterogeneity", arXiv:2405.05534).
 :func:`by_fold_sequential` does that: it is what a verdict on heterogeneity should rest on when there is no separate
 evaluation sample.
 """

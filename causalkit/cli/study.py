@@ -1,0 +1,230 @@
+"""A study file: data, an estimator, the roles, what follows, and the report."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import causalkit
+from causalkit.core import format as fmt
+from causalkit.core.estimator import Estimator
+from causalkit.core.presentation import Presentable
+from causalkit.core.result import Result
+from causalkit.core.settings import say
+from causalkit.data.sources import load_source
+from causalkit.errors import DataError, DesignError
+
+TABLES = ("data", "estimator", "roles", "then", "report")
+
+
+@dataclass(frozen=True)
+class Step:
+    """What follows the fit: a public class with its configuration, and the keywords of its ``fit``."""
+
+    tool: Any
+    keywords: Mapping[str, Any]
+
+    def run(self, data: Any, result: Result) -> Presentable:
+        """Run the step on the study's data and the fitted result."""
+        return self.tool.fit(data, effect=result, **self.keywords)
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study read from a TOML file; nothing in it is ever executed.
+
+    Parameters
+    ----------
+    path : Path
+        The file; a relative source is looked for beside it first.
+    source : str
+        The data.
+    estimator : Estimator
+        The configured estimator.
+    roles : mapping
+        Keywords of its ``fit``.
+    steps : tuple of Step
+        What follows the fit.
+    report : mapping
+        ``title`` and ``subtitle``.
+    """
+
+    path: Path
+    source: str
+    estimator: Estimator[Any]
+    roles: Mapping[str, Any]
+    steps: tuple[Step, ...] = ()
+    report: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, path: Path) -> Study:
+        """Read and validate a study file.
+
+        Raises
+        ------
+        DataError
+            If the file is not there or is not TOML.
+        DesignError
+            If a table or a key is not known; the message names close matches.
+        """
+        config = _load(path)
+        _known(config, TABLES, f"{path.name}", "table")
+        for table in ("data", "estimator", "roles"):
+            if not isinstance(config.get(table), dict):
+                raise DesignError(f"{path.name} has no [{table}] table.", hint=f"Add [{table}]; see examples/vouchers.toml.")
+        _known(config["data"], ("source",), "[data]", "key")
+        if not isinstance(config["data"].get("source"), str):
+            raise DesignError("[data] names no source.", hint='Write source = "file.csv".')
+        if "name" not in config["estimator"]:
+            raise DesignError("[estimator] has no name.", hint='Write name = "OLS"; `causalkit list` shows all.')
+        estimator = Estimator.from_dict(config["estimator"])
+        _known(config["roles"], _keywords(estimator), f"[roles] of {type(estimator).__name__}", "role")
+        steps = tuple(_step(step, number) for number, step in enumerate(_listed(config.get("then", [])), 1))
+        report = config.get("report", {})
+        _known(report, ("title", "subtitle"), "[report]", "key")
+        return cls(path, config["data"]["source"], estimator, config["roles"], steps, report)
+
+    def load(self) -> Any:
+        """Return the data."""
+        return load_source(self.source, relative_to=self.path)
+
+    def check(self) -> str:
+        """Bind the data to the roles without estimating, and say what would be run."""
+        sample = self.estimator.bind(self.load(), **self._given())
+        lines = [
+            f"{self.path.name} is valid.",
+            f"data: {self.source}, {fmt.plural(sample.n_input, 'row')}, of which {sample.n:,} would be used",
+            f"estimator: {self.estimator!r}",
+        ]
+        lines += [f"  left out: {count:,} for {reason} ({name})" for reason, name, count, _ in sample.dropped.reasons if count]
+        lines += [f"then: {step.tool!r}" for step in self.steps]
+        return "\n".join(lines)
+
+    def run(self) -> Outcome:
+        """Run everything."""
+        say(f"reading {self.source}")
+        data = self.load()
+        say(f"fitting {type(self.estimator).__name__}")
+        result = self.estimator.fit(data, **self.roles)  # type: ignore[attr-defined]
+        parts: list[Presentable] = [result]
+        for step in self.steps:
+            say(f"running {type(step.tool).__name__}")
+            parts.append(step.run(data, result))
+        return Outcome(self, tuple(parts))
+
+    def require_writable(self, path: Path) -> None:
+        """Raise before the work begins if the report could not be written."""
+        from causalkit.report.write import SUFFIXES
+
+        if path.suffix.lower() not in SUFFIXES:
+            raise DesignError(f"--out {str(path)!r} has no known suffix.", hint=f"Use one of {', '.join(SUFFIXES)}.")
+        if not path.resolve().parent.is_dir():
+            raise DataError(f"the folder of {str(path)!r} does not exist.", hint="Create it first.")
+
+    def _given(self) -> dict[str, Any]:
+        defaults = {
+            name: parameter.default
+            for name, parameter in inspect.signature(self.estimator.fit).parameters.items()  # type: ignore[attr-defined]
+            if parameter.default is not inspect.Parameter.empty
+        }
+        return {**defaults, **self.roles}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a study came to: the fitted result and what followed."""
+
+    study: Study
+    parts: tuple[Presentable, ...]
+
+    def summary(self) -> str:
+        """Return the answers in a few lines, and the checks that need attention."""
+        from causalkit.core.presentation import check_lines
+
+        title = self.study.report.get("title", self.study.path.stem)
+        lines = [title, "=" * len(title)]
+        lines += [f"{part.title}\n  {part.answer}" for part in self.parts]
+        ledger = self.parts[0].checks
+        for part in self.parts[1:]:
+            ledger = ledger.joined(part.checks)
+        return "\n".join([*lines, "", *check_lines(ledger)])
+
+    def write(self, path: Path) -> list[Path]:
+        """Write the report, and the numbers as JSON beside it."""
+        from causalkit.report.write import write_report
+
+        report = self.study.report
+        common = {
+            "title": report.get("title", self.study.path.stem),
+            "subtitle": report.get("subtitle", ""),
+            "metadata": {
+                "Data": self.study.source,
+                "Estimator": repr(getattr(self.parts[0], "estimator", self.study.estimator)),
+                "Software": f"causalkit {causalkit.__version__}",
+            },
+        }
+        targets = dict.fromkeys([path, path.with_suffix(".json")])
+        return [write_report(self.parts, target, **common) for target in targets]
+
+
+def _load(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise DataError(f"there is no study file {str(path)!r}.", hint="Check the path.") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"the study file {str(path)!r} can't be read: {error}.", hint="It must be UTF-8 text.") from None
+    except tomllib.TOMLDecodeError as error:
+        raise DataError(f"{path.name} is not valid TOML: {error}.", hint="See examples/vouchers.toml.") from None
+
+
+def _listed(steps: Any) -> list[dict[str, Any]]:
+    if not isinstance(steps, list) or not all(isinstance(step, dict) for step in steps):
+        raise DesignError("what follows the fit is written as [[then]] tables.", hint="Use double brackets: [[then]].")
+    return steps
+
+
+def _step(config: Mapping[str, Any], number: int) -> Step:
+    """Build a step: keys that are fields configure it, the others are keywords of its ``fit``."""
+    where = f"[[then]] number {number}"
+    values = dict(config)
+    name = values.pop("name", None)
+    if not isinstance(name, str):
+        raise DesignError(f"{where} has no name.", hint='Write name = "Targeting".')
+    try:
+        kind = getattr(causalkit, name)
+    except AttributeError as error:
+        raise DesignError(f"{where}: {error}") from None
+    if not (dataclasses.is_dataclass(kind) and isinstance(kind, type) and "effect" in _fit_keywords(kind)):
+        raise DesignError(f"{where}: {name!r} can't follow a fit.", hint="Use one that takes an effect, such as Targeting.")
+    fields = [f.name for f in dataclasses.fields(kind)]
+    keywords = [keyword for keyword in _fit_keywords(kind) if keyword != "effect"]
+    _known(values, (*fields, *keywords), f"{where} ({name})", "key")
+    tool = kind(**{key: value for key, value in values.items() if key in fields})
+    return Step(tool, {key: value for key, value in values.items() if key not in fields})
+
+
+def _keywords(estimator: Estimator[Any]) -> tuple[str, ...]:
+    return _fit_keywords(type(estimator))
+
+
+def _fit_keywords(kind: Any) -> tuple[str, ...]:
+    fit = getattr(kind, "fit", None)
+    return tuple(inspect.signature(fit).parameters)[2:] if callable(fit) else ()
+
+
+def _known(given: Any, known: tuple[str, ...], where: str, what: str) -> None:
+    import difflib
+
+    if not isinstance(given, Mapping):
+        raise DesignError(f"{where} must be a table.")
+    for key in given:
+        if key not in known:
+            close = difflib.get_close_matches(key, known, n=1)
+            hint = f"Did you mean {close[0]!r}?" if close else f"Known: {', '.join(known)}."
+            raise DesignError(f"{where} has no {what} {key!r}.", hint=hint)

@@ -1,0 +1,12 @@
+"""Small real data sets and simulators with a known answer.
+
+``load("thornton_hiv")`` returns a data frame; ``describe()`` tells what there is, from where and under which licence.
+``coupon_campaign`` and ``linear_panel`` draw data whose effects are known.
+"""
+
+from __future__ import annotations
+
+from causalkit.datasets.files import describe, load, path_of
+from causalkit.datasets.simulators import coupon_campaign, linear_panel
+
+__all__ = ["coupon_campaign", "describe", "linear_panel", "load", "path_of"]

@@ -1,0 +1,259 @@
+"""OLS: the effect of a treatment by regression adjustment, the simplest result to refute."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+
+from causalkit.core import format as fmt
+from causalkit.core.check import Check, Checks
+from causalkit.core.effects import Effects
+from causalkit.core.estimate import Covariance, Estimate, Influence
+from causalkit.core.estimator import Estimator
+from causalkit.core.input_checks import missing_check
+from causalkit.core.params import choice
+from causalkit.core.result import Result
+from causalkit.core.roles import Assignment, Role
+from causalkit.core.rows import Groups, Rows
+from causalkit.core.sample import Arms, Number, Sample
+from causalkit.errors import DesignError
+from causalkit.kernels.arrays import Floats, read_only
+from causalkit.linear.least_squares import LeastSquares, least_squares
+
+VCOV = ("auto", "iid", "HC0", "HC1", "HC2", "HC3", "CR0", "CR1", "CR2", "CR3")
+INTERCEPT = "intercept"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class OLSResult(Result):
+    """A least-squares fit: the treatment's coefficients are the effects, all others stand in ``coefficients``.
+
+    Parameters
+    ----------
+    coefficients : Effects
+        Every coefficient of the regression. Those of covariates are not effects.
+    n_parameters : int
+        Parameters counted by the small-sample factors (absorbed effects as R's fixest counts them).
+    r2, r2_within : float
+        Share of the variation of the outcome explained; within the absorbed effects for ``r2_within``.
+    collinear : mapping of str to str
+        Columns left out of the regression, and why.
+    n_singletons : int
+        Rows alone in a level of an absorbed effect; they do not change the coefficients.
+    """
+
+    coefficients: Effects
+    n_parameters: int
+    r2: float
+    r2_within: float
+    collinear: Mapping[str, str]
+    n_singletons: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class OLS(Estimator[OLSResult]):
+    """Least squares of the outcome on the treatment and covariates.
+
+    The estimand is the coefficient of the treatment: with a randomized treatment, the average effect; else, the effect
+    if the covariates (entering linearly) block every back door and the effect is the same for all, or a
+    variance-weighted average of effects (Angrist and Pischke 2009, section 3.3.1) where it is not.
+
+    Parameters
+    ----------
+    vcov : {"auto", "iid", "HC0", "HC1", "HC2", "HC3", "CR0", "CR1", "CR2", "CR3"}
+        Variance. ``"auto"`` is HC1, or CR1 when ``cluster=`` is given. Two cluster columns give two-way clustering
+        (Cameron, Gelbach and Miller 2011). CR2 comes with Satterthwaite degrees of freedom (Bell and McCaffrey 2002;
+        Imbens and Kolesar 2016).
+
+    Notes
+    -----
+    Two sets of absorbed effects are eliminated exactly by a Schur complement; more by accelerated projections with a
+    certificate. Small-sample factors are those of R's fixest. Collinear columns are left out, later ones first, and
+    named in ``result.collinear``.
+
+    Examples
+    --------
+    >>> import causalkit as ck
+    >>> data = ck.datasets.coupon_campaign(random_state=1)
+    >>> result = ck.OLS().fit(data, outcome="purchase", treatment="arm", control="no_coupon", cluster="store")
+    >>> round(result.estimate, 3)
+    0.081
+    """
+
+    vcov: Literal["auto", "iid", "HC0", "HC1", "HC2", "HC3", "CR0", "CR1", "CR2", "CR3"] = choice("auto", *VCOV)
+
+    roles: ClassVar[Mapping[str, Role]] = {
+        "outcome": Role("number"),
+        "treatment": Role("treatment", treatment="either"),
+        "covariates": Role("features", required=False, many=True),
+        "absorb": Role("label", required=False, many=True),
+        "unit": Role("label", required=False),
+        "cluster": Role("label", required=False, many=True),
+        "weights": Role("weights", required=False),
+    }
+    assignment: ClassVar[Assignment | None] = Assignment("treatment", "row")
+    strategies: ClassVar[tuple[str, ...]] = ("adjustment",)
+
+    def fit(
+        self,
+        data: Any,
+        *,
+        outcome: Any,
+        treatment: Any,
+        covariates: Sequence[str] | str = (),
+        absorb: Sequence[str] | str = (),
+        control: Any = None,
+        treatment_level: Any = None,
+        unit: Any = None,
+        cluster: Any = None,
+        weights: Any = None,
+        missing: Literal["drop", "raise"] = "drop",
+    ) -> OLSResult:
+        """Regress the outcome on the treatment.
+
+        Parameters
+        ----------
+        data : table
+            pandas, polars, pyarrow, or a lazy table (of which the named columns are collected).
+        outcome : str
+            Numeric column.
+        treatment : str
+            Booleans, 0/1, text and categories are arms (one coefficient for each but the control); other numbers are a
+            dose unless ``control=`` says that they are arms.
+        covariates : list of str
+            Numbers, or categories (one indicator each but the first).
+        absorb : list of str
+            Columns whose levels are effects to absorb.
+        control, treatment_level : level, optional
+            The baseline arm, needed for text; and the arm of interest where there are several.
+        unit : str, optional
+            Labels that match units across results (``a - b``).
+        cluster : str or list of str, optional
+            One column, or several for multiway clustering.
+        weights : str, optional
+            Weights; their scale does not matter.
+        missing : {"drop", "raise"}
+            What to do with rows that lack any of these.
+
+        Returns
+        -------
+        OLSResult
+
+        Raises
+        ------
+        DataError, DesignError
+            If the table or the roles can't be used; the message says where and what to do.
+        """
+        return self._fit(
+            data,
+            outcome=outcome,
+            treatment=treatment,
+            covariates=covariates,
+            absorb=absorb,
+            control=control,
+            treatment_level=treatment_level,
+            unit=unit,
+            cluster=cluster,
+            weights=weights,
+            missing=missing,
+        )
+
+    def estimate(self, sample: Sample) -> OLSResult:
+        """Run the regression on a bound sample."""
+        kind = self._kind(sample)
+        design, names, terms = _design(sample)
+        absorb, cluster = sample.several("absorb"), sample.several("cluster")
+        fit = least_squares(
+            sample.outcome,
+            design,
+            names=names,
+            weights=sample.optional("weights"),
+            absorb=[effect.codes for effect in absorb],
+            absorb_names=[effect.name for effect in absorb],
+            groups=[way.codes for way in cluster] or None,
+            vcov=kind,
+        )
+        _require_terms(fit, terms, sample)
+        coefficients = Effects(fit.names, _numbers(fit, kind, sample.rows, cluster).folded())
+        return OLSResult(
+            estimator=self,
+            effects=coefficients.select(terms),
+            headline=terms[0],
+            estimand=_estimand(sample, terms),
+            checks=Checks({"missing": missing_check(sample), "collinearity": _collinearity(fit)}),
+            sample=sample,
+            n=sample.n,
+            dropped=sample.dropped,
+            roles=sample.given,
+            coefficients=coefficients,
+            n_parameters=fit.n_parameters,
+            r2=fit.r2,
+            r2_within=fit.r2_within,
+            collinear=dict(fit.dropped),
+            n_singletons=fit.singletons,
+        )
+
+    def _kind(self, sample: Sample) -> str:
+        clustered = bool(sample.several("cluster"))
+        if self.vcov == "auto":
+            return "CR1" if clustered else "HC1"
+        if clustered and not self.vcov.startswith("CR"):
+            raise DesignError(f"vcov={self.vcov!r} ignores cluster=.", hint='Use vcov="CR1", or leave cluster= out.')
+        if not clustered and self.vcov.startswith("CR"):
+            raise DesignError(f"vcov={self.vcov!r} needs cluster=.", hint="Name the column of the clusters.")
+        return self.vcov
+
+
+def _design(sample: Sample) -> tuple[Floats, list[str], list[str]]:
+    """Return the regressors, their names, and the names that are the treatment's."""
+    column = sample.columns["treatment"]
+    if isinstance(column, Arms):
+        treated = [(column.codes == arm).astype(float) for arm in range(1, column.count)]
+        terms = [column.contrast(arm) for arm in range(1, column.count)]
+    else:
+        assert isinstance(column, Number)
+        treated, terms = [column.values], [column.name]
+    adjust, names = sample.features().dummies()
+    ones = [] if sample.several("absorb") else [np.ones(sample.n)]
+    return np.column_stack([*treated, *ones, adjust]), [*terms, *([INTERCEPT] if ones else []), *names], terms
+
+
+def _numbers(fit: LeastSquares, kind: str, rows: Rows, cluster: Sequence[Groups]) -> Estimate:
+    if kind in ("HC0", "HC1", "CR0", "CR1") and len(cluster) <= 1:
+        groups = cluster[0] if cluster else None
+        psi = read_only(fit.psi)
+        return Estimate(fit.coefficients, Influence(psi, rows, groups, fit.vcov.scale, fit.df, kind))
+    return Estimate(fit.coefficients, Covariance(read_only(fit.vcov.matrix), fit.df, kind))
+
+
+def _require_terms(fit: LeastSquares, terms: Sequence[str], sample: Sample) -> None:
+    for term in terms:
+        if term in fit.dropped:
+            raise DesignError(
+                f"the treatment {term!r} can't be told apart from the other columns: it is {fit.dropped[term]}.",
+                hint="Leave out the covariate or the absorbed effect that determines it.",
+                column=sample.name("treatment"),
+            )
+
+
+def _estimand(sample: Sample, terms: Sequence[str]) -> str:
+    column = sample.columns["treatment"]
+    what = terms[0] if isinstance(column, Arms) else f"one more unit of {terms[0]}"
+    held = "" if sample.features().values.shape[1] == 0 else ", covariates held fixed"
+    return f"effect of {what} on {sample.name('outcome')}{held}"
+
+
+def _collinearity(fit: LeastSquares) -> Check:
+    if not fit.dropped:
+        return Check("collinearity", "pass", "No covariate is determined by the others.")
+    said = "; ".join(f"{name} ({why})" for name, why in fit.dropped.items())
+    count = fmt.plural(len(fit.dropped), "column")
+    return Check(
+        "collinearity",
+        "warn",
+        f"{count} left out of the regression: {said}.",
+        advice="Make sure that none was meant to stay.",
+    )

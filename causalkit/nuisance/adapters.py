@@ -1,0 +1,165 @@
+"""Any scikit-learn estimator as a learner: cloned, seeded, single-threaded, with errors in the user's words."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import numbers
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from causalkit.errors import DataError, DesignError
+from causalkit.kernels.arrays import Codes, Floats
+from causalkit.nuisance.features import OneHot
+from causalkit.nuisance.learners import Model, ShareClassifier
+
+
+@dataclass(frozen=True)
+class SklearnModel:
+    """A fitted scikit-learn regressor (``n_classes=0``) or classifier."""
+
+    model: Any
+    coding: OneHot | None
+    n_classes: int = 0
+
+    def predict(self, x: Floats) -> Floats:
+        """Return predictions, shape (n,), or probabilities by class code, shape (n, n_classes)."""
+        columns = x if self.coding is None else self.coding.apply(x)
+        if not self.n_classes:
+            return np.asarray(self.model.predict(columns), dtype=float).reshape(len(x))
+        out = np.zeros((len(x), self.n_classes))
+        out[:, np.asarray(self.model.classes_, dtype=np.int64)] = self.model.predict_proba(columns)
+        return out
+
+
+@dataclass(frozen=True)
+class SklearnLearner:
+    """A scikit-learn estimator, pipeline or search object.
+
+    Every fit works on a clone. Parameters named ``random_state``, at any depth, that are not integers are set to
+    ``random_state``, also in a shuffling ``cv`` splitter; parameters named ``n_jobs`` that are None are set to
+    ``n_jobs``; whatever the user has set stays. Category codes reach the estimator as indicators after the numeric
+    columns; LightGBM's own estimators get the codes, declared as categories.
+
+    Parameters
+    ----------
+    estimator : object
+        The estimator.
+    n_classes : int
+        Number of classes, or 0 for a regressor.
+    names : tuple of str
+        Names of the columns, for messages.
+    categorical : tuple of int
+        Positions of the columns that hold category codes.
+    random_state, n_jobs : int
+        Seed and threads.
+    """
+
+    estimator: Any
+    n_classes: int = 0
+    names: tuple[str, ...] = ()
+    categorical: tuple[int, ...] = ()
+    random_state: int = 0
+    n_jobs: int = 1
+
+    def fit(self, x: Floats, y: Floats, weights: Floats | None = None, groups: Codes | None = None) -> Model:
+        """Fit a clone.
+
+        Raises
+        ------
+        DataError
+            If the estimator refuses missing values and a covariate has some.
+        DesignError
+            If weights are given and the estimator takes none.
+        """
+        if self.n_classes and (len(np.unique(y)) == 1 or x.shape[1] == 0):
+            return ShareClassifier(self.n_classes).fit(x, y, weights)
+        model = prepare(self.estimator, self.random_state, self.n_jobs)
+        native = type(model).__module__.startswith("lightgbm")
+        coding = None if native else OneHot.learn(x, self.categorical)
+        keywords: dict[str, Any] = {} if weights is None else {_weight_keyword(model): weights}
+        if native and self.categorical:
+            keywords["categorical_feature"] = list(self.categorical)
+        target = y.astype(np.int64) if self.n_classes else y
+        try:
+            model.fit(x if coding is None else coding.apply(x), target, **keywords)
+        except ValueError as error:
+            self._explain_missing(x, error)
+            raise
+        return SklearnModel(model, coding, self.n_classes)
+
+    def _explain_missing(self, x: Floats, error: ValueError) -> None:
+        """Raise in the user's words where missing values are what the estimator could not take."""
+        numeric = [j for j in range(x.shape[1]) if j not in self.categorical]
+        gaps = np.isnan(x[:, numeric])
+        if "NaN" not in str(error) or not gaps.any():
+            return
+        place = int(np.argmax(gaps.any(axis=0)))
+        name = self.names[numeric[place]] if self.names else str(numeric[place])
+        count = int(gaps[:, place].sum())
+        raise DataError(
+            f"covariate {name!r} has {count} missing value{'' if count == 1 else 's'} among {len(x)} training rows, and "
+            f"{type(self.estimator).__name__} can't take missing values.",
+            hint="Drop these rows with missing='drop', put an imputer before it in a Pipeline, or use the default learner.",
+            column=name,
+        ) from error
+
+
+def prepare(estimator: Any, random_state: int, n_jobs: int) -> Any:
+    """Clone an estimator and set seeds and threads that the user left open."""
+    from sklearn.base import clone
+
+    model = clone(estimator)
+    settings: dict[str, Any] = {}
+    for name, value in model.get_params(deep=True).items():
+        last = name.rpartition("__")[2]
+        if last == "random_state" and not isinstance(value, numbers.Integral):
+            settings[name] = random_state % 2**31
+        elif last == "n_jobs" and value is None:
+            settings[name] = n_jobs
+        elif last == "cv" and _draws(value):
+            splitter = copy.copy(value)
+            splitter.random_state = random_state % 2**31
+            settings[name] = splitter
+    for prefix in _lightgbm_prefixes(model):
+        if not {f"{prefix}verbose", f"{prefix}verbosity"} & set(model.get_params(deep=True)):
+            settings[f"{prefix}verbose"] = -1
+    return model.set_params(**settings)
+
+
+def _draws(splitter: Any) -> bool:
+    """Tell whether a cv splitter would draw from numpy's global state."""
+    open_seed = hasattr(splitter, "random_state") and not isinstance(splitter.random_state, numbers.Integral)
+    return open_seed and bool(getattr(splitter, "shuffle", True))
+
+
+def _lightgbm_prefixes(model: Any) -> Iterator[str]:
+    if type(model).__module__.startswith("lightgbm"):
+        yield ""
+    for name, value in model.get_params(deep=True).items():
+        if type(value).__module__.startswith("lightgbm") and hasattr(value, "get_params"):
+            yield f"{name}__"
+
+
+def _weight_keyword(model: Any) -> str:
+    """Name the keyword that carries weights to the last step of a pipeline, or of what a search object fits."""
+    prefix = ""
+    inner = model
+    while True:
+        if hasattr(inner, "steps"):
+            prefix += f"{inner.steps[-1][0]}__"
+            inner = inner.steps[-1][1]
+        elif hasattr(inner, "best_estimator_") or hasattr(inner, "refit"):
+            inner = inner.estimator
+        else:
+            break
+    parameters = inspect.signature(inner.fit).parameters.values()
+    if any(p.name == "sample_weight" or p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters):
+        return f"{prefix}sample_weight"
+    raise DesignError(
+        f"{type(inner).__name__} takes no sample weights, and weights= was given.",
+        hint="Use an estimator whose fit has sample_weight, such as the default learner.",
+    )

@@ -1,0 +1,163 @@
+"""LightGBM with the settings that serve nuisances: small trees, few assumptions, stopped and averaged by cross-validation.
+
+Effects of coupons and offers are weak beside the noise, so the danger is a nuisance that has learned noise. The number
+of rounds is chosen by one internal cross-validation, and the prediction is the mean of the models of that
+cross-validation at that number of rounds. Averaging them costs no refit and was at least as accurate as refitting on
+all rows in most of the designs this default was chosen on (Nie and Wager 2021, Wager and Athey 2018, a coupon trial,
+pure noise; 2,000 and 10,000 rows).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from causalkit.kernels.arrays import Codes, Floats
+from causalkit.nuisance.crossfit import deal_folds
+from causalkit.nuisance.learners import ConstantModel, MeanRegressor, Model, ShareClassifier, WidenedModel
+
+#: Fewer rows than this can't hold two leaves and a validation fold.
+FEWEST_ROWS = 60
+#: Fewer rows than this outside the largest class say nothing about covariates.
+FEWEST_EVENTS = 10
+_MOST_ROUNDS = 1000
+_PATIENCE = 20
+
+
+def parameters(n_rows: int, *, seed: int, n_jobs: int) -> dict[str, Any]:
+    """Return the LightGBM parameters for a training set of ``n_rows`` rows; trees grow with the data."""
+    leaves = 4 if n_rows < 3_000 else 8 if n_rows < 30_000 else 16 if n_rows < 300_000 else 31
+    return {
+        "num_leaves": leaves,
+        "learning_rate": 0.05 if n_rows < 20_000 else 0.1,
+        "min_data_in_leaf": 20,
+        "num_threads": n_jobs,
+        "deterministic": True,
+        "force_row_wise": True,
+        "seed": seed % 2**31,
+        "verbosity": -1,
+    }
+
+
+@dataclass(frozen=True)
+class BoostedModel:
+    """The boosters of one internal cross-validation, averaged at the number of rounds that it chose."""
+
+    boosters: tuple[Any, ...]
+    rounds: int
+
+    def predict(self, x: Floats) -> Floats:
+        """Return the mean prediction; (n, 2) probabilities for two classes come from :class:`TwoClassModel`."""
+        total = self.boosters[0].predict(x, num_iteration=self.rounds, num_threads=1)
+        for booster in self.boosters[1:]:
+            total = total + booster.predict(x, num_iteration=self.rounds, num_threads=1)
+        mean: Floats = np.asarray(total, dtype=float) / len(self.boosters)
+        return mean
+
+
+@dataclass(frozen=True)
+class TwoClassModel:
+    """Both columns of probabilities from the one that LightGBM gives."""
+
+    model: Model
+
+    def predict(self, x: Floats) -> Floats:
+        """Return probabilities, shape (n, 2)."""
+        second = self.model.predict(x)
+        return np.column_stack([1.0 - second, second])
+
+
+@dataclass(frozen=True)
+class BoostingRegressor:
+    """Squared-error boosting of trees; missing values and categories are handled natively.
+
+    Parameters
+    ----------
+    categorical : tuple of int
+        Positions of the columns that hold category codes.
+    random_state : int
+        Deals the rows to the internal folds.
+    n_jobs : int
+        Threads of LightGBM.
+    """
+
+    categorical: tuple[int, ...] = ()
+    random_state: int = 0
+    n_jobs: int = 1
+
+    def fit(self, x: Floats, y: Floats, weights: Floats | None = None, groups: Codes | None = None) -> Model:
+        """Fit; on fewer than 60 rows, or without covariates, the model is the mean."""
+        if len(y) < FEWEST_ROWS or x.shape[1] == 0:
+            return MeanRegressor().fit(x, y, weights)
+        folds = deal_folds(np.zeros(len(y), dtype=np.int64), groups, _inner_folds(len(y)), self.random_state)
+        return _boost(x, y, weights, folds, {"objective": "l2"}, self)
+
+
+@dataclass(frozen=True)
+class BoostingClassifier:
+    """Logistic or multinomial boosting of trees; missing values and categories are handled natively.
+
+    Parameters
+    ----------
+    n_classes : int
+        Number of classes.
+    categorical, random_state, n_jobs
+        As for :class:`BoostingRegressor`.
+    """
+
+    n_classes: int
+    categorical: tuple[int, ...] = ()
+    random_state: int = 0
+    n_jobs: int = 1
+
+    def fit(self, x: Floats, y: Floats, weights: Floats | None = None, groups: Codes | None = None) -> Model:
+        """Fit; with fewer than 60 rows, 10 rows outside the largest class, or no covariates: the shares."""
+        seen, codes, counts = np.unique(y.astype(np.int64), return_inverse=True, return_counts=True)
+        few = len(y) < FEWEST_ROWS or len(y) - counts.max() < FEWEST_EVENTS
+        if few or x.shape[1] == 0:
+            return ShareClassifier(self.n_classes).fit(x, y, weights)
+        folds = deal_folds(codes, groups, _inner_folds(len(y)), self.random_state)
+        if len(seen) == 2:
+            objective: dict[str, Any] = {"objective": "binary"}
+        else:
+            objective = {"objective": "multiclass", "num_class": len(seen)}
+        fitted = _boost(x, codes.astype(float), weights, folds, objective, self)
+        if isinstance(fitted, ConstantModel):
+            return ShareClassifier(self.n_classes).fit(x, y, weights)
+        model: Model = TwoClassModel(fitted) if len(seen) == 2 else fitted
+        return model if len(seen) == self.n_classes else WidenedModel(model, seen, self.n_classes)
+
+
+def _inner_folds(n_rows: int) -> int:
+    return 5 if n_rows < 20_000 else 3
+
+
+def _boost(
+    x: Floats,
+    y: Floats,
+    weights: Floats | None,
+    folds: Codes,
+    objective: dict[str, Any],
+    learner: BoostingRegressor | BoostingClassifier,
+) -> Model:
+    """Cross-validate once and keep the boosters."""
+    import lightgbm
+
+    present = np.unique(folds)
+    if len(present) < 2:  # a single cluster can't be split
+        return ConstantModel(np.asarray(np.average(y, weights=weights)))
+    settings = objective | parameters(len(y), seed=learner.random_state, n_jobs=learner.n_jobs)
+    categories = list(learner.categorical) or "auto"
+    data = lightgbm.Dataset(x, y, weight=weights, categorical_feature=categories, params=settings)
+    history = lightgbm.cv(
+        settings,
+        data,
+        num_boost_round=_MOST_ROUNDS,
+        folds=[(np.flatnonzero(folds != k), np.flatnonzero(folds == k)) for k in present],
+        callbacks=[lightgbm.early_stopping(_PATIENCE, verbose=False)],
+        return_cvbooster=True,
+    )
+    rounds = len(next(values for name, values in history.items() if name.endswith("-mean")))
+    return BoostedModel(tuple(history["cvbooster"].boosters), rounds)
