@@ -33,7 +33,7 @@ _PUBLIC = {
 }
 
 #: Packages of public functions: ``causalkit.uplift.rate``.
-_PACKAGES = ("datasets", "effects", "linear", "testing", "uplift")
+_PACKAGES = ("datasets", "effects", "linear", "report", "testing", "uplift")
 
 __all__ = ["__version__", *_PACKAGES, *_PUBLIC]
 

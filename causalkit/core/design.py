@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -108,6 +108,7 @@ class _Binder:
 
     def finish(self, columns: dict[str, Column], roles: Mapping[str, Role]) -> Sample:
         keep, dropped = self._apply_policy()
+        dropped = replace(dropped, by_arm=self._outcomes_by_arm(columns.get("treatment")))
         positions = np.flatnonzero(keep)
         columns = {role: _take(column, positions) for role, column in columns.items()}
         for role, column in columns.items():
@@ -120,10 +121,22 @@ class _Binder:
         rows = Rows(read_only(positions), self.frame.token, labels)
         return Sample(columns, rows, self.frame.n_rows, dropped, dict(self.given))
 
+    def _outcomes_by_arm(self, arms: Column | None) -> tuple[tuple[object, int, int], ...]:
+        """Count rows, and rows without an outcome, in each arm: attrition is judged on the rows that were dropped."""
+        gaps = [mask for role, _, mask in self.gaps if role == "outcome"]
+        if not isinstance(arms, Arms) or not gaps:
+            return ()
+        gone = np.logical_or.reduce(gaps)
+        here = [arms.codes == code for code in range(arms.count)]
+        return tuple(
+            (level, int(mask.sum()), int((mask & gone).sum())) for level, mask in zip(arms.levels, here, strict=True)
+        )
+
     def _apply_policy(self) -> tuple[Bools, Dropped]:
         keep = np.ones(self.frame.n_rows, dtype=bool)
         reasons = []
-        for role, name, mask in self.gaps:
+        # Without a treatment a row is not in the study at all: that reason is told first.
+        for role, name, mask in sorted(self.gaps, key=lambda gap: gap[0] != "treatment"):
             fresh = mask & keep
             if not mask.any():
                 continue

@@ -71,10 +71,21 @@ Column = Number | Groups | Arms | Features | tuple[Groups, ...] | tuple[Number, 
 
 @dataclass(frozen=True)
 class Dropped:
-    """Rows that a fit left out: (reason, column, count, first row)."""
+    """Rows that a fit left out.
+
+    Parameters
+    ----------
+    reasons : tuple of (reason, column, count, first row)
+        Why rows were left out, in the order in which the reasons were applied.
+    total : int
+        Rows left out.
+    by_arm : tuple of (level, rows, rows without an outcome)
+        All rows of the table by arm, and those whose outcome is missing; empty where there are no arms or outcomes.
+    """
 
     reasons: tuple[tuple[str, str, int, int], ...] = ()
     total: int = 0
+    by_arm: tuple[tuple[object, int, int], ...] = ()
 
     def to_table(self) -> Table:
         """Return the reasons as a table."""

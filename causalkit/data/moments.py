@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property, reduce
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -226,7 +226,7 @@ class Moments:
             raise DataError("There is nothing to merge.", hint="Pass at least one Moments.")
         first = found[0]
         aligned = [first, *(_aligned(first, part) for part in found[1:])]
-        stacked = reduce(_stack, (part.sums for part in aligned))
+        stacked = _stack([part.sums for part in aligned])
         sums = _grouped(stacked, list(stacked.keys))
         return Moments(
             first.columns, first.by, first.weighted, first.pivot, sums, sum(part.n_dropped for part in found)
@@ -307,10 +307,10 @@ def _aligned(first: Moments, part: Moments) -> Moments:
     return Moments(first.columns, first.by, first.weighted, first.pivot, sums, part.n_dropped)
 
 
-def _stack(a: CellSums, b: CellSums) -> CellSums:
-    """Put the cells of two parts under each other."""
-    arrays = (np.concatenate((getattr(a, name), getattr(b, name))) for name in ARRAYS)
-    return CellSums(a.keys + b.keys, *arrays)
+def _stack(parts: list[CellSums]) -> CellSums:
+    """Put the cells of all parts under each other."""
+    arrays = (np.concatenate([getattr(part, name) for part in parts]) for name in ARRAYS)
+    return CellSums(tuple(key for part in parts for key in part.keys), *arrays)
 
 
 def _grouped(sums: CellSums, keys: list[tuple[object, ...]]) -> CellSums:
@@ -321,7 +321,8 @@ def _grouped(sums: CellSums, keys: list[tuple[object, ...]]) -> CellSums:
     order = _sorted_places(merged)
     rank = np.empty(len(order), dtype=np.int64)
     rank[order] = np.arange(len(order))
-    grouped = CellSums(tuple(merged[place] for place in order), *group_cells(sums, rank[group], len(order)))
+    with np.errstate(over="ignore", invalid="ignore"):  # check_sums looks at what came out
+        grouped = CellSums(tuple(merged[place] for place in order), *group_cells(sums, rank[group], len(order)))
     check_sums(grouped, ())
     return grouped
 

@@ -8,6 +8,11 @@ def quote_identifier(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
+def quote_literal(text: str) -> str:
+    """Return text as a quoted SQL string (single quotes, doubled inside; DuckDB gives a backslash no meaning)."""
+    return "'" + text.replace("'", "''") + "'"
+
+
 def literal_path(path: str) -> str:
     """Return a path in which DuckDB sees no glob: ``*``, ``?`` and ``[`` stand for themselves."""
     return "".join(f"[{char}]" if char in "*?[" else char for char in path)

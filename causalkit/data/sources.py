@@ -11,7 +11,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from causalkit.data.quoting import literal_path, quote_identifier
+from causalkit.data.quoting import literal_path, quote_identifier, quote_literal
 from causalkit.errors import DataError
 
 if TYPE_CHECKING:
@@ -135,7 +135,8 @@ def _relation(connection: Any, kind: str, path: Path, table: str) -> Any:
     if kind == "parquet":
         return connection.read_parquet(literal_path(str(path)))
     # skiprows and comment are fixed because the sniffer otherwise drops the lines that do not fit, and says nothing
-    relation = connection.read_csv(literal_path(str(path)), header=True, sample_size=-1, skiprows=0, comment="")
+    file = quote_literal(literal_path(str(path)))
+    relation = connection.sql(f"SELECT * FROM read_csv({file}, header=true, sample_size=-1, skip=0, comment='')")
     _refuse_ragged(path, relation.columns)
     return relation
 

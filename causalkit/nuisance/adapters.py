@@ -40,8 +40,8 @@ class SklearnLearner:
     """A scikit-learn estimator, pipeline or search object.
 
     Every fit works on a clone. Parameters named ``random_state``, at any depth, that are not integers are set to
-    ``random_state``, also in a shuffling ``cv`` splitter; parameters named ``n_jobs`` that are None are set to
-    ``n_jobs``; whatever the user has set stays. Category codes reach the estimator as indicators after the numeric
+    ``random_state``, also in a shuffling ``cv`` splitter; an ``n_jobs`` of None that would mean all cores (LightGBM, XGBoost)
+    is set to ``n_jobs``; whatever the user has set stays. Category codes reach the estimator as indicators after the numeric
     columns; LightGBM's own estimators get the codes, declared as categories.
 
     Parameters
@@ -118,14 +118,16 @@ def prepare(estimator: Any, random_state: int, n_jobs: int) -> Any:
         last = name.rpartition("__")[2]
         if last == "random_state" and not isinstance(value, numbers.Integral):
             settings[name] = random_state % 2**31
-        elif last == "n_jobs" and value is None:
-            settings[name] = n_jobs
         elif last == "cv" and _draws(value):
             splitter = copy.copy(value)
             splitter.random_state = random_state % 2**31
             settings[name] = splitter
-    for prefix in _lightgbm_prefixes(model):
-        if not {f"{prefix}verbose", f"{prefix}verbosity"} & set(model.get_params(deep=True)):
+    for prefix, part in _parts(model):
+        own = part.get_params(deep=False)
+        family = type(part).__module__.partition(".")[0]
+        if family != "sklearn" and own.get("n_jobs", 1) is None:
+            settings[f"{prefix}n_jobs"] = n_jobs  # None is one thread in scikit-learn, all cores elsewhere
+        if family == "lightgbm" and not {"verbose", "verbosity"} & set(own):
             settings[f"{prefix}verbose"] = -1
     return model.set_params(**settings)
 
@@ -136,12 +138,12 @@ def _draws(splitter: Any) -> bool:
     return open_seed and bool(getattr(splitter, "shuffle", True))
 
 
-def _lightgbm_prefixes(model: Any) -> Iterator[str]:
-    if type(model).__module__.startswith("lightgbm"):
-        yield ""
+def _parts(model: Any) -> Iterator[tuple[str, Any]]:
+    """List the model and the estimators inside it, each with the prefix of its parameters."""
+    yield "", model
     for name, value in model.get_params(deep=True).items():
-        if type(value).__module__.startswith("lightgbm") and hasattr(value, "get_params"):
-            yield f"{name}__"
+        if hasattr(value, "get_params") and not isinstance(value, type):
+            yield f"{name}__", value
 
 
 def _weight_keyword(model: Any) -> str:

@@ -22,8 +22,8 @@ def _effects(data: PlotData) -> str:
     ]
     rest = f"; and {estimate.size - 8} more" if estimate.size > 8 else ""
     return (
-        f"Forest plot of {fmt.plural(estimate.size, 'estimate')} with intervals; {apart} of them exclude "
-        f"{fmt.number(null)}. {'; '.join(rows)}{rest}."
+        f"Forest plot of {fmt.plural(estimate.size, 'estimate')}. Intervals that exclude {fmt.number(null)}: {apart}. "
+        f"{'; '.join(rows)}{rest}."
     )
 
 
@@ -107,33 +107,45 @@ WORDS: dict[str, tuple[Callable[[PlotData], str], str]] = {
     ),
     "toc": (
         _curve("Targeting curve, effect in the group minus the average effect,"),
-        "How much larger the effect is among those ranked first than among everyone. A good ranking starts high and "
-        "falls to zero; a flat line at zero is a ranking no better than chance.",
+        (
+            "How much larger the effect is among those ranked first than among everyone. A good ranking starts high and "
+            "falls to zero; a flat line at zero is a ranking no better than chance."
+        ),
     ),
     "gain": (
         _curve("Gain curve"),
-        "What treating the best-ranked share gains. The further above the dashed line of treating at random, the better "
-        "the ranking.",
+        (
+            "What treating the best-ranked share gains. The further above the dashed line of treating at random, the better "
+            "the ranking."
+        ),
     ),
     "profit": (
         _curve("Profit curve"),
-        "What treating the best-ranked share earns after costs. The shaded area is the interval; the vertical line is "
-        "the share that was chosen.",
+        (
+            "What treating the best-ranked share earns after costs. The shaded area is the interval; the vertical line is "
+            "the share that was chosen."
+        ),
     ),
     "effect_histogram": (
         _effect_histogram,
-        "How the predicted effect differs from person to person. The upright line is the average effect, the bar on "
-        "top its interval.",
+        (
+            "How the predicted effect differs from person to person. The upright line is the average effect, the bar on "
+            "top its interval."
+        ),
     ),
     "calibration": (
         _calibration,
-        "Each dot is a group of people with similar predictions. On the dashed line the effect is as large as was "
-        "predicted.",
+        (
+            "Each dot is a group of people with similar predictions. On the dashed line the effect is as large as was "
+            "predicted."
+        ),
     ),
     "segments": (
         _segments,
-        "Each dot is a person: to the right, likely to respond without treatment; further up, more to gain from it. The "
-        "bars count everyone.",
+        (
+            "Each dot is a person: to the right, likely to respond without treatment; further up, more to gain from it. The "
+            "bars count everyone."
+        ),
     ),
     "overlap": (
         _overlap,
@@ -141,8 +153,10 @@ WORDS: dict[str, tuple[Callable[[PlotData], str], str]] = {
     ),
     "balance": (
         _balance,
-        "How far apart the arms are on each covariate, in standard deviations. Right of the dashed line they differ "
-        "more than they should.",
+        (
+            "How far apart the arms are on each covariate, in standard deviations. Right of the dashed line they differ "
+            "more than they should."
+        ),
     ),
 }
 """For each kind of figure: the function that tells it with its numbers, and one caption on how to read it."""

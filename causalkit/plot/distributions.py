@@ -127,7 +127,9 @@ def _edges(values: Floats, null: float) -> Floats:
     if not low < null < high:
         return np.linspace(low, high, bins + 1)
     start = null - step * np.ceil((null - low) / step)
-    return start + step * np.arange(int(np.ceil((high - start) / step - 1e-9)) + 1)
+    steps: Floats = np.arange(np.ceil((high - start) / step - 1e-9) + 1, dtype=np.float64)
+    edges: Floats = start + step * steps
+    return edges
 
 
 def _range(values: Floats) -> tuple[float, float]:

@@ -96,7 +96,7 @@ def segments(data: PlotData) -> Figure:
 def _bars(axes: Axes, labels: tuple[str, ...], counts: Any) -> None:
     """Draw how many people each segment holds; the bars are the legend of the map."""
     place = np.arange(len(labels))
-    axes.barh(place, counts, height=0.62, color=[_colour(code) for code in place])
+    axes.barh(place, counts, height=0.62, color=[_colour(code) for code in range(len(labels))])
     axes.set_yticks(place, [theme.label(name, 26) for name in labels], color=theme.INK)
     for code, total in enumerate(counts):
         share = f"{int(total):,} ({fmt.share(total / counts.sum(), 0)})"
@@ -119,4 +119,4 @@ def _sample(baseline: Floats, effect: Floats) -> Any:
 
 
 def _colour(code: int) -> str:
-    return theme.PALETTE[int(code) % len(theme.PALETTE)]
+    return theme.PALETTE[code % len(theme.PALETTE)]

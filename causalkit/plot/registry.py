@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from causalkit.errors import DesignError
 from causalkit.plot import alt
@@ -105,6 +105,6 @@ def _drawn(kind: str, data: PlotData) -> Figure:
     from causalkit.plot.theme import styled
 
     module, _, function = KINDS[kind].partition(":")
-    drawing: Callable[[PlotData], Any] = getattr(import_module(f"causalkit.plot.{module}"), function)
+    drawing: Callable[[PlotData], Figure] = getattr(import_module(f"causalkit.plot.{module}"), function)
     with styled():
         return drawing(data)

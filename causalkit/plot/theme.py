@@ -7,7 +7,7 @@ import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -95,7 +95,7 @@ def new_figure(height: float) -> Figure:
     return Figure(figsize=(WIDTH, height), layout="constrained", facecolor="white")
 
 
-def dress(axes: Axes, *, xlabel: str = "", ylabel: str = "", grid: str = "y") -> None:
+def dress(axes: Axes, *, xlabel: str = "", ylabel: str = "", grid: Literal["x", "y", "both"] = "y") -> None:
     """Give axes their labels, a light grid and short ticks; the vertical label reads horizontally above the axis."""
     axes.tick_params(length=0, pad=5)
     for axis in (axes.xaxis, axes.yaxis):
@@ -103,9 +103,8 @@ def dress(axes: Axes, *, xlabel: str = "", ylabel: str = "", grid: str = "y") ->
     axes.set_xlabel(label(xlabel, 80), labelpad=6)
     if ylabel:
         axes.set_title(label(ylabel, 80), loc="left", color=MUTED, pad=8)
-    if grid:
-        axes.grid(axis=grid)
-    axes.spines["left"].set_visible(grid != "y" and grid != "")
+    axes.grid(axis=grid)
+    axes.spines["left"].set_visible(grid != "y")
     axes.margins(x=0.02)
 
 

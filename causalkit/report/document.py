@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, cast
 
+import causalkit
 from causalkit.core import format as fmt
 from causalkit.core.check import Check, Checks, Status
 from causalkit.core.passage import SECTIONS, Passage, Section
@@ -64,11 +65,14 @@ class Item:
         What is said.
     source : str
         The owner's title where the document has several owners, else empty.
+    heading : str
+        The passage's title; empty where it would only repeat the title of the document.
     """
 
     owner: Reportable
     passage: Passage
     source: str
+    heading: str
 
 
 @dataclass(frozen=True)
@@ -167,7 +171,7 @@ def compose(
         When there is nothing to report.
     """
     # A map of results is one owner, although it is iterable.
-    several = (cast(Reportable, owners),) if hasattr(owners, "passages") else tuple(cast(Iterable[Reportable], owners))
+    several = (cast(Reportable, owners),) if hasattr(owners, "passages") else tuple(owners)
     if not several:
         raise DesignError("there is nothing to report.", hint="Pass a result, or a list of results.")
     for owner in several:
@@ -176,12 +180,17 @@ def compose(
                 f"{type(owner).__name__} can't be reported.", hint="Pass results or reports of causalkit, not tables."
             )
     sources = _sources(several)
-    items = [Item(owner, p, source) for owner, source in zip(several, sources, strict=True) for p in owner.passages()]
+    title = title or several[0].title
+    items = [
+        Item(owner, p, source, "" if p.title == title and len(several) == 1 else p.title)
+        for owner, source in zip(several, sources, strict=True)
+        for p in owner.passages()
+    ]
     said = _answer(several[0], items) if lead is None else lead
     items = [_without(item, said) for item in items]
     sections = tuple((key, tuple(item for item in items if item.passage.section == key)) for key in SECTIONS)
     return Document(
-        title=title or several[0].title,
+        title=title,
         subtitle=subtitle,
         lead=said,
         metadata=_metadata(several, sources, metadata or {}),
@@ -249,8 +258,8 @@ def _metadata(
             if value is not None and not any(f"{name}=" in part for part in said):
                 said.append(f"{label} {_plain(value)}".strip())
         if said:
-            rows.append((source or owner.title, ", ".join(said)))
-    return (*rows, ("Software", f"causalkit {_version()}"))
+            rows.append((source or "Analysis", ", ".join(said)))
+    return (*rows, ("Software", f"causalkit {causalkit.__version__}"))
 
 
 _OWN = (("estimator", ""), ("n", "n ="), ("source", "data:"), ("random_state", "random_state ="))
@@ -264,15 +273,6 @@ def _plain(value: object) -> str:
         if type(value) is int
         else re.sub(" at 0x[0-9a-f]+", "", repr(value))
     )
-
-
-def _version() -> str:
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version("causalkit-toolkit")
-    except PackageNotFoundError:
-        return "(not installed)"
 
 
 _SPOKEN = {

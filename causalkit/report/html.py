@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from html import escape
 from itertools import count
 
@@ -117,7 +118,7 @@ def _items(items: tuple[Item, ...], figures: dict[int, str], rows: int) -> str:
 def _item(item: Item, figure: str, rows: int, source: str) -> str:
     passage = item.passage
     parts = [f'<p class="source">{_text(source)}</p>'] if source else []
-    parts.append(f"<h3>{_text(passage.title)}</h3>")
+    parts += [f"<h3>{_text(item.heading)}</h3>"] if item.heading else []
     parts += [_facts(passage.facts)] if passage.facts else []
     parts += [f"<p>{_text(paragraph)}</p>" for paragraph in passage.text]
     parts.append(figure)
@@ -143,22 +144,20 @@ def _figure(item: Item, prefix: str) -> str:
 
 def _table(table: Table, caption: str, rows: int) -> str:
     """Write a table inside its own scrolling container, so that a wide one never moves the page."""
-    kinds = [' class="number"' if right else "" for right in table.numeric]
+    shown = replace(table, rows=table.rows[:rows])
+    kinds = [' class="number"' if right else "" for right in shown.numeric]
     head = "".join(
         f'<th scope="col"{kind}>{_text(HEADS.get(name, name))}</th>'
         for name, kind in zip(table.columns, kinds, strict=True)
     )
-    cells = table.cells()
-    body = "".join(_row(row, kinds) for row in cells[:rows])
+    body = "".join(_row(row, kinds) for row in shown.cells())
     label = table.caption or caption
-    rest = (
-        f'<p class="rest">The first {rows} of {fmt.plural(len(cells), "row")}; the JSON report has all.</p>'
-        if len(cells) > rows
-        else ""
-    )
+    total = len(table.rows)
+    rest = f"The first {rows} of {fmt.plural(total, 'row')}; the JSON report has all." if total > rows else ""
     return (
         f'<div class="table" role="region" tabindex="0" aria-label="{_text(label)}"><table>{_caption(table, label)}'
-        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>{rest}"
+        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+        + (f'<p class="rest">{rest}</p>' if rest else "")
     )
 
 
@@ -213,4 +212,5 @@ def _card(finding: Finding, index: int, rows: int) -> str:
 
 def _run(document: Document) -> str:
     rows = "".join(f"<div><dt>{_text(label)}</dt><dd>{_text(value)}</dd></div>" for label, value in document.metadata)
-    return f'<section id="run" aria-labelledby="run-title"><h2 id="run-title">What was run</h2><dl class="run">{rows}</dl></section>\n'
+    heading = '<h2 id="run-title">What was run</h2>'
+    return f'<section id="run" aria-labelledby="run-title">{heading}<dl class="run">{rows}</dl></section>\n'

@@ -106,7 +106,7 @@ def _banner(document: Document) -> str:
 
 def _item(item: Item, pictures: Iterator[str] | None) -> list[str]:
     passage = item.passage
-    lines = [rf"\subsection*{{{_text(passage.title)}}}"]
+    lines = [rf"\subsection*{{{_text(item.heading)}}}"] if item.heading else []
     lines += [rf"\textit{{{_text(item.source)}}}\par"] if item.source else []
     for label, value, note in passage.facts:
         lines.append(

@@ -44,7 +44,8 @@ def _inline(text: object) -> str:
     # A bare address would become a link by itself.
     flat = re.sub(r"(?i)(https?|ftp|mailto)(:)|(www)(\.)", lambda m: f"{m[1] or m[3]}\\{m[2] or m[4]}", flat)
     flat = flat.replace("@", "\\@")
-    return re.sub(r"^([-+=]|\d+(?=[.)]))", lambda m: m[1] + "\\" if m[1].isdigit() else "\\" + m[1], flat)
+    flat = re.sub(r"^([-+=])(?=[\s\-=]|$)", r"\\\1", flat)
+    return re.sub(r"^(\d+)(?=[.)](\s|$))", r"\1\\", flat)
 
 
 def _banner(document: Document) -> str:
@@ -55,7 +56,10 @@ def _banner(document: Document) -> str:
 
 def _item(item: Item, pictures: Iterator[str] | None) -> list[str]:
     passage = item.passage
-    blocks = [f"### {_inline(passage.title)}", f"*{_inline(item.source)}*" if item.source else ""]
+    blocks = [
+        f"### {_inline(item.heading)}" if item.heading else "",
+        f"*{_inline(item.source)}*" if item.source else "",
+    ]
     facts = [
         f"- **{_inline(value)}** {_inline(label)}" + (f" ({_inline(note)})" if note else "")
         for label, value, note in passage.facts

@@ -94,14 +94,16 @@ td:not(.number){min-width:9rem}
 .card:target{background:var(--soft)}
 .card>:last-child{margin-bottom:0}
 .card p{margin:.4rem 0 0}
-.card .status{display:flex;align-items:center;gap:.45rem;float:right;margin:0 0 0 1rem;color:var(--tone);font-size:.9rem;font-weight:650}
+.card .status{display:flex;align-items:center;gap:.45rem;float:right;margin:0 0 0 1rem;color:var(--tone);
+  font-size:.9rem;font-weight:650}
 .card .source{margin-top:.2rem}
 .card .tested{color:var(--muted);font-size:.92rem;font-variant-numeric:tabular-nums}
 .card .advice{background:var(--soft);padding:.6rem .85rem;border-radius:.3rem;margin-top:.7rem}
 details{margin-top:.7rem}
 summary{cursor:pointer;color:var(--link);font-size:.92rem;font-weight:600;padding:.2rem 0;width:fit-content}
 .run{margin:0;font-size:.92rem}
-.run>div{display:grid;grid-template-columns:minmax(8rem,14rem) 1fr;gap:.25rem 1.5rem;padding:.45rem 0;border-bottom:1px solid var(--line)}
+.run>div{display:grid;grid-template-columns:minmax(8rem,14rem) 1fr;
+  gap:.25rem 1.5rem;padding:.45rem 0;border-bottom:1px solid var(--line)}
 .run dt{color:var(--muted)}
 #run{border-top:1px solid var(--line);margin-bottom:5rem}
 #run h2{font-size:1.3rem;margin-bottom:1rem}

@@ -36,7 +36,7 @@ def test_impossible_values_are_counted_and_located():
         known_propensity(np.full(7, 0.5), ARMS, 2)
 
 
-def test_unconverged_and_matched_against_maximum_likelihood(matrix, trial):
+def test_logistic_regression_matches_statsmodels(matrix, trial):
     import statsmodels.api as sm
     from sklearn.linear_model import LogisticRegression
 

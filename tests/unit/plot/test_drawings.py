@@ -43,7 +43,7 @@ def test_balance_puts_the_worst_first(owner):
 def test_curve_marks_the_chosen_share_on_the_curve(owner):
     figure = drawn(owner, "profit", marker=0.5)
     data = owner.data["profit"]
-    dot = [line for line in figure.axes[0].lines if line.get_marker() == "o"][0]
+    dot = next(line for line in figure.axes[0].lines if line.get_marker() == "o")
     assert dot.get_xdata()[0] == 0.5
     assert dot.get_ydata()[0] == pytest.approx(np.interp(0.5, data["q"], data["value"]))
 

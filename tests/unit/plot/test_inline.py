@@ -80,7 +80,8 @@ def test_hostile_names_stay_text(owner):
     data = {**owner.data["effects"], "terms": (HOSTILE, "b", "c"), "xlabel": HOSTILE}
     text = plot.svg(plot.draw(type(owner)({"effects": data}), "effects"), label=HOSTILE)
     root = ElementTree.fromstring(text)
-    assert {element.tag.rpartition("}")[2] for element in root.iter()} <= {
+    tags = {element.tag.rpartition("}")[2] for element in root.iter()}
+    assert tags <= {
         "svg",
         "g",
         "path",

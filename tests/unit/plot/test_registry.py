@@ -29,7 +29,7 @@ def test_every_kind_has_words_and_a_documented_contract():
 
 
 def test_unknown_kind_names_what_there_is(owner):
-    with pytest.raises(DesignError, match="Owner has no figure 'pie'.*'effects', 'toc'"):
+    with pytest.raises(DesignError, match=r"Owner has no figure 'pie'.*'effects', 'toc'"):
         plot.draw(owner, "pie")
     with pytest.raises(DesignError, match="no figures"):
         plot.draw(type(owner)({}), "toc")

@@ -110,3 +110,11 @@ def test_small_words():
 def test_the_package_is_light():
     code = "import sys, causalkit.report as r; r.write_report; sys.exit('matplotlib' in sys.modules or 'pandas' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_heading_that_repeats_the_title_is_left_out(fake):
+    passages = (Passage("found", "A", ("x",)), Passage("found", "B", ("y",)))
+    (_, found), _ = compose(fake("A", passages)).sections
+    assert [item.heading for item in found] == ["", "B"]
+    (_, found), _ = compose(fake("A", passages), title="Z").sections
+    assert [item.heading for item in found] == ["A", "B"]

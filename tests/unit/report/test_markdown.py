@@ -2,7 +2,10 @@ from __future__ import annotations
 
 import re
 
+import pytest
+
 from causalkit.report import compose, to_markdown
+from causalkit.report.markdown import _inline
 
 
 def test_the_whole_story_in_order(owners):
@@ -41,3 +44,14 @@ def test_hostile_text_is_no_markup(hostile):
     assert widths == {4}
     assert "\x00" not in text
     text.encode("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("0.3810", "0.3810"), ("-0.5", "-0.5"), ("- a", "\\- a"), ("---", "\\---"), ("1. a", "1\\. a"), ("2)", "2\\)"),
+        ("+ b", "\\+ b"), ("# c", "\\# c"), ("a & b", "a &amp; b"), ("a\nb", "a b"), ("~~a~~", "\\~\\~a\\~\\~"),
+    ],
+)  # fmt: skip
+def test_only_what_would_be_markup_is_escaped(text, written):
+    assert _inline(text) == written

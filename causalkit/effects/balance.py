@@ -1,0 +1,145 @@
+"""Are the arms alike before the treatment? Standardised differences of covariates, and one joint test."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import special
+
+from causalkit.core.features import Features
+from causalkit.core.rows import Groups
+from causalkit.core.table import Table
+from causalkit.inference.vcov import sandwich
+from causalkit.inference.wald import wald_test
+from causalkit.kernels.arrays import Codes, Floats
+
+
+@dataclass(frozen=True, eq=False)
+class Balance:
+    """Differences of covariates between arms.
+
+    Parameters
+    ----------
+    names : tuple of str
+        Covariates, indicators of categories and of missing values; followed by the arm where there are several.
+    difference, adjusted : Floats, shape (m,)
+        Mean in the arm minus mean in the control, over the pooled standard deviation: as observed, and with inverse
+        propensity weights.
+    statistic, pvalue : float or None
+        Joint test that all means are equal (Hotelling's T^2 from a sandwich covariance, as an F ratio); None where there
+        are too few rows or clusters for the number of covariates.
+    df : tuple of float or None
+        Its degrees of freedom.
+    """
+
+    names: tuple[str, ...]
+    difference: Floats
+    adjusted: Floats
+    statistic: float | None
+    pvalue: float | None
+    df: tuple[float, float] | None
+
+    def to_table(self) -> Table:
+        """Return the differences, the largest first."""
+        order = np.argsort(-np.abs(self.difference), kind="stable")
+        rows = [(self.names[j], float(self.difference[j]), float(self.adjusted[j])) for j in order]
+        return Table.of(("covariate", "difference", "after weighting"), rows)
+
+
+def assess_balance(
+    features: Features,
+    arms: Codes,
+    labels: tuple[str, ...],
+    e: Floats,
+    weights: Floats | None = None,
+    groups: Groups | None = None,
+) -> Balance:
+    """Compare each arm with arm 0.
+
+    Parameters
+    ----------
+    features : Features
+        Covariates, (n, p).
+    arms : Codes, shape (n,)
+        Arm of each row.
+    labels : tuple of str
+        Names of the arms.
+    e : Floats, shape (n, n_arms)
+        Probability of each arm.
+    weights : Floats, shape (n,), optional
+        Weights of the rows.
+    groups : Groups, optional
+        Clusters.
+
+    Returns
+    -------
+    Balance
+
+    Notes
+    -----
+    With ``m`` independent differences and ``f = G - n_arms`` (or n - n_arms) degrees of freedom, the Wald statistic
+    ``T2`` is referred to ``T2 (f - m + 1) / (f m) ~ F(m, f - m + 1)``, which is exact for normal covariates with equal
+    covariances (Hotelling 1931). For randomised arms it tests the randomisation.
+    """
+    x, names = _columns(features)
+    own = np.ones(len(arms)) if weights is None else weights
+    parts = [_differences(x, arms, arm, own, e) for arm in range(1, len(labels))]
+    psi = np.column_stack([part[2] for part in parts])
+    gap = np.concatenate([part[0] for part in parts])
+    spread = np.concatenate([part[3] for part in parts])
+    named = names if len(labels) == 2 else tuple(f"{name} ({label})" for label in labels[1:] for name in names)
+    units = len(arms) if groups is None else groups.count
+    free = float(units - len(labels))
+    found = _joint(gap, sandwich(psi, None if groups is None else groups.codes, units / (units - 1)), free)
+    adjusted = np.concatenate([part[1] for part in parts])
+    safe = np.where(spread > 0, spread, 1.0)
+    return Balance(named, gap / safe, adjusted / safe, *found)
+
+
+def _columns(features: Features) -> tuple[Floats, tuple[str, ...]]:
+    """Numbers and indicators with gaps at the mean, an indicator per column with gaps; constant columns left out."""
+    x, names = features.dummies()
+    for j in features.categorical:  # a missing category is no category: all its indicators are zero, which is a value
+        x[:, [k for k, name in enumerate(names) if name.startswith(f"{features.names[j]}[")]] += 0.0
+    gaps = np.isnan(features.values)
+    holed = np.flatnonzero(gaps.any(axis=0))
+    full = np.where(np.isnan(x), 0.0, x)
+    known = (~np.isnan(x)).sum(axis=0)
+    shift = full[np.argmax(~np.isnan(x), axis=0), np.arange(x.shape[1])] if x.shape[1] else np.zeros(0)
+    centred = np.where(np.isnan(x), 0.0, x - shift)
+    centred = np.where(np.isnan(x), centred.sum(axis=0) / np.maximum(known, 1), centred)
+    columns = np.column_stack([centred, gaps[:, holed].astype(float)])
+    titles = (*names, *(f"{features.names[j]} missing" for j in holed))
+    varies = np.flatnonzero(np.ptp(columns, axis=0) > 0)
+    return columns[:, varies], tuple(titles[j] for j in varies)
+
+
+def _differences(
+    x: Floats, arms: Codes, arm: int, weights: Floats, e: Floats
+) -> tuple[Floats, Floats, Floats, Floats]:
+    """Raw and weighted difference in means, influence values of the raw one, and the pooled standard deviation."""
+    means, adjusted, variances = [], [], []
+    psi = np.zeros_like(x)
+    for code, sign in ((arm, 1.0), (0, -1.0)):
+        here = weights * (arms == code)
+        here = here / here.sum()
+        mean = here @ x
+        means.append(mean)
+        variances.append(here @ (x - mean) ** 2)
+        psi += sign * here[:, None] * (x - mean)
+        tilted = here / e[:, code]
+        adjusted.append(tilted @ x / tilted.sum())
+    return means[0] - means[1], adjusted[0] - adjusted[1], psi, np.sqrt((variances[0] + variances[1]) / 2)
+
+
+def _joint(gap: Floats, vcov: Floats, free: float) -> tuple[float | None, float | None, tuple[float, float] | None]:
+    moves = np.flatnonzero(np.diag(vcov) > 0)
+    if not moves.size:
+        return None, None, None
+    wald = wald_test(gap[moves], vcov[np.ix_(moves, moves)])
+    rank, rest = wald.df1, free - wald.df1 + 1
+    if rest <= 0:
+        return None, None, None
+    statistic = wald.statistic * rest / (free * rank)
+    return float(statistic), float(special.fdtrc(rank, rest, statistic)), (float(rank), float(rest))

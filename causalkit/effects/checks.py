@@ -1,0 +1,205 @@
+"""The assumption ledger of effects: what was left out, who has no outcome, how arms were dealt, balance, overlap, fit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from scipy import special
+
+from causalkit.core import format as fmt
+from causalkit.core.check import Check, Checks, Status
+from causalkit.core.sample import Sample
+from causalkit.core.table import Table
+from causalkit.effects.balance import Balance, assess_balance
+from causalkit.effects.crossfit_study import Study
+from causalkit.kernels.arrays import Floats
+
+#: Left-out rows above this share deserve a look.
+MANY_DROPPED = 0.05
+#: Standardised differences that are called noticeable, and large (Austin 2009; Stuart 2010).
+NOTICEABLE, LARGE = 0.1, 0.25
+
+
+def effect_checks(sample: Sample, study: Study) -> Checks:
+    """Return the ledger; ``missing`` and ``overlap`` are made now, the others when they are read."""
+    makers: dict[str, Check | Callable[[], Check]] = {
+        "missing": missing_check(sample),
+        "missing_outcomes": lambda: missing_outcomes_check(sample),
+    }
+    expected = known_share(sample)
+    if expected is None:
+        makers["allocation"] = lambda: allocation_check(sample)
+    else:
+        makers["srm"] = lambda: srm_check(sample, study, expected)
+    makers["balance"] = lambda: balance_check(sample, study)
+    makers["overlap"] = overlap_check(study)
+    makers["outcome_model"] = lambda: outcome_model_check(study)
+    return Checks(makers)
+
+
+def missing_check(sample: Sample) -> Check:
+    """Say how many rows were left out and why, and which covariates have gaps that the learner takes as they are."""
+    dropped = sample.dropped
+    features = sample.features()
+    holes = np.isnan(features.values).sum(axis=0)
+    gaps = [f"{name} {int(count):,}" for name, count in zip(features.names, holes, strict=True) if count]
+    kept = f" Gaps in covariates stay as they are: {', '.join(gaps)}." if gaps else ""
+    if not dropped.total:
+        return Check("missing", "pass", f"all {sample.n_input:,} rows were used.{kept}")
+    share = dropped.total / sample.n_input
+    why = "; ".join(f"{count:,} for {reason} ({column!r})" for reason, column, count, _ in dropped.reasons)
+    many = share > MANY_DROPPED
+    return Check(
+        "missing",
+        "warn" if many else "pass",
+        f"{dropped.total:,} of {sample.n_input:,} rows ({fmt.share(share)}) were left out: {why}.{kept}",
+        statistic=share,
+        advice="Ask whether those left out differ from those who stay." if many else "",
+        table=dropped.to_table(),
+    )
+
+
+def missing_outcomes_check(sample: Sample) -> Check:
+    """Test whether outcomes are missing equally often in every arm (differential attrition)."""
+    counts = sample.dropped.by_arm
+    if not counts:
+        return Check("missing_outcomes", "untestable", "the sample does not know the arms of the rows left out.")
+    table = Table.of(
+        ("arm", "rows", "without outcome", "share"), [(str(a), n, gone, gone / n) for a, n, gone in counts]
+    )
+    total = sum(gone for _, _, gone in counts)
+    if total == 0:
+        return Check("missing_outcomes", "pass", "every row of every arm has an outcome.", table=table)
+    statistic, pvalue = _chi_square(np.array([[gone, n - gone] for _, n, gone in counts], dtype=float))
+    shares = [gone / n for _, n, gone in counts]
+    told = ", ".join(f"{fmt.share(s)} of {arm}" for (arm, _, _), s in zip(counts, shares, strict=True))
+    status: Status = "fail" if pvalue < 0.001 else "warn" if pvalue < 0.05 else "pass"
+    advice = "" if status == "pass" else (
+        "Those who remain are no longer comparable: bound the effect, or model who answers."
+    )  # fmt: skip
+    message = f"outcomes are missing for {told}; equal shares have p-value {fmt.pvalue(pvalue)}."
+    return Check("missing_outcomes", status, message, statistic, pvalue, advice, table)
+
+
+def known_share(sample: Sample) -> float | None:
+    """Return the known probability of the arm of interest where it is one number for everybody."""
+    given = sample.optional("propensity")
+    if given is None or sample.arms.count != 2 or np.ptp(given) > 0:
+        return None
+    return float(given[0])
+
+
+def allocation_check(sample: Sample) -> Check:
+    """Show how many rows each arm has, where nobody said how many it should have."""
+    counts = np.bincount(sample.arms.codes, minlength=sample.arms.count)
+    rows = [(str(level), int(c), c / sample.n) for level, c in zip(sample.arms.levels, counts, strict=True)]
+    told = ", ".join(f"{name} {count:,} ({fmt.share(part)})" for name, count, part in rows)
+    return Check(
+        "allocation",
+        "untestable",
+        f"rows by arm: {told}; no expected shares were given to test them against.",
+        advice="If the arms were randomised, pass propensity= with the planned share.",
+        table=Table.of(("arm", "rows", "share"), rows),
+    )
+
+
+def srm_check(sample: Sample, study: Study, expected: float) -> Check:
+    """Test the share of the treated against the planned one (sample ratio mismatch), by cluster where there are any."""
+    gap = (sample.arms.codes == 1) - expected
+    observed = expected + float(gap.mean())
+    if study.groups is None:
+        variance = sample.n * expected * (1.0 - expected)
+    else:
+        variance = float((np.bincount(study.groups.codes, weights=gap) ** 2).sum())
+    z = float(gap.sum() / np.sqrt(variance)) if variance > 0 else 0.0
+    pvalue = float(2.0 * special.ndtr(-abs(z)))
+    status: Status = "fail" if pvalue < 0.001 else "warn" if pvalue < 0.01 else "pass"
+    who = sample.arms.contrast().partition(" minus ")[0]
+    return Check(
+        "srm",
+        status,
+        f"{fmt.share(observed, 2)} of the rows got {who}, {fmt.share(expected, 2)} were planned; p-value "
+        f"{fmt.pvalue(pvalue)}.",
+        z,
+        pvalue,
+        "" if status == "pass" else "Find out why rows were lost or misassigned before reading the effect.",
+    )
+
+
+def balance_of(sample: Sample, study: Study) -> Balance:
+    """Return the balance of the covariates of a sample."""
+    labels = tuple(str(level) for level in sample.arms.levels)
+    return assess_balance(
+        sample.features(), sample.arms.codes, labels, study.nuisances.e, study.weights, study.groups
+    )
+
+
+def balance_check(sample: Sample, study: Study) -> Check:
+    """Judge balance: by the joint test where the propensity is known, else by what is left after weighting too."""
+    if not sample.features().names:
+        return Check("balance", "untestable", "no covariates were named, so there is nothing to compare the arms on.")
+    found = balance_of(sample, study)
+    if not found.names:
+        return Check("balance", "untestable", "no covariate varies, so there is nothing to compare the arms on.")
+    worst, left = int(np.argmax(np.abs(found.difference))), int(np.argmax(np.abs(found.adjusted)))
+    message = f"the largest difference is {fmt.number(abs(float(found.difference[worst])), 2)} sd ({found.names[worst]})"
+    pvalue = found.pvalue
+    if pvalue is not None:
+        message += f"; all means equal: p-value {fmt.pvalue(pvalue)}"
+    known = study.nuisances.propensity.source == "known"
+    status: Status
+    if known:
+        status = "pass" if pvalue is None or pvalue >= 0.05 else "fail" if pvalue < 0.001 else "warn"
+        advice = "The arms differ more than chance explains: check the randomisation."
+    else:
+        rest = abs(float(found.adjusted[left]))
+        message += f"; after weighting {fmt.number(rest, 2)} sd ({found.names[left]})"
+        alike = pvalue is not None and pvalue >= 0.05
+        status = "pass" if alike or rest <= NOTICEABLE else "warn" if rest <= LARGE else "fail"
+        advice = "Weighting does not make the arms alike; the effect rests on the outcome model."
+    return Check(
+        "balance", status, f"{message}.", found.statistic, pvalue, "" if status == "pass" else advice, found.to_table()
+    )
+
+
+def overlap_check(study: Study) -> Check:
+    """Pass on the verdict of the propensities."""
+    chances = study.nuisances.propensity
+    seen = chances.overlap
+    auc = "" if chances.auc is None else f" Covariates tell the arms apart with AUC {chances.auc:.2f}."
+    levels = [str(level) for level in study.arms.levels]
+    columns = (seen.minimum, seen.maximum, seen.counts, seen.effective)
+    rows = [(name, *(float(column[a]) for column in columns)) for a, name in enumerate(levels)]
+    table = Table.of(("arm", "smallest probability", "largest probability", "rows", "effective rows"), rows)
+    share = float(np.min(seen.effective / np.maximum(seen.counts, 1.0)))
+    return Check("overlap", seen.status, f"{seen.message}{auc}", share, None, seen.advice, table)
+
+
+def outcome_model_check(study: Study) -> Check:
+    """Say how much better than a constant the outcome models are; the estimate stays right where they are not."""
+    quality = study.nuisances.quality
+    levels = [str(level) for level in study.arms.levels]
+    rows = list(zip(levels, quality.outcome_skill, strict=True))
+    name = "R²" if quality.metric == "r2" else "share of log-loss saved"
+    told = ", ".join(f"{level} {skill:.2f}" for level, skill in rows)
+    worst = float(min(quality.outcome_skill))
+    poor = worst < -0.05
+    return Check(
+        "outcome_model",
+        "warn" if poor else "pass",
+        f"{name} out of fold, by arm: {told} (0 is no better than a constant).",
+        worst,
+        None,
+        "The outcome model is worse than a constant; try another regressor=." if poor else "",
+        Table.of(("arm", name), rows),
+    )
+
+
+def _chi_square(table: Floats) -> tuple[float, float]:
+    """Pearson's chi-square of an (arms, 2) table; rows or columns without counts carry no information."""
+    table = table[table.sum(axis=1) > 0]
+    expected = np.outer(table.sum(axis=1), table.sum(axis=0)) / table.sum()
+    filled = expected > 0
+    statistic = float(((table - expected)[filled] ** 2 / expected[filled]).sum())
+    return statistic, float(special.chdtrc(len(table) - 1, statistic)) if len(table) > 1 else 1.0

@@ -1,0 +1,45 @@
+"""The scale on which nuisances and effects are learned, so that ``y * 1e6`` and ``y + 1e9`` teach the same."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from causalkit.kernels.arrays import Floats, read_only
+
+
+@dataclass(frozen=True)
+class Scale:
+    """An outcome is ``pivot + unit * z``.
+
+    Parameters
+    ----------
+    pivot, unit : float
+        Where z is zero, and how much of the outcome one unit of z is.
+    binary : bool
+        Whether the outcome takes two values, which z codes as 0 and 1.
+    """
+
+    pivot: float
+    unit: float
+    binary: bool
+
+    @classmethod
+    def learn(cls, outcome: Floats) -> Scale:
+        """Two values become 0 and 1; anything else gets mean zero and sd one. Rows must be in canonical order."""
+        low, high = float(outcome.min()), float(outcome.max())
+        if low < high and bool(np.all((outcome == low) | (outcome == high))):
+            return cls(low, high - low, True)
+        near = outcome - outcome[0]  # exact where the outcome is far from zero and its differences are not
+        spread = float(near.std())
+        fine = spread > 1e-14 * max(abs(low), abs(high))
+        return cls(float(outcome[0] + near.mean()), spread if fine else 1.0, False)
+
+    def apply(self, outcome: Floats) -> Floats:
+        """Return z."""
+        return read_only((outcome - self.pivot) / self.unit)
+
+    def level(self, z: Floats) -> Floats:
+        """Return z in the units of the outcome."""
+        return read_only(self.pivot + self.unit * z)
