@@ -203,9 +203,16 @@ class Result(Presentable):
         if self.n_dropped:
             rows += f", {self.n_dropped:,} left out"
         return (
-            Passage("found", self.title, (self.answer,)),
+            Passage("found", self.title, (self.answer,), facts=self._facts()),
             Passage("certainty", self.title, (f"{rows}.",), self.to_table(), "effects"),
         )
+
+    def _facts(self) -> tuple[tuple[str, str, str], ...]:
+        if self.headline is None:
+            return ()
+        if isinstance(self.effects.numbers.carrier, Placebos):
+            return (("Effect", fmt.number(self.estimate, 3), f"placebo p-value {fmt.pvalue(self.pvalue)}"),)
+        return (("Effect", fmt.number(self.estimate, 3), f"95% interval {self._interval_text()}"),)
 
     def plot_data(self, kind: str) -> Mapping[str, Any]:
         """Return terms, estimates and intervals."""

@@ -6,6 +6,7 @@ import html
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from numbers import Real
 
 from causalkit.core import format as fmt
 
@@ -31,7 +32,7 @@ def latex_escape(text: str) -> str:
 def markdown_escape(text: str) -> str:
     """Escape what would break a Markdown table or open HTML inside it."""
     flat = re.sub(r"\s+", " ", text)
-    return re.sub(r"([\\`*_\[\]|<>#])", r"\\\1", flat)
+    return re.sub(r"([\\`*_\[\]|<>#&~])", r"\\\1", flat)
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ class Table:
     def numeric(self) -> tuple[bool, ...]:
         """Whether each column holds only numbers (and gaps): those are set flush right."""
         return tuple(
-            all(isinstance(row[j], int | float) or row[j] is None for row in self.rows) and bool(self.rows)
+            bool(self.rows) and all(isinstance(row[j], Real) or row[j] is None for row in self.rows)
             for j in range(len(self.columns))
         )
 
@@ -95,9 +96,9 @@ class Table:
         """Write as a booktabs ``tabular``."""
         align = "".join("r" if right else "l" for right in self.numeric)
         lines = [rf"\begin{{tabular}}{{{align}}}", r"\toprule"]
-        lines.append(" & ".join(latex_escape(column) for column in self.columns) + r" \\")
+        lines.append(_latex_row(self.columns))
         lines.append(r"\midrule")
-        lines += [" & ".join(latex_escape(cell) for cell in row) + r" \\" for row in self.cells()]
+        lines += [_latex_row(row) for row in self.cells()]
         return "\n".join([*lines, r"\bottomrule", r"\end{tabular}"])
 
     def to_html(self) -> str:
@@ -115,6 +116,11 @@ class Table:
             for row in self.cells()
         )
         return f"<table>{caption}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>".replace(" >", ">")
+
+
+def _latex_row(cells: Iterable[str]) -> str:
+    # An empty group keeps LaTeX from reading a first cell such as [0.1, 0.2] as an option of the line before it.
+    return "{}" + " & ".join(latex_escape(cell) for cell in cells) + r" \\"
 
 
 def _flat(cell: str) -> str:

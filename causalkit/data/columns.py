@@ -191,6 +191,8 @@ def _distinct(series: nw.Series[Any]) -> tuple[Codes, Any]:
     if not series.implementation.is_polars():
         codes, distinct = pd.factorize(_decoded(_as_pandas(series)))
         return codes.astype(np.int32), distinct
+    if series.dtype == nw.Decimal:  # not every polars can hash them
+        return _distinct_objects(series, _objects(series))
     if series.dtype in (nw.Categorical, nw.Enum):
         series = series.cast(nw.String)
     values = series.unique().drop_nulls()

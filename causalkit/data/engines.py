@@ -6,16 +6,25 @@ from typing import Any
 
 import narwhals as nw
 
+from causalkit.data.quoting import quote_identifier
+
 
 def is_spark(table: Any) -> bool:
     """Return whether a narwhals table is a Spark DataFrame."""
     return bool(table.implementation.is_pyspark() or table.implementation.is_pyspark_connect())
 
 
+def is_duckdb(table: Any) -> bool:
+    """Return whether a narwhals table is a DuckDB relation."""
+    return bool(table.implementation.is_duckdb())
+
+
 def choose(table: Any, names: list[str]) -> Any:
     """Return the narwhals table with these columns only, taken by position or quoted, so that any name will do."""
     if is_spark(table):
         return nw.from_native(table.to_native().select(*("`" + name.replace("`", "``") + "`" for name in names)))
+    if is_duckdb(table):
+        return nw.from_native(table.to_native().project(", ".join(map(quote_identifier, names))))
     known = table.collect_schema().names()
     return table.select(*(nw.nth(known.index(name)) for name in names))
 
@@ -24,6 +33,10 @@ def renamed(table: Any, names: list[str]) -> Any:
     """Return the narwhals table with new column names, given in the order of its columns."""
     if is_spark(table):
         return nw.from_native(table.to_native().toDF(*names))
+    if is_duckdb(table):
+        old = table.collect_schema().names()
+        pairs = (f"{quote_identifier(a)} AS {quote_identifier(b)}" for a, b in zip(old, names, strict=True))
+        return nw.from_native(table.to_native().project(", ".join(pairs)))
     return table.select(*(nw.nth(place).alias(name) for place, name in enumerate(names)))
 
 

@@ -6,6 +6,7 @@ other files (a view that tries to raises), and no engine extension is installed 
 
 from __future__ import annotations
 
+import atexit
 import os
 from contextlib import closing
 from pathlib import Path
@@ -43,15 +44,19 @@ def open_source(source: str | os.PathLike[str], relative_to: Path | None = None)
     Returns
     -------
     duckdb.DuckDBPyRelation
-        It keeps its connection open for as long as it, or a relation made from it, lives.
+        It keeps its connection open for as long as it, or a relation made from it, lives (before DuckDB 2: until the
+        process ends, because there a relation does not hold its connection).
 
     Raises
     ------
     DataError
         When the source is not found (the message lists where it was looked for), empty, unreadable or of another kind.
     """
+    import duckdb
+
     connection, relation = _open(os.fspath(source), relative_to)
-    del connection  # the relation holds it
+    if int(duckdb.__version__.partition(".")[0]) < 2:
+        atexit.register(connection.close)
     return relation
 
 

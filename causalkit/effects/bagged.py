@@ -29,6 +29,7 @@ from causalkit.nuisance.learners import Model
 
 #: Rows predicted at a time, which bounds the memory of a prediction.
 BLOCK = 100_000
+SPREAD = 1.0
 
 
 class FinalStage(Protocol):
@@ -92,16 +93,18 @@ class FoldBags:
         """Return mean deviations from the average (shrunk), and the covariance of average plus deviation."""
         n, t = len(x), len(self.factor)
         n_boot = len(self.models)
+        root = self.factor**SPREAD
         total = np.zeros((n, t))
         products = np.zeros((n, t, t))
         for bag in range(n_boot):
-            moved = self.factor * self.deviation(bag, x)
+            moved = self.deviation(bag, x)
             total += moved
-            draw = self.constants[bag] + moved
+            draw = self.constants[bag] + root * moved
             products += draw[:, :, None] * draw[:, None, :]
         mean = total / n_boot  # the constants sum to zero
-        covariance = (products - n_boot * mean[:, :, None] * mean[:, None, :]) / (n_boot - 1)
-        return Spread(mean, covariance)
+        center = root * mean
+        covariance = (products - n_boot * center[:, :, None] * center[:, None, :]) / (n_boot - 1)
+        return Spread(self.factor * mean, covariance)
 
 
 @dataclass(frozen=True, eq=False)

@@ -99,16 +99,13 @@ def assess_balance(
 
 def _columns(features: Features) -> tuple[Floats, tuple[str, ...]]:
     """Numbers and indicators with gaps at the mean, an indicator per column with gaps; constant columns left out."""
-    x, names = features.dummies()
-    for j in features.categorical:  # a missing category is no category: all its indicators are zero, which is a value
-        x[:, [k for k, name in enumerate(names) if name.startswith(f"{features.names[j]}[")]] += 0.0
+    x, names = features.dummies()  # a missing category is none of the categories
     gaps = np.isnan(features.values)
     holed = np.flatnonzero(gaps.any(axis=0))
-    full = np.where(np.isnan(x), 0.0, x)
-    known = (~np.isnan(x)).sum(axis=0)
-    shift = full[np.argmax(~np.isnan(x), axis=0), np.arange(x.shape[1])] if x.shape[1] else np.zeros(0)
-    centred = np.where(np.isnan(x), 0.0, x - shift)
-    centred = np.where(np.isnan(x), centred.sum(axis=0) / np.maximum(known, 1), centred)
+    known = ~np.isnan(x)
+    first = x[np.argmax(known, axis=0), np.arange(x.shape[1])]
+    near = np.where(known, x - first, 0.0)
+    centred = np.where(known, near, near.sum(axis=0) / np.maximum(known.sum(axis=0), 1))
     columns = np.column_stack([centred, gaps[:, holed].astype(float)])
     titles = (*names, *(f"{features.names[j]} missing" for j in holed))
     varies = np.flatnonzero(np.ptp(columns, axis=0) > 0)

@@ -38,7 +38,7 @@ def test_reads_every_eager_table(data):
 def test_reads_lazy_tables_and_collects_what_was_selected():
     ibis = pytest.importorskip("ibis", reason="ibis is an optional engine")
     plain = {"y": [1.5, 2.5], "g": ["a", "b"], "z": [1, 2]}
-    for lazy in (pl.LazyFrame(plain), duckdb.connect().from_arrow(pa.table(plain)), ibis.memtable(pa.table(plain))):
+    for lazy in (pl.LazyFrame(plain), duckdb.from_arrow(pa.table(plain)), ibis.memtable(pa.table(plain))):
         frame = Frame.read(lazy)
         assert frame.is_lazy
         assert frame.is_numeric("y")

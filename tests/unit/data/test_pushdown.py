@@ -59,7 +59,7 @@ def engine(request, tmp_path):
         def from_parquet(table):
             path = str(tmp_path / "t.parquet")
             pl.from_pandas(table, nan_to_null=False).write_parquet(path)
-            return duckdb.connect().read_parquet(path)
+            return duckdb.read_parquet(path)
 
         return from_parquet
     return {
@@ -137,7 +137,7 @@ def test_infinite_values_always_raise(engine):
 def test_nan_is_found_in_parquet_whose_statistics_leave_it_out(tmp_path):
     path = str(tmp_path / "t.parquet")
     pl.DataFrame({"y": [1.0, float("nan"), float("nan"), 3.0], "g": [1.0, 1.0, 2.0, float("nan")]}).write_parquet(path)
-    table = duckdb.connect().read_parquet(path)
+    table = duckdb.read_parquet(path)
     with pytest.raises(DataError, match="0 null, 2 NaN and 0 infinite"):
         Moments.of(table, "y")
     found = Moments.of(table, "y", by="g", missing="drop")
@@ -146,7 +146,7 @@ def test_nan_is_found_in_parquet_whose_statistics_leave_it_out(tmp_path):
 
 
 def lazy_table(columns):
-    return duckdb.connect().from_arrow(pa.table(columns))
+    return duckdb.from_arrow(pa.table(columns))
 
 
 def test_the_error_of_a_lazy_table_counts_each_kind_and_shows_a_cell():
@@ -182,7 +182,7 @@ def test_faults_of_weights_and_types():
 
 def test_integer_decimal_and_boolean_columns_are_pushed_down():
     query = "select i::tinyint as i, (i * 1.25)::decimal(9, 2) as d, i % 2 = 0 as b, i::hugeint as h from range(9) t(i)"
-    table = duckdb.connect().sql(query)
+    table = duckdb.sql(query)
     m = Moments.of(table, ["i", "d", "b", "h"])
     assert m.means.tolist() == [[4.0, 5.0, 5 / 9, 4.0]]
     assert m.covariance()[0, 0] == 7.5

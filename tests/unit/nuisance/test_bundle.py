@@ -10,7 +10,7 @@ from causalkit.nuisance.bundle import fit_nuisances
 from causalkit.nuisance.defaults import as_regressor
 from causalkit.nuisance.scores import dr_scores
 
-REFERENCE = Path(__file__).parent / "reference"
+REFERENCE = Path(__file__).parents[2] / "reference" / "nuisance"
 
 
 @pytest.fixture
@@ -56,13 +56,13 @@ def test_same_for_any_number_of_jobs_and_global_state_is_left_alone(matrix, tria
 
 def test_effect_is_recovered_under_confounding(matrix, trial):
     errors = []
-    for seed in range(4):
-        x, arms, y, mu, _ = trial(2000, seed, confounded=True)
+    for seed in range(2):
+        x, arms, y, mu, _ = trial(1500, seed, confounded=True)
         found = fit_nuisances(matrix(x), y, arms, random_state=seed)
         errors.append((found.scores[:, 1] - found.scores[:, 0]).mean() - (mu[:, 1] - mu[:, 0]).mean())
         naive = y[arms == 1].mean() - y[arms == 0].mean()
         assert naive - 0.3 > 0.5
-    assert abs(np.mean(errors)) < 0.08
+    assert abs(np.mean(errors)) < 0.1
 
 
 def test_quality_tells_signal_from_noise(matrix, trial):
@@ -90,7 +90,7 @@ def test_clusters_and_three_arms(matrix, trial):
 
 def learner_error(matrix, trial, seed, propensity):
     """Error of a doubly robust learner's effect on a trial with half the units treated."""
-    x, arms, y, mu, _ = trial(1200, seed)
+    x, arms, y, mu, _ = trial(1000, seed)
     scores = fit_nuisances(matrix(x), y, arms, propensity=propensity, random_state=seed).scores
     effect = as_regressor(random_state=seed).fit(x, scores[:, 1] - scores[:, 0]).predict(x)
     return np.sqrt(np.mean((effect - (mu[:, 1] - mu[:, 0])) ** 2))
@@ -101,7 +101,7 @@ def compare(matrix, trial, seeds):
 
 
 def test_estimated_propensities_cost_nothing_in_a_trial(matrix, trial):
-    errors = compare(matrix, trial, 4)
+    errors = compare(matrix, trial, 2)
     assert errors[:, 0].mean() <= 1.1 * errors[:, 1].mean()
 
 
@@ -109,4 +109,4 @@ def test_estimated_propensities_cost_nothing_in_a_trial(matrix, trial):
 def test_estimated_propensities_cost_nothing_in_twenty_trials(matrix, trial):
     errors = compare(matrix, trial, 20)
     assert errors[:, 0].mean() <= 1.1 * errors[:, 1].mean()
-    assert (errors[:, 0] / errors[:, 1]).max() < 1.5
+    assert (errors[:, 0] / errors[:, 1]).max() <= 1.1

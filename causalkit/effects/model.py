@@ -1,0 +1,351 @@
+"""A fitted model of effects: average effects, and for each person the effect, the baseline and their joint uncertainty."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Protocol
+
+import numpy as np
+
+from causalkit.core import format as fmt
+from causalkit.core.check import Check
+from causalkit.core.effects import Effects, _require_alpha
+from causalkit.core.estimate import Estimate
+from causalkit.core.features import Features, Schema
+from causalkit.core.passage import Passage
+from causalkit.core.result import Result
+from causalkit.core.table import Table
+from causalkit.data.frame import Frame
+from causalkit.effects.average_result import AverageEffect, outcome_name
+from causalkit.effects.averages import average_effect, overlap_regression
+from causalkit.effects.bagged import Spread
+from causalkit.effects.prediction import EffectPrediction
+from causalkit.effects.projection import CALIBRATION_TERMS, calibration, one_sided
+from causalkit.errors import DesignError, InferenceUnavailable
+from causalkit.inference.wald import t_interval
+from causalkit.kernels.arrays import Floats, read_only
+
+#: Groups of the calibration figure.
+GROUPS = 5
+
+
+class Predictor(Protocol):
+    """Predicts the baseline and the effect of each arm of new rows, on the learning scale."""
+
+    def predict(self, x: Floats) -> Spread:
+        """Return means, shape (n, n_arms), and covariances; column 0 is the baseline, column a the effect of arm a."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class EffectModel(AverageEffect):
+    """A model of who gains how much.
+
+    The headline is the average effect (AIPW on the same cross-fitted nuisances); :meth:`cate` predicts effects person
+    by person. A model keeps working after a pickle, which leaves the data out.
+
+    Parameters
+    ----------
+    predictor : Predictor
+        Predicts new rows.
+    out_of_fold : Spread
+        Predictions of the rows of the fit by models that have not seen them, in the user's order.
+    schema : Schema
+        Names and categories of the covariates.
+    fingerprint : str
+        Recognises the covariates of the fit.
+    n_table : int
+        Rows of the table of the fit.
+    """
+
+    predictor: Any
+    out_of_fold: Spread
+    schema: Schema
+    fingerprint: str
+    n_table: int
+
+    @property
+    def plots(self) -> tuple[str, ...]:  # type: ignore[override]
+        """Kinds that :meth:`plot` draws."""
+        first, *others = super().plots
+        return (first, "effect_histogram", *others, "calibration")
+
+    def cate(self, data: Any = None) -> Floats:
+        """Predict the effect on each person.
+
+        Parameters
+        ----------
+        data : table, optional
+            People to predict, with the covariates of the fit. None: the rows used in the fit, in the user's order.
+
+        Returns
+        -------
+        Floats
+            Effect of the arm of interest, shape (n,); with more than two arms one column per arm other than the control,
+            shape (n, n_arms - 1). In the units of the outcome.
+
+        Notes
+        -----
+        Rows of the fit are never predicted by a model that has seen their outcome: without ``data``, and also where
+        ``data`` is the table of the fit (the same covariates in the same order), they get their out-of-fold prediction;
+        rows of that table which the fit left out, and any other table, get the mean of the models of all folds. A
+        *part* of the table of the fit is not recognised, and most of its models have seen it.
+
+        Raises
+        ------
+        DataError
+            If a covariate is missing from the table, has another type, or holds a category that the fit has not seen.
+        """
+        effects = self.study.scale.unit * self._spread(data).mean[:, 1:]
+        return read_only(effects[:, 0] if effects.shape[1] == 1 else effects)
+
+    def cate_ci(self, data: Any = None, alpha: float = 0.05) -> tuple[Floats, Floats]:
+        """Return lower and upper limits of the effect on each person, shaped as :meth:`cate`.
+
+        They take in the error of the average effect and of the learned deviations from it. They do not take in what
+        the model can't see: where it found no differences between people, every interval is that of the average
+        effect. A person's true effect lies outside more often than ``alpha`` where real differences were shrunk away.
+        """
+        _require_alpha(alpha)
+        spread = self._spread(data)
+        se = np.sqrt(np.maximum(np.diagonal(spread.covariance, axis1=1, axis2=2)[:, 1:], 0.0))
+        low, high = t_interval(spread.mean[:, 1:], se, self._df, alpha)
+        low, high = self.study.scale.unit * low, self.study.scale.unit * high
+        if low.shape[1] == 1:
+            low, high = low[:, 0], high[:, 0]
+        return read_only(low), read_only(high)
+
+    def baseline(self, data: Any = None) -> Floats:
+        """Predict the outcome of each person without treatment, shape (n,); ``data`` as for :meth:`cate`."""
+        return self.study.scale.level(self._spread(data).mean[:, 0])
+
+    def prediction(self, data: Any = None, arm: int = 1) -> EffectPrediction:
+        """Predict baseline and effect jointly.
+
+        Parameters
+        ----------
+        data : table, optional
+            As for :meth:`cate`.
+        arm : int
+            Code of the arm: 1 is the arm of interest, further arms follow in the order of the terms.
+
+        Returns
+        -------
+        EffectPrediction
+            In the units of the outcome; both errors and their covariance come from the same half-samples.
+        """
+        if not 1 <= arm < self.study.arms.count:
+            raise DesignError(f"arm={arm} is not from 1 to {self.study.arms.count - 1}.")
+        spread, unit = self._spread(data), self.study.scale.unit
+        variance = np.maximum(np.diagonal(spread.covariance, axis1=1, axis2=2), 0.0)
+        se = unit * np.sqrt(variance)
+        return EffectPrediction(
+            baseline=self.study.scale.level(spread.mean[:, 0]),
+            effect=read_only(unit * spread.mean[:, arm]),
+            baseline_se=read_only(se[:, 0]),
+            effect_se=read_only(se[:, arm]),
+            covariance=read_only(unit**2 * spread.covariance[:, 0, arm]),
+            df=self._df,
+        )
+
+    @property
+    def _df(self) -> float:
+        return float(self.effects.df[0])
+
+    def _spread(self, data: Any) -> Spread:
+        """Predictions on the learning scale: out of fold for the rows of the fit, else by all folds."""
+        if data is None:
+            return self.out_of_fold
+        features = self.schema.read(Frame.read(data).collect())
+        n, used = len(features.values), self.study.rows.positions
+        same = n == self.n_table and fingerprint(features.take(used)) == self.fingerprint
+        if not same:
+            return self.predictor.predict(features.values)
+        mean = np.empty((n, self.out_of_fold.mean.shape[1]))
+        covariance = np.empty((n, *self.out_of_fold.covariance.shape[1:]))
+        mean[used], covariance[used] = self.out_of_fold.mean, self.out_of_fold.covariance
+        rest = np.setdiff1d(np.arange(n), used)
+        if rest.size:
+            fresh = self.predictor.predict(features.values[rest])
+            mean[rest], covariance[rest] = fresh.mean, fresh.covariance
+        return Spread(mean, covariance)
+
+    # Judging it.
+
+    def calibration_test(self) -> Result:
+        """Test whether the predicted effects are right on average, and whether their differences are real.
+
+        Returns
+        -------
+        Result
+            Terms ``mean_prediction`` and ``differential_prediction`` (Chernozhukov et al. 2018; R grf's
+            ``test_calibration``), on out-of-fold predictions for the arm of interest against the control. One is ideal;
+            the check ``heterogeneity`` holds the one-sided p-value of the second: small means that people differ.
+
+        Raises
+        ------
+        InferenceUnavailable
+            If all predictions are the same and the mean is zero.
+        """
+        s, n = self.study, self.study.nuisances
+        kept, residual, treated = overlap_regression(s.z, s.arms.codes, n.mu, n.e)
+        chance = (s.arms.codes[kept] == 1) - treated
+        weights = None if s.weights is None else s.weights[kept]
+        groups = None if s.groups is None else type(s.groups)(s.groups.codes[kept], s.groups.labels, s.groups.name)
+        rows = type(s.rows)(s.rows.positions[kept], s.rows.token, None if s.rows.labels is None else s.rows.labels[kept])
+        predicted = self.out_of_fold.mean[kept, 1]
+        predicted = np.where(np.ptp(predicted) <= 1e-12, predicted[:1], predicted)
+        try:
+            found = calibration(
+                residual, (treated + chance).round().astype(np.int32), np.zeros(len(kept)), chance, predicted,
+                weights=weights, groups=groups, rows=rows,
+            )  # fmt: skip
+        except DesignError:
+            raise InferenceUnavailable(
+                "every predicted effect is zero, so there is nothing to calibrate.",
+                hint="Read the average effect: it says that nobody was moved.",
+            ) from None
+        effects = Effects(found.terms, found.estimate)
+        estimand = f"calibration of predicted effects of {s.terms[0]} on {outcome_name(self.roles)}"
+        result = self._derived(effects, None, estimand, ("calibration_test", (), ()), len(effects))
+        ledger = self.checks.joined({"heterogeneity": _heterogeneity(found.terms, found.estimate)})
+        return _with_checks(result, ledger)
+
+    def feature_importance(self) -> Table:
+        """Return the share of the variance of predicted effects that goes with each covariate, largest first.
+
+        The share is the squared correlation ratio: the variance of the out-of-fold predictions between ten groups (or
+        the categories) of the covariate, over their whole variance. It needs the rows of the fit, speaks of the
+        prediction and not of causes, and correlated covariates share what they explain.
+        """
+        features = self._kept().features()
+        effect = self.out_of_fold.mean[:, 1]
+        shares = [_between(effect, features.values[:, j], j in features.categorical) for j in range(len(features.names))]
+        order = np.argsort(-np.asarray(shares), kind="stable")
+        return Table.of(("covariate", "share"), [(features.names[j], shares[j]) for j in order])
+
+    # Showing it.
+
+    @property
+    def _figure(self) -> str:
+        return "effect_histogram"
+
+    def _certainty(self) -> Passage:
+        first = super()._certainty()
+        effects = self.cate()
+        one = effects if effects.ndim == 1 else effects[:, 0]
+        low, high = (float(v) for v in np.quantile(one, [0.05, 0.95]))
+        if float(np.ptp(one)) <= 1e-9 * max(abs(self.estimate), self.se):
+            said = "The data show no differences between people that a prediction could use: everybody is given the average."
+        else:
+            show = self._show
+            said = (
+                f"Predicted effects differ between people: nine in ten lie between {show(low, points=True)} and "
+                f"{show(high, points=True)}."
+            )
+        return Passage(first.section, first.title, (*first.text, said), first.table, first.figure)
+
+    def plot_data(self, kind: str) -> Mapping[str, Any]:
+        """Return the numbers of one figure."""
+        name = outcome_name(self.roles)
+        if kind == "effect_histogram":
+            effects = self.cate()
+            low, high = self._limits()
+            return {
+                "title": self.title,
+                "values": effects if effects.ndim == 1 else effects[:, 0],
+                "average": self.estimate,
+                "low": low,
+                "high": high,
+                "null": 0.0,
+                "xlabel": f"Predicted effect on {name}",
+            }
+        if kind == "calibration":
+            return self._calibration_data()
+        return super().plot_data(kind)
+
+    def _calibration_data(self) -> Mapping[str, Any]:
+        """Mean predicted effect and AIPW effect by fifths of the prediction (fewer where predictions tie)."""
+        s, unit = self.study, self.study.scale.unit
+        predicted = self.out_of_fold.mean[:, 1]
+        share = np.ones(self.n) if s.weights is None else s.weights
+        cuts = np.unique(np.quantile(predicted, np.linspace(0, 1, GROUPS + 1)[1:-1]))
+        group = np.searchsorted(cuts, predicted, side="right")
+        means, values, lows, highs = [], [], [], []
+        for g in np.unique(group):
+            here = group == g
+            inside = average_effect(
+                s.contrasts[here, 0],
+                share[here],
+                None if s.groups is None else type(s.groups)(s.groups.codes[here], s.groups.labels, s.groups.name),
+            )
+            effects = Effects(("group",), inside * unit)
+            low, high = effects.ci()
+            means.append(unit * float(np.average(predicted[here], weights=share[here])))
+            values.append(float(effects.values[0]))
+            lows.append(float(low[0]))
+            highs.append(float(high[0]))
+        return {"title": self.title, "predicted": means, "estimate": values, "low": lows, "high": highs}
+
+
+def fingerprint(features: Features) -> str:
+    """Return a digest of covariates: labels of categories count, their codes do not."""
+    digest = hashlib.sha256()
+    for j, levels in enumerate(features.schema.levels):
+        digest.update(features.names[j].encode())
+        column = np.ascontiguousarray(features.values[:, j])
+        digest.update((column + 0.0).tobytes())  # -0.0 and 0.0 are one number
+        digest.update(repr(levels).encode())
+    return digest.hexdigest()
+
+
+def _heterogeneity(terms: tuple[str, ...], estimate: Estimate) -> Check:
+    if CALIBRATION_TERMS[1] not in terms:
+        return Check(
+            "heterogeneity",
+            "untestable",
+            "every person has the same predicted effect, so no differences can be tested.",
+            advice="Treat everybody alike, or look for covariates that tell people apart.",
+        )
+    at = terms.index(CALIBRATION_TERMS[1])
+    pvalue = float(one_sided(estimate)[at])
+    statistic = float(estimate.theta[at] / estimate.se[at])
+    real = pvalue < 0.05
+    return Check(
+        "heterogeneity",
+        "pass" if real else "warn",
+        f"differences between predicted effects have coefficient {fmt.number(float(estimate.theta[at]))}; that it is zero "
+        f"or less has p-value {fmt.pvalue(pvalue)} (one-sided; small means that the differences are real).",
+        statistic,
+        pvalue,
+        "" if real else "A ranking of people by this model may be no better than chance.",
+    )
+
+
+def _with_checks(result: Result, checks: Any) -> Result:
+    from dataclasses import replace
+
+    return replace(result, checks=checks)
+
+
+def _between(effect: Floats, column: Floats, categorical: bool) -> float:
+    """Share of the variance of ``effect`` between groups of a covariate; gaps are a group of their own."""
+    total = float(np.var(effect))
+    if total <= 1e-24:
+        return 0.0
+    known = ~np.isnan(column)
+    code = np.full(len(column), -1.0)
+    if categorical:
+        code[known] = column[known]
+    elif known.any():
+        code[known] = np.searchsorted(np.unique(np.quantile(column[known], np.linspace(0, 1, 11)[1:-1])), column[known])
+    _, group = np.unique(code, return_inverse=True)
+    size = np.bincount(group)
+    mean = np.bincount(group, weights=effect) / size
+    return float(np.average((mean - effect.mean()) ** 2, weights=size)) / total
+
+
+__all__ = ["EffectModel", "Predictor", "fingerprint"]
