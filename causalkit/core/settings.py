@@ -42,7 +42,7 @@ def settings() -> Settings:
     return _settings
 
 
-class options:  # noqa: N801 - called like a function, usable with `with`
+class options:
     """Set options for the session, or for a ``with`` block.
 
     Parameters

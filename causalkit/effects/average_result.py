@@ -16,7 +16,7 @@ from causalkit.core.passage import Passage
 from causalkit.core.result import Result
 from causalkit.core.sample import Sample
 from causalkit.effects.averages import TARGETS, Target, average_effect, target_effect
-from causalkit.effects.checks import NOTICEABLE, LARGE, balance_of, effect_checks
+from causalkit.effects.checks import LARGE, NOTICEABLE, balance_of, effect_checks
 from causalkit.effects.crossfit_study import Study
 from causalkit.effects.projection import best_linear_projection
 from causalkit.errors import DataError, DesignError
@@ -328,5 +328,3 @@ def headline_fields(estimator: Any, sample: Sample, study: Study) -> dict[str, A
 
 def _all_text(value: Any) -> bool:
     return isinstance(value, list | tuple) and all(isinstance(item, str) for item in value)
-
-

@@ -173,9 +173,7 @@ def _shifted(
     return theta, sign * ((here - there) * residual - here * (first - second))
 
 
-def _overlap(
-    outcome: Floats, arms: Codes, mu: Floats, e: Floats, arm: int, share: Floats
-) -> tuple[float, Floats]:
+def _overlap(outcome: Floats, arms: Codes, mu: Floats, e: Floats, arm: int, share: Floats) -> tuple[float, Floats]:
     kept, y, w = overlap_regression(outcome, arms, mu, e, arm)
     fit = least_squares(
         y, np.column_stack([w, np.ones(len(kept))]), names=("effect", "constant"), weights=share[kept], vcov="HC0"

@@ -25,11 +25,13 @@ import numpy as np
 
 from causalkit.inference.vcov import sandwich
 from causalkit.kernels.arrays import Bools, Codes, Floats, Ints, read_only
-from causalkit.nuisance.learners import Model
+from causalkit.nuisance.learners import ConstantModel, Model
 
 #: Rows predicted at a time, which bounds the memory of a prediction.
 BLOCK = 100_000
-SPREAD = 1.0
+#: Power of the factor that multiplies the half-sample deviations in the variance. One: the sampling error of the shrunk
+#: prediction. One half would be the posterior variance of an empirical-Bayes model, which counts what was shrunk away.
+SPREAD_POWER = 1.0
 
 
 class FinalStage(Protocol):
@@ -93,16 +95,16 @@ class FoldBags:
         """Return mean deviations from the average (shrunk), and the covariance of average plus deviation."""
         n, t = len(x), len(self.factor)
         n_boot = len(self.models)
-        root = self.factor**SPREAD
+        spread = self.factor**SPREAD_POWER
         total = np.zeros((n, t))
         products = np.zeros((n, t, t))
         for bag in range(n_boot):
             moved = self.deviation(bag, x)
             total += moved
-            draw = self.constants[bag] + root * moved
+            draw = self.constants[bag] + spread * moved
             products += draw[:, :, None] * draw[:, None, :]
         mean = total / n_boot  # the constants sum to zero
-        center = root * mean
+        center = spread * mean
         covariance = (products - n_boot * center[:, :, None] * center[:, None, :]) / (n_boot - 1)
         return Spread(self.factor * mean, covariance)
 
@@ -117,6 +119,11 @@ class BaggedModel:
         One per fold, trained on the other folds.
     average : Floats, shape (t,)
         Average of each target over all rows.
+
+    Notes
+    -----
+    The covariance of the mean over folds is taken to be the mean of the folds' covariances: the folds share most of
+    their rows, so this errs, a little, on the wide side.
     """
 
     folds: tuple[FoldBags, ...]
@@ -298,6 +305,10 @@ def _fit_fold(
     clusters = None if groups is None else groups[train[met]]
     found = np.array([shrinkage(targets[train[met], j], oob[:, j], own, clusters) for j in range(t)])
     draws = match_covariance(constants - constants.mean(axis=0), average_cov)
+    if not found[:, 0].all():  # a model whose deviations count for nothing need not be kept
+        nothing = ConstantModel(np.zeros(()))
+        kept = found[:, 0] > 0
+        models = [tuple(m if k else nothing for m, k in zip(bag, kept, strict=True)) for bag in models]
     return FoldBags(tuple(models), centers, draws, found[:, 0], found[:, 1], found[:, 2])
 
 

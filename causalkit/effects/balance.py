@@ -112,9 +112,7 @@ def _columns(features: Features) -> tuple[Floats, tuple[str, ...]]:
     return columns[:, varies], tuple(titles[j] for j in varies)
 
 
-def _differences(
-    x: Floats, arms: Codes, arm: int, weights: Floats, e: Floats
-) -> tuple[Floats, Floats, Floats, Floats]:
+def _differences(x: Floats, arms: Codes, arm: int, weights: Floats, e: Floats) -> tuple[Floats, Floats, Floats, Floats]:
     """Raw and weighted difference in means, influence values of the raw one, and the pooled standard deviation."""
     means, adjusted, variances = [], [], []
     psi = np.zeros_like(x)

@@ -130,9 +130,7 @@ def srm_check(sample: Sample, study: Study, expected: float) -> Check:
 def balance_of(sample: Sample, study: Study) -> Balance:
     """Return the balance of the covariates of a sample."""
     labels = tuple(str(level) for level in sample.arms.levels)
-    return assess_balance(
-        sample.features(), sample.arms.codes, labels, study.nuisances.e, study.weights, study.groups
-    )
+    return assess_balance(sample.features(), sample.arms.codes, labels, study.nuisances.e, study.weights, study.groups)
 
 
 def balance_check(sample: Sample, study: Study) -> Check:
@@ -143,7 +141,9 @@ def balance_check(sample: Sample, study: Study) -> Check:
     if not found.names:
         return Check("balance", "untestable", "no covariate varies, so there is nothing to compare the arms on.")
     worst, left = int(np.argmax(np.abs(found.difference))), int(np.argmax(np.abs(found.adjusted)))
-    message = f"the largest difference is {fmt.number(abs(float(found.difference[worst])), 2)} sd ({found.names[worst]})"
+    message = (
+        f"the largest difference is {fmt.number(abs(float(found.difference[worst])), 2)} sd ({found.names[worst]})"
+    )
     pvalue = found.pvalue
     if pvalue is not None:
         message += f"; all means equal: p-value {fmt.pvalue(pvalue)}"

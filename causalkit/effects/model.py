@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -195,7 +194,9 @@ class EffectModel(AverageEffect):
         chance = (s.arms.codes[kept] == 1) - treated
         weights = None if s.weights is None else s.weights[kept]
         groups = None if s.groups is None else type(s.groups)(s.groups.codes[kept], s.groups.labels, s.groups.name)
-        rows = type(s.rows)(s.rows.positions[kept], s.rows.token, None if s.rows.labels is None else s.rows.labels[kept])
+        rows = type(s.rows)(
+            s.rows.positions[kept], s.rows.token, None if s.rows.labels is None else s.rows.labels[kept]
+        )
         predicted = self.out_of_fold.mean[kept, 1]
         predicted = np.where(np.ptp(predicted) <= 1e-12, predicted[:1], predicted)
         try:
@@ -223,7 +224,9 @@ class EffectModel(AverageEffect):
         """
         features = self._kept().features()
         effect = self.out_of_fold.mean[:, 1]
-        shares = [_between(effect, features.values[:, j], j in features.categorical) for j in range(len(features.names))]
+        shares = [
+            _between(effect, features.values[:, j], j in features.categorical) for j in range(len(features.names))
+        ]
         order = np.argsort(-np.asarray(shares), kind="stable")
         return Table.of(("covariate", "share"), [(features.names[j], shares[j]) for j in order])
 

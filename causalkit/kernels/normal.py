@@ -127,7 +127,7 @@ def _residuals_and_scores(target: Floats, rows: Floats, slopes: Floats, residual
 def influence_values(design: Floats, residuals: Floats, bread: Floats) -> Floats:
     """Return ``(design * residuals[:, None]) @ bread``, of shape ``(n, k)``, each column contiguous."""
     if design.shape[1] > FEW:
-        product: Floats = (bread @ (design * residuals[:, None]).T).T
+        product: Floats = (bread.T @ (design * residuals[:, None]).T).T
         return product
     values = np.empty((design.shape[1], design.shape[0]))
     _influence_values(np.ascontiguousarray(design.T), residuals, np.ascontiguousarray(bread), values)

@@ -20,6 +20,8 @@ from causalkit.kernels.arrays import Codes, Floats, Ints
 
 _DENSE_CELLS = 4_000_000
 _PIVOT = 1e-11
+_GOAL = 1e-14
+_NOISE = 8.0 * float(np.finfo(np.float64).eps)
 
 
 @dataclass(frozen=True)
@@ -128,19 +130,25 @@ class ConjugateGradients:
     def solve(self, by_largest: Floats, by_rest: Floats) -> tuple[Floats, Floats]:
         """Iterate until the residual stops at rounding level, for all columns at once."""
         totals = self.levels.of_largest[:, None]
-        others = self._iterate(by_rest - self.cross.T @ (by_largest / totals))
+        moved = self.cross.T @ (by_largest / totals)
+        others = self._iterate(by_rest - moved, _NOISE**2 * self._energy(np.abs(by_rest) + np.abs(moved)))
         return (by_largest - self.cross @ others) / totals, others
 
     def _apply(self, values: Floats) -> Floats:
         image: Floats = self.pairs @ values - self.cross.T @ ((self.cross @ values) / self.levels.of_largest[:, None])
         return image
 
-    def _iterate(self, right: Floats) -> Floats:
+    def _energy(self, values: Floats) -> Floats:
+        energy: Floats = np.einsum("ij,ij,i->j", values, values, 1.0 / self.levels.of_rest)
+        return energy
+
+    def _iterate(self, right: Floats, noise: Floats) -> Floats:
+        """Solve to a relative residual of 1e-14, or to the rounding of a right-hand side that cancelled."""
         inverse = 1.0 / self.levels.of_rest[:, None]
         values, residual = np.zeros_like(right), right.copy()
         direction = inverse * residual
         energy = np.einsum("ij,ij->j", residual, direction)
-        goal = energy * 1e-28
+        goal = np.maximum(energy * _GOAL**2, noise)
         for _ in range(self.max_iterations):
             active = energy > goal
             if not active.any():

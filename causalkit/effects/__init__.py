@@ -1,0 +1,1 @@
+"""Effects of treatments on outcomes: on average, and person by person."""
