@@ -9,7 +9,7 @@ import numpy as np
 from causalkit.core.estimate import Estimate, Influence
 from causalkit.core.rows import Groups, Rows
 from causalkit.errors import DesignError
-from causalkit.kernels.arrays import Codes, Floats, read_only
+from causalkit.kernels.arrays import Codes, Floats, Ints, read_only
 from causalkit.linear.least_squares import least_squares
 
 Target = Literal["all", "treated", "control", "overlap"]
@@ -143,7 +143,7 @@ def target_effect(
 
 def overlap_regression(
     outcome: Floats, arms: Codes, mu: Floats, e: Floats, arm: int = 1
-) -> tuple[Floats, Floats, Floats]:
+) -> tuple[Ints, Floats, Floats]:
     """Return the rows in ``arm`` or the control, and their residual outcome and residual treatment."""
     kept = np.flatnonzero((arms == arm) | (arms == 0))
     chance = e[kept, arm] / (e[kept, arm] + e[kept, 0])

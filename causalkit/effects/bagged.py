@@ -136,8 +136,8 @@ class BaggedModel:
 
     def _block(self, x: Floats) -> Spread:
         parts = [fold.predict(x) for fold in self.folds]
-        mean = sum(part.mean for part in parts) / len(parts)
-        return Spread(self.average + mean, sum(part.covariance for part in parts) / len(parts))
+        mean = np.mean([part.mean for part in parts], axis=0)
+        return Spread(self.average + mean, np.mean([part.covariance for part in parts], axis=0))
 
     @property
     def factors(self) -> Floats:

@@ -86,7 +86,7 @@ class Canonical:
 
     def restore(self, array: _A) -> _A:
         """Return an array of canonical rows in the user's order."""
-        out = np.empty_like(array)
+        out: _A = np.empty_like(array)
         out[self.order] = array
         return read_only(out)
 

@@ -162,7 +162,8 @@ class EffectModel(AverageEffect):
         n, used = len(features.values), self.study.rows.positions
         same = n == self.n_table and fingerprint(features.take(used)) == self.fingerprint
         if not same:
-            return self.predictor.predict(features.values)
+            fresh: Spread = self.predictor.predict(features.values)
+            return fresh
         mean = np.empty((n, self.out_of_fold.mean.shape[1]))
         covariance = np.empty((n, *self.out_of_fold.covariance.shape[1:]))
         mean[used], covariance[used] = self.out_of_fold.mean, self.out_of_fold.covariance

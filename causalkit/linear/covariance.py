@@ -100,7 +100,8 @@ def covariance(fit: Fit, kind: str, ways: Sequence[Codes]) -> LeastSquaresVcov:
     if kind not in LEAST_SQUARES_KINDS:
         raise DesignError(f"Unknown covariance {kind!r}.", hint=f"Use one of {', '.join(LEAST_SQUARES_KINDS)}.")
     if kind in ("CR2", "CR3") and fit.effects is not None and len(ways) == 1:
-        nested = nested_effects(fit.effects, ways)
+        weighted = kind == "CR2" and fit.weights is not None
+        nested = [] if weighted else nested_effects(fit.effects, ways)
         if len(nested) < len(fit.effects.sizes):
             return _with_dummies(fit, fit.effects, nested, kind, ways)
     extra = fit.effects.leverage() if kind in ("HC2", "HC3") and fit.effects is not None else None
@@ -153,7 +154,8 @@ def _with_dummies(fit: Fit, effects: Absorber, nested: list[int], kind: str, way
     """CR2 and CR3 with effects that cross the clusters: those effects become columns, the nested ones stay absorbed.
 
     Effects nested in the clusters need not: the adjustment of the partialled-out design is then the adjustment of the
-    full one (Pustejovsky and Tipton 2018, theorem 2), and a cluster left out takes its own effects with it.
+    full one (Pustejovsky and Tipton 2018, theorem 2), and a cluster left out takes its own effects with it. The theorem
+    does not cover CR2 with weights that are not those of the working model; there, all effects become columns.
     """
     crossing = [position for position in range(len(effects.sizes)) if position not in nested]
     count = sum(effects.sizes[position] for position in crossing)

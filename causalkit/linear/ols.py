@@ -17,13 +17,14 @@ from causalkit.core.input_checks import missing_check
 from causalkit.core.params import choice
 from causalkit.core.result import Result
 from causalkit.core.roles import Assignment, Role
-from causalkit.core.rows import Groups, Rows
+from causalkit.core.rows import Groups
 from causalkit.core.sample import Arms, Number, Sample
 from causalkit.errors import DesignError
-from causalkit.kernels.arrays import Floats, read_only
+from causalkit.inference.vcov import hac
+from causalkit.kernels.arrays import Floats, Ints, read_only
 from causalkit.linear.least_squares import LeastSquares, least_squares
 
-VCOV = ("auto", "iid", "HC0", "HC1", "HC2", "HC3", "CR0", "CR1", "CR2", "CR3")
+VCOV = ("auto", "iid", "HC0", "HC1", "HC2", "HC3", "CR0", "CR1", "CR2", "CR3", "HAC")
 INTERCEPT = "intercept"
 
 
@@ -63,10 +64,11 @@ class OLS(Estimator[OLSResult]):
 
     Parameters
     ----------
-    vcov : {"auto", "iid", "HC0", "HC1", "HC2", "HC3", "CR0", "CR1", "CR2", "CR3"}
+    vcov : {"auto", "iid", "HC0", "HC1", "HC2", "HC3", "CR0", "CR1", "CR2", "CR3", "HAC"}
         Variance. ``"auto"`` is HC1, or CR1 when ``cluster=`` is given. Two cluster columns give two-way clustering
         (Cameron, Gelbach and Miller 2011). CR2 comes with Satterthwaite degrees of freedom (Bell and McCaffrey 2002;
-        Imbens and Kolesar 2016).
+        Imbens and Kolesar 2016). HAC needs ``time=``: one series, with Bartlett weights up to lag
+        ``floor(4 (T/100)^(2/9))`` (Newey and West 1987, 1994).
 
     Notes
     -----
@@ -83,7 +85,7 @@ class OLS(Estimator[OLSResult]):
     0.081
     """
 
-    vcov: Literal["auto", "iid", "HC0", "HC1", "HC2", "HC3", "CR0", "CR1", "CR2", "CR3"] = choice("auto", *VCOV)
+    vcov: Literal["auto", "iid", "HC0", "HC1", "HC2", "HC3", "CR0", "CR1", "CR2", "CR3", "HAC"] = choice("auto", *VCOV)
 
     roles: ClassVar[Mapping[str, Role]] = {
         "outcome": Role("number"),
@@ -91,6 +93,7 @@ class OLS(Estimator[OLSResult]):
         "covariates": Role("features", required=False, many=True),
         "absorb": Role("label", required=False, many=True),
         "unit": Role("label", required=False),
+        "time": Role("label", required=False),
         "cluster": Role("label", required=False, many=True),
         "weights": Role("weights", required=False),
     }
@@ -108,6 +111,7 @@ class OLS(Estimator[OLSResult]):
         control: Any = None,
         treatment_level: Any = None,
         unit: Any = None,
+        time: Any = None,
         cluster: Any = None,
         weights: Any = None,
         missing: Literal["drop", "raise"] = "drop",
@@ -131,6 +135,8 @@ class OLS(Estimator[OLSResult]):
             The baseline arm, needed for text; and the arm of interest where there are several.
         unit : str, optional
             Labels that match units across results (``a - b``).
+        time : str, optional
+            Order of the rows, for ``vcov="HAC"``.
         cluster : str or list of str, optional
             One column, or several for multiway clustering.
         weights : str, optional
@@ -156,6 +162,7 @@ class OLS(Estimator[OLSResult]):
             control=control,
             treatment_level=treatment_level,
             unit=unit,
+            time=time,
             cluster=cluster,
             weights=weights,
             missing=missing,
@@ -174,10 +181,10 @@ class OLS(Estimator[OLSResult]):
             absorb=[effect.codes for effect in absorb],
             absorb_names=[effect.name for effect in absorb],
             groups=[way.codes for way in cluster] or None,
-            vcov=kind,
+            vcov="HC0" if kind == "HAC" else kind,
         )
         _require_terms(fit, terms, sample)
-        coefficients = Effects(fit.names, _numbers(fit, kind, sample.rows, cluster).folded())
+        coefficients = Effects(fit.names, _numbers(fit, kind, sample, cluster).folded())
         return OLSResult(
             estimator=self,
             effects=coefficients.select(terms),
@@ -221,12 +228,32 @@ def _design(sample: Sample) -> tuple[Floats, list[str], list[str]]:
     return np.column_stack([*treated, *ones, adjust]), [*terms, *([INTERCEPT] if ones else []), *names], terms
 
 
-def _numbers(fit: LeastSquares, kind: str, rows: Rows, cluster: Sequence[Groups]) -> Estimate:
+def _numbers(fit: LeastSquares, kind: str, sample: Sample, cluster: Sequence[Groups]) -> Estimate:
+    if kind == "HAC":
+        matrix = hac(fit.psi[_in_time_order(sample)])
+        return Estimate(fit.coefficients, Covariance(read_only(matrix), fit.df, kind))
     if kind in ("HC0", "HC1", "CR0", "CR1") and len(cluster) <= 1:
         groups = cluster[0] if cluster else None
         psi = read_only(fit.psi)
-        return Estimate(fit.coefficients, Influence(psi, rows, groups, fit.vcov.scale, fit.df, kind))
+        return Estimate(fit.coefficients, Influence(psi, sample.rows, groups, fit.vcov.scale, fit.df, kind))
     return Estimate(fit.coefficients, Covariance(read_only(fit.vcov.matrix), fit.df, kind))
+
+
+def _in_time_order(sample: Sample) -> Ints:
+    time = sample.groups("time")
+    if time is None:
+        raise DesignError('vcov="HAC" needs time=.', hint="Name the column that orders the rows.")
+    order = np.argsort(time.codes, kind="stable")
+    repeats = np.flatnonzero(np.diff(time.codes[order]) == 0)
+    if len(repeats):
+        row = int(sample.rows.positions[order[repeats + 1]].min())
+        raise DesignError(
+            f'vcov="HAC" is for one series, but {len(repeats)} rows repeat a value of time {time.name!r} (first in row {row}).',
+            hint='Cluster a panel by unit instead: vcov="CR1", cluster=.',
+            column=time.name,
+            rows=(row,),
+        )
+    return order
 
 
 def _require_terms(fit: LeastSquares, terms: Sequence[str], sample: Sample) -> None:

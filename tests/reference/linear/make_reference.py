@@ -42,7 +42,16 @@ def panel() -> pd.DataFrame:
     y += rng.standard_normal(n) * (0.5 + 0.5 * np.abs(x[:, 0])) + 0.5 * rng.standard_normal(40)[unit] * x[:, 0]
     w = rng.uniform(0.2, 3.0, n)
     return pd.DataFrame(
-        {"y": y, "x1": x[:, 0], "x2": x[:, 1], "w": w, "unit": unit, "time": time, "region": unit // 4, "sector": sector}
+        {
+            "y": y,
+            "x1": x[:, 0],
+            "x2": x[:, 1],
+            "w": w,
+            "unit": unit,
+            "time": time,
+            "region": unit // 4,
+            "sector": sector,
+        }
     )
 
 

@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 
 from causalkit.kernels import demean
-from causalkit.kernels.demean import centre_and_sum, cross_table, over_columns, pair_table, stack_codes, subtract_effects
+from causalkit.kernels.demean import (
+    centre_and_sum,
+    cross_table,
+    over_columns,
+    pair_table,
+    stack_codes,
+    subtract_effects,
+)
 
 N = 50
 

@@ -78,6 +78,4 @@ def test_singletons_are_found_repeatedly():
     np.testing.assert_array_equal(singleton_rows([unit, time]), [False] * 4 + [True])
     chain_unit, chain_time = np.array([0, 0, 1, 1], dtype=np.int32), np.array([0, 1, 1, 2], dtype=np.int32)
     assert singleton_rows([chain_unit, chain_time]).all()
-    np.testing.assert_array_equal(
-        singleton_rows([chain_unit, chain_time], recursive=False), [True, False, False, True]
-    )
+    np.testing.assert_array_equal(singleton_rows([chain_unit, chain_time], recursive=False), [True, False, False, True])

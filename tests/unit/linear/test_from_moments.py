@@ -36,9 +36,7 @@ def test_agrees_with_statsmodels():
 
 def test_collinear_and_constant_regressors_are_dropped():
     data = np.column_stack([table(), np.full(100, 5.0)])
-    fit = least_squares_from_moments(
-        *moments(data), [*NAMES, "five"], outcome="y", regressors=["a", "five", "b", "c"]
-    )
+    fit = least_squares_from_moments(*moments(data), [*NAMES, "five"], outcome="y", regressors=["a", "five", "b", "c"])
     assert fit.names == ("Intercept", "a", "b")
     assert fit.dropped == {"five": "constant", "c": "collinear with a, b"}
 
