@@ -66,8 +66,8 @@ class AIPW(Estimator[AverageEffect]):
     """
 
     n_folds: int = params.integer(5, low=2)
-    regressor: Any = params.learner()
-    classifier: Any = params.learner()
+    regressor: Any = params.learner()  # noqa: RUF009 - a dataclass field
+    classifier: Any = params.learner()  # noqa: RUF009 - a dataclass field
     random_state: int | None = params.seed()
     n_jobs: int | None = params.integer(None, low=1)
 

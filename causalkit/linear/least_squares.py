@@ -10,7 +10,7 @@ import numpy as np
 
 from causalkit.errors import DataError, DesignError
 from causalkit.inference.vcov import LeastSquaresVcov
-from causalkit.kernels.arrays import Bools, Codes, Floats, Ints
+from causalkit.kernels.arrays import Bools, Codes, Floats, Ints, read_only
 from causalkit.linear.absorb import MAX_DENSE, Absorber, absorber, singletons
 from causalkit.linear.covariance import Fit, covariance
 from causalkit.linear.parameters import count_parameters
@@ -82,6 +82,10 @@ class LeastSquares:
     effects: Absorber | None
     solver: str
     certificate: float
+
+    def __post_init__(self) -> None:
+        for name in ("coefficients", "residuals", "design", "bread", "singleton_rows", "rows"):
+            object.__setattr__(self, name, read_only(getattr(self, name)))
 
     @property
     def fitted(self) -> Floats:
@@ -191,7 +195,7 @@ def least_squares(
         names=tuple(names[j] for j in solution.kept),
         coefficients=fit.transform @ solution.coefficients + fit.offset,
         dropped=dropped,
-        outcome=y,
+        outcome=read_only(y.view()),
         residuals=residuals,
         design=design,
         bread=fit.transform @ solution.bread @ fit.transform.T,

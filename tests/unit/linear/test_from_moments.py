@@ -11,7 +11,7 @@ NAMES = ["y", "a", "b", "c"]
 
 def table(n=100, seed=0):
     rng = np.random.default_rng(seed)
-    X = rng.standard_normal((n, 2)) + [3.0, -2.0]
+    X = rng.standard_normal((n, 2)) + np.array([3.0, -2.0])
     y = 1.0 + X @ [2.0, -1.0] + rng.standard_normal(n)
     return np.column_stack([y, X, X[:, 0] - X[:, 1] + 4.0])
 

@@ -84,7 +84,7 @@ def test_follows_shifts_and_units_of_the_outcome(effects, vcov, shift, scale, se
 def test_large_means_of_regressors_cost_no_digits_of_their_slopes(offset):
     y, X, _ = cross_section()
     X[:, 1:] = np.round(X[:, 1:] * 1024) / 1024
-    plain, moved = (least_squares(y, X + [0.0, at, at], names=NAMES) for at in (0.0, offset))
+    plain, moved = (least_squares(y, X + np.array([0.0, at, at]), names=NAMES) for at in (0.0, offset))
     np.testing.assert_allclose(moved.coefficients[1:], plain.coefficients[1:], atol=1e-12)
     np.testing.assert_allclose(moved.se[1:], plain.se[1:], atol=1e-12)
     assert moved.dropped == {}

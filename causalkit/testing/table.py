@@ -1,0 +1,97 @@
+"""A small randomized study that suits the roles of an estimator."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from causalkit.core.roles import Role
+from causalkit.errors import DesignError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+N = 300
+N_STORES = 30
+
+#: Role -> the column of the study that plays it, where a role always has the same one.
+COLUMNS: dict[str, Any] = {
+    "outcome": "spend",
+    "treatment": "arm",
+    "covariates": ["age", "visits", "income", "segment"],
+    "cluster": "store",
+    "unit": "customer",
+    "weights": "weight",
+    "absorb": ["region"],
+    "instruments": ["letter"],
+    "mediator": "clicks",
+    "score": "score",
+    "running": "income",
+    "sensitive": ["segment"],
+    "proxies": ["region"],
+}
+
+#: Optional roles that are part of the base fit, because much can go wrong there.
+USUAL = ("covariates", "cluster", "unit", "weights")
+
+
+def study(roles: Mapping[str, Role]) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Return a study and the keywords of ``fit`` for an estimator with these roles.
+
+    Every number is a multiple of 1/256 that float32 holds exactly, so that dtypes and shifts lose nothing.
+
+    Raises
+    ------
+    DesignError
+        If a role is needed that this study does not have (a panel's ``time``, say).
+    """
+    keywords: dict[str, Any] = {}
+    for role, spec in roles.items():
+        if not spec.required and role not in USUAL:
+            continue
+        if role not in COLUMNS:
+            raise DesignError(f"the contract suite has no data for {role}=.", hint="Pass data= and the roles.")
+        keywords[role] = COLUMNS[role]
+        if spec.kind == "treatment":
+            keywords |= {role: "dose"} if spec.treatment == "dose" else {"control": "none"}
+    return table(), keywords
+
+
+def table(seed: int = 20_240) -> pd.DataFrame:
+    """Return the study: a coupon drawn for each customer, customers in stores."""
+    import pandas as pd
+
+    rng = np.random.default_rng(seed)
+    store = rng.permutation(np.arange(N) % N_STORES)
+    treated = rng.random(N) < 0.5
+    age, visits = rng.integers(18, 80, N), rng.integers(0, 6, N)
+    income, taste = rng.normal(size=N), rng.normal(size=N_STORES)
+    segment = rng.integers(0, 3, N)
+    letter = rng.integers(0, 2, N)
+    spend = 2 + 0.7 * treated * (1 + 0.5 * income) + 0.02 * age + 0.3 * segment + 0.4 * taste[store] + rng.normal(size=N)
+    return pd.DataFrame(
+        {
+            "spend": grid(spend),
+            "arm": np.where(treated, "coupon", "none"),
+            "offered": treated.astype(np.int64),
+            "dose": grid(np.abs(rng.normal(size=N)) + treated + letter),
+            "age": age.astype(np.int64),
+            "visits": visits.astype(np.int64),
+            "income": grid(income),
+            "segment": np.array(["loyal", "new", "lapsed"])[segment],
+            "store": np.array([f"store {code:02d}" for code in range(N_STORES)])[store],
+            "customer": [f"c{code:04d}" for code in rng.permutation(N)],
+            "region": np.array(["north", "east", "south", "west"])[rng.integers(0, 4, N)],
+            "weight": rng.integers(1, 4, N).astype(np.int64),
+            "letter": letter.astype(np.int64),
+            "clicks": grid(0.5 * treated + rng.normal(size=N)),
+            "score": grid(0.35 * income + 0.1 * rng.normal(size=N)),
+        }
+    )
+
+
+def grid(values: Any, step: float = 2.0**-8) -> Any:
+    """Round to multiples of a power of two."""
+    return np.round(np.asarray(values, dtype=float) / step) * step
