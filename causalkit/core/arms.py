@@ -39,7 +39,10 @@ def bind_treatment(
     if not isinstance(name, str):
         array = np.asarray(name)
         if array.shape != (frame.n_rows,):
-            raise DesignError(f"treatment= has shape {array.shape}, the table has {frame.n_rows} rows.")
+            raise DesignError(
+                f"treatment= has shape {array.shape}, the table has {frame.n_rows} rows.",
+                hint="Pass one value per row of the table, or a column.",
+            )
         frame, name = Frame.read({"treatment": array}), "treatment"
     if frame.is_temporal(name):
         raise DesignError(
@@ -47,7 +50,8 @@ def bind_treatment(
         )
     if frame.is_numeric(name):
         refuse_infinite(frame.numeric(name), name)
-    if allowed == "dose" or (allowed == "either" and control is None and _is_dose(frame, name)):
+    levels_named = control is not None or treatment_level is not None
+    if allowed == "dose" or (allowed == "either" and not levels_named and _is_dose(frame, name)):
         if not frame.is_numeric(name):
             raise DesignError(
                 f"treatment {name!r} must be a number here.", hint="Pass the dose as a number.", column=name
@@ -74,7 +78,9 @@ def _bind_arms(frame: Frame, name: str, control: object, treatment_level: object
     if treatment_level is not None:
         chosen = _find(levels, treatment_level, "treatment_level", name)
         if chosen == base:
-            raise DesignError(f"control and treatment_level are both {treatment_level!r}.", column=name)
+            raise DesignError(
+                f"control and treatment_level are both {treatment_level!r}.", hint="Name two levels.", column=name
+            )
         others = [chosen, *(code for code in others if code != chosen)]
     order = [base, *others]
     recode = np.empty(len(levels) + 1, dtype=np.int32)

@@ -18,6 +18,8 @@ from causalkit.errors import DataError, DesignError
 from causalkit.kernels.arrays import Bools, Floats, read_only
 
 MISSING = ("drop", "raise", "native")
+#: A reason to leave a row out that is no gap: the row stands for nobody.
+ZERO_WEIGHT = "weight of zero"
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,8 @@ class Design:
         self._require(named)
         frame = _collect(data, named)
         binder = _Binder(frame, given)
+        if binder.missing == "native" and not any(spec.native_missing for spec in self.roles.values()):
+            raise DesignError("missing='native' is not offered here.", hint="Use 'drop' or 'raise'.")
         columns = {role: binder.bind(role, self.roles[role], value) for role, value in named.items()}
         return binder.finish(columns, self.roles)
 
@@ -115,7 +119,9 @@ class _Binder:
             if isinstance(column, Arms):
                 _require_arms(column, len(positions), dropped)
             elif isinstance(column, Number) and roles[role].treatment == "dose" and np.ptp(column.values) == 0:
-                raise DesignError(f"treatment {column.name!r} has one value only.", column=column.name)
+                raise DesignError(
+                    f"treatment {column.name!r} has one value only.", hint="A dose must vary.", column=column.name
+                )
         unit = columns.get("unit")
         labels = None if not isinstance(unit, Groups) else np.array([unit.labels[c] for c in unit.codes], dtype=object)
         rows = Rows(read_only(positions), self.frame.token, labels)
@@ -140,14 +146,14 @@ class _Binder:
             fresh = mask & keep
             if not mask.any():
                 continue
-            if self.missing == "raise":
+            if self.missing == "raise" and role != ZERO_WEIGHT:
                 raise DataError(
                     f"{role} column {name!r} has {int(mask.sum())} missing values (first in row {first_rows(mask, 1)[0]}).",
                     hint="Fill or drop them, or pass missing='drop'.",
                     column=name,
                     rows=first_rows(mask),
                 )
-            reasons.append((f"missing {role}", name, int(fresh.sum()), first_rows(mask, 1)[0]))
+            reasons.append((role if role == ZERO_WEIGHT else f"missing {role}", name, int(fresh.sum()), first_rows(mask, 1)[0]))
             keep &= ~mask
         if not keep.any():
             told = "; ".join(f"{count} by {reason} ({name!r})" for reason, name, count, _ in reasons)
@@ -183,7 +189,7 @@ class _Binder:
                 column=column.name,
                 rows=first_rows(negative),
             )
-        self.gaps.append(("weights of zero", column.name, column.values == 0))
+        self.gaps.append((ZERO_WEIGHT, column.name, column.values == 0))
         return column
 
     def _treatment(self, role: str, spec: Role, value: Any) -> Column:
@@ -203,7 +209,10 @@ class _Binder:
         if not isinstance(value, str):
             array = np.asarray(value)
             if array.shape != (frame.n_rows,):
-                raise DesignError(f"{role}= has shape {array.shape}, the table has {frame.n_rows} rows.")
+                raise DesignError(
+                    f"{role}= has shape {array.shape}, the table has {frame.n_rows} rows.",
+                    hint="Pass one label per row of the table, or a column.",
+                )
             frame, name = Frame.read({role: array}), role
         if frame.is_numeric(name):
             refuse_infinite(frame.numeric(name), name)
@@ -261,7 +270,9 @@ def _array(value: Any, role: str, n: int) -> Floats:
     try:
         array = np.asarray(value, dtype=float)
     except (TypeError, ValueError):
-        raise DesignError(f"{role}={value!r} is neither a column name nor numbers.") from None
+        raise DesignError(
+            f"{role}={value!r} is neither a column name nor numbers.", hint=f"Pass {role}='column'."
+        ) from None
     if array.shape != (n,):
         raise DesignError(
             f"{role}= has shape {array.shape}, the table has {n} rows.",
@@ -271,18 +282,17 @@ def _array(value: Any, role: str, n: int) -> Floats:
 
 
 def _refuse_two_roles(named: Mapping[str, Any], roles: Mapping[str, Role]) -> None:
-    """A column can't be outcome, treatment and covariate at once: the estimate would be meaningless."""
+    """The outcome and the treatment play no other role, and a covariate is no instrument: it would be meaningless."""
     exclusive = ("outcome", "treatment", "covariates", "instruments", "running")
     seen: dict[str, str] = {}
-    for role in exclusive:
-        if role not in roles:
-            continue
+    for role in (*(role for role in exclusive if role in roles), *(role for role in roles if role not in exclusive)):
         for name in names_of(named.get(role)):
-            if name in seen and seen[name] != role:
+            alone = role in exclusive or seen.get(name) in ("outcome", "treatment")
+            if alone and name in seen and seen[name] != role:
                 raise DesignError(
                     f"column {name!r} is both {seen[name]} and {role}.", hint=f"Take it out of {role}=.", column=name
                 )
-            seen[name] = role
+            seen.setdefault(name, role)
 
 
 def _require_arms(arms: Arms, n: int, dropped: Dropped) -> None:

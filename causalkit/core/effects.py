@@ -158,8 +158,7 @@ class Effects:
         if isinstance(carrier, Placebos):
             raise InferenceUnavailable("placebo inference gives a p-value but no interval.", hint="Use .pvalue.")
         if isinstance(carrier, Draws):
-            low, high = np.quantile(carrier.values, [alpha / 2, 1 - alpha / 2], axis=0)
-            return low, high
+            return _draws_interval(carrier.values, alpha)
         low, high = t_interval(self.numbers.location, self.se, self.df, alpha)
         return np.asarray(low, dtype=float), np.asarray(high, dtype=float)
 
@@ -215,6 +214,15 @@ class Effects:
 
     def _repr_html_(self) -> str:
         return self.to_table().to_html()
+
+
+def _draws_interval(draws: Floats, alpha: float) -> tuple[Floats, Floats]:
+    """Return the values that :meth:`Effects.test` does not reject; unbounded where there are too few draws to reject any."""
+    ordered = np.sort(draws, axis=0)
+    rank = int(np.floor(alpha / 2 * (1 + len(draws)) + 1e-9))
+    if rank == 0:
+        return np.full(draws.shape[1], -np.inf), np.full(draws.shape[1], np.inf)
+    return ordered[rank - 1], ordered[-rank]
 
 
 def _require_alpha(alpha: float) -> None:

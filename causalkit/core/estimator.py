@@ -101,8 +101,10 @@ class Estimator(Generic[R]):
 
         fields = dict(config)
         name = fields.pop("name", cls.__name__)
+        if not isinstance(name, str):
+            raise DesignError(f"name={name!r} is not the name of an estimator.", hint='Write name = "OLS".')
         try:
-            kind = public(name)
+            kind = cls if name == cls.__name__ else public(name)  # a user's own class is in no table
         except AttributeError as error:
             raise DesignError(str(error)) from None
         if not (isinstance(kind, type) and issubclass(kind, cls)):

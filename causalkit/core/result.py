@@ -132,7 +132,7 @@ class Result(Presentable):
         if isinstance(source, Sample):
             result = self.estimator.estimate(source)
         else:
-            arrays = [role for role, value in self.roles.items() if isinstance(value, np.ndarray)]
+            arrays = [role for role, value in self.roles.items() if _is_array(value)]
             if arrays:
                 raise DesignError(
                     f"{arrays[0]}= was an array, which belongs to the first table.",
@@ -260,11 +260,20 @@ class _WithData:
         self.result = result
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _restore, (self.result, self.result.sample)
+        parts = tuple(_WithData(part) for part in getattr(self.result, "parts", ()))
+        return _restore, (self.result, self.result.sample, parts)
 
 
-def _restore(result: Result, sample: Sample | None) -> Result:
-    return replace(result, sample=sample)
+def _restore(result: Result, sample: Sample | None, parts: tuple[Result, ...] = ()) -> Result:
+    changes: dict[str, Any] = {"parts": parts} if parts else {}
+    return replace(result, sample=sample, **changes)
+
+
+def _is_array(value: Any) -> bool:
+    """Whether a keyword of the fit holds one value per row (not the names of columns)."""
+    if isinstance(value, list | tuple):
+        return any(not isinstance(item, str) for item in value)
+    return np.ndim(value) > 0 if hasattr(value, "__array__") else False
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -277,6 +286,11 @@ class Difference(Result):
     def refit(self, data: Any = None) -> Difference:
         """Refit both results and take the difference again."""
         return difference(self.parts[0].refit(data), self.parts[1].refit(data), independent=self.independent)
+
+    def with_vcov(self, vcov: str, cluster: Any = None) -> Difference:
+        """Return the difference of the two results, each with another variance; see :meth:`Result.with_vcov`."""
+        one, two = (part.with_vcov(vcov, cluster) for part in self.parts)
+        return difference(one, two, independent=self.independent)
 
 
 def difference(a: Result, b: Result, *, independent: bool = False) -> Difference:

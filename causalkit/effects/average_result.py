@@ -189,7 +189,7 @@ class AverageEffect(Result):
         s = self.study
         z = average_effect(s.nuisances.scores, s.weights, s.groups, rows=s.rows)
         moved = z * s.scale.unit
-        return Estimate(s.scale.pivot + moved.theta, moved.carrier)
+        return Estimate(s.scale.level(z.theta), moved.carrier)
 
     def passages(self) -> tuple[Passage, ...]:
         """Return the finding in plain words with its three numbers, and how certain it is."""

@@ -67,7 +67,10 @@ class FoldBags:
     models : tuple of tuple of Model
         For each half-sample, one model per target.
     centers : Floats, shape (n_boot, t)
-        Mean prediction of each model over the rows outside the fold.
+        Mean prediction of each model over the rows outside the fold: what predictions are deviations from.
+    own_centers : Floats, shape (n_boot, t)
+        Mean prediction of each model over its own half. A half's average and deviations from its own center add up to
+        the model's prediction, so their joint spread is the sampling error of that prediction.
     constants : Floats, shape (n_boot, t)
         Draws of the averages: mean zero, with the covariance of the averages.
     factor : Floats, shape (t,)
@@ -78,13 +81,14 @@ class FoldBags:
 
     models: tuple[tuple[Model, ...], ...]
     centers: Floats
+    own_centers: Floats
     constants: Floats
     factor: Floats
     slope: Floats
     statistic: Floats
 
     def deviation(self, bag: int, x: Floats) -> Floats:
-        """Return predictions of one bag minus their mean over the training rows, shape (n, t)."""
+        """Return predictions of one bag minus their mean over the rows outside the fold, shape (n, t)."""
         kept = self.factor > 0
         out = np.zeros((len(x), len(self.factor)))
         for target in np.flatnonzero(kept):
@@ -96,15 +100,17 @@ class FoldBags:
         n, t = len(x), len(self.factor)
         n_boot = len(self.models)
         spread = self.factor**SPREAD_POWER
-        total = np.zeros((n, t))
+        total, draws = np.zeros((n, t)), np.zeros((n, t))
         products = np.zeros((n, t, t))
         for bag in range(n_boot):
             moved = self.deviation(bag, x)
             total += moved
-            draw = self.constants[bag] + spread * moved
+            shift = self.centers[bag] - self.own_centers[bag]
+            draw = self.constants[bag] + spread * (moved + shift)
+            draws += draw
             products += draw[:, :, None] * draw[:, None, :]
         mean = total / n_boot  # the constants sum to zero
-        center = spread * mean
+        center = draws / n_boot
         covariance = (products - n_boot * center[:, :, None] * center[:, None, :]) / (n_boot - 1)
         return Spread(self.factor * mean, covariance)
 
@@ -289,14 +295,16 @@ def _fit_fold(
     n_boot, t = len(halves), targets.shape[1]
     share = np.full(len(train), 1.0 / len(train)) if weights is None else weights[train] / weights[train].sum()
     seeds = rng.integers(2**31, size=n_boot)
-    centers, constants = np.empty((n_boot, t)), np.empty((n_boot, t))
+    centers, own_centers, constants = (np.empty((n_boot, t)) for _ in range(3))
     unseen, count = np.zeros((len(train), t)), np.zeros(len(train))
     models: list[tuple[Model, ...]] = []
     for bag, inside in enumerate(halves):
         models.append(stage.fit(train[inside], int(seeds[bag])))
         predicted = np.column_stack([model.predict(x[train]) for model in models[-1]])
         centers[bag] = share @ predicted
-        constants[bag] = share[inside] @ targets[train[inside]] / share[inside].sum()
+        half = share[inside] / share[inside].sum()
+        own_centers[bag] = half @ predicted[inside]
+        constants[bag] = half @ targets[train[inside]]
         unseen[~inside] += predicted[~inside] - centers[bag]
         count += ~inside
     met = np.flatnonzero(count > 0)
@@ -309,7 +317,7 @@ def _fit_fold(
         nothing = ConstantModel(np.zeros(()))
         kept = found[:, 0] > 0
         models = [tuple(m if k else nothing for m, k in zip(bag, kept, strict=True)) for bag in models]
-    return FoldBags(tuple(models), centers, draws, found[:, 0], found[:, 1], found[:, 2])
+    return FoldBags(tuple(models), centers, own_centers, draws, found[:, 0], found[:, 1], found[:, 2])
 
 
 def match_covariance(draws: Floats, covariance: Floats) -> Floats:

@@ -158,7 +158,8 @@ class EffectModel(AverageEffect):
         """Predictions on the learning scale: out of fold for the rows of the fit, else by all folds."""
         if data is None:
             return self.out_of_fold
-        features = self.schema.read(Frame.read(data).collect())
+        frame = Frame.read(data)
+        features = self.schema.read(frame.select(self.schema.names).collect())
         n, used = len(features.values), self.study.rows.positions
         same = n == self.n_table and fingerprint(features.take(used)) == self.fingerprint
         if not same:

@@ -11,17 +11,20 @@ from causalkit.kernels.arrays import Floats, read_only
 
 @dataclass(frozen=True)
 class Scale:
-    """An outcome is ``pivot + unit * z``.
+    """An outcome is ``pivot + (center + unit * z)``; the sum in brackets keeps its digits beside a large pivot.
 
     Parameters
     ----------
-    pivot, unit : float
-        Where z is zero, and how much of the outcome one unit of z is.
+    pivot, center : float
+        A value of the outcome, and where z is zero, counted from it.
+    unit : float
+        How much of the outcome one unit of z is.
     binary : bool
         Whether the outcome takes two values, which z codes as 0 and 1.
     """
 
     pivot: float
+    center: float
     unit: float
     binary: bool
 
@@ -30,16 +33,16 @@ class Scale:
         """Two values become 0 and 1; anything else gets mean zero and sd one. Rows must be in canonical order."""
         low, high = float(outcome.min()), float(outcome.max())
         if low < high and bool(np.all((outcome == low) | (outcome == high))):
-            return cls(low, high - low, True)
+            return cls(low, 0.0, high - low, True)
         near = outcome - outcome[0]  # exact where the outcome is far from zero and its differences are not
         spread = float(near.std())
         fine = spread > 1e-14 * max(abs(low), abs(high))
-        return cls(float(outcome[0] + near.mean()), spread if fine else 1.0, False)
+        return cls(float(outcome[0]), float(near.mean()), spread if fine else 1.0, False)
 
     def apply(self, outcome: Floats) -> Floats:
         """Return z."""
-        return read_only((outcome - self.pivot) / self.unit)
+        return read_only((outcome - self.pivot - self.center) / self.unit)
 
     def level(self, z: Floats) -> Floats:
         """Return z in the units of the outcome."""
-        return read_only(self.pivot + self.unit * z)
+        return read_only(self.pivot + (self.center + self.unit * z))

@@ -145,6 +145,8 @@ def least_squares_vcov(
     DataError
         If lengths differ or a cluster code is negative.
     """
+    from causalkit.kernels.normal import influence_values  # compiled: loaded with the first fit
+
     ways = _ways(kind, groups, design.shape[0])
     n_rows, k = design.shape
     n_parameters = k if n_parameters is None else n_parameters
@@ -153,7 +155,7 @@ def least_squares_vcov(
             f"{n_rows} rows leave no residual degrees of freedom for {n_parameters} parameters.",
             hint="Drop covariates or absorbed effects.",
         )
-    psi = (design * residuals[:, None]) @ bread
+    psi = influence_values(design, residuals, bread)
     residual_df = max(n_rows - n_parameters, 0)
     if kind == "iid":
         matrix = bread * (float(residuals @ residuals) / residual_df)

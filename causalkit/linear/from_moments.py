@@ -58,23 +58,26 @@ def least_squares_from_moments(
     *,
     outcome: str,
     regressors: Sequence[str],
+    total: float | None = None,
 ) -> MomentsFit:
     """Regress one column on others and an intercept, knowing only their moments.
 
     Parameters
     ----------
     count : float
-        Number of rows, or sum of frequency weights.
+        Number of rows, or sum of frequency weights: what degrees of freedom are counted from.
     mean : array, shape (p,)
-        Means of the columns.
+        (Weighted) means of the columns.
     cross_products : array, shape (p, p)
-        Sum over rows of ``(z - mean)(z - mean)'``: not divided by the count.
+        (Weighted) sum over rows of ``(z - mean)(z - mean)'``: not divided by the count.
     names : sequence of str
         Names of the p columns.
     outcome : str
         The column to explain.
     regressors : sequence of str
         The columns to explain it by; of collinear ones the later are dropped.
+    total : float, optional
+        Sum of the weights of a weighted regression; default ``count``.
 
     Returns
     -------
@@ -99,7 +102,8 @@ def least_squares_from_moments(
     where = {name: position for position, name in enumerate(names)}
     target, wanted = where[outcome], np.array([where[name] for name in regressors], dtype=np.int64)
     spread = np.sqrt(np.diag(cross))
-    noise = 8.0 * np.finfo(np.float64).eps * np.abs(mean) * np.sqrt(count)
+    total = count if total is None else total
+    noise = 8.0 * np.finfo(np.float64).eps * np.abs(mean) * np.sqrt(total)
     varies = spread[wanted] > noise[wanted]
     dropped = {name: "constant" for name, moves in zip(regressors, varies, strict=True) if not moves}
     present = wanted[varies]
@@ -117,7 +121,7 @@ def least_squares_from_moments(
             hint="Drop regressors.",
         )
     left = max(float(cross[target, target] - slopes @ cross[kept, target]), 0.0)
-    bread = _with_intercept(inverse, mean[kept], count)
+    bread = _with_intercept(inverse, mean[kept], total)
     varied = spread[target] > noise[target]
     return MomentsFit(
         names=(INTERCEPT, *(names[j] for j in kept)),
@@ -132,12 +136,12 @@ def least_squares_from_moments(
     )
 
 
-def _with_intercept(inverse: Floats, mean: Floats, count: float) -> Floats:
+def _with_intercept(inverse: Floats, mean: Floats, total: float) -> Floats:
     """Border the inverse of the centred cross-products with the intercept's row and column."""
     bread = np.empty((mean.size + 1, mean.size + 1))
     bread[1:, 1:] = inverse
     bread[0, 1:] = bread[1:, 0] = -inverse @ mean
-    bread[0, 0] = 1.0 / count + mean @ inverse @ mean
+    bread[0, 0] = 1.0 / total + mean @ inverse @ mean
     return bread
 
 

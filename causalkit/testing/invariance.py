@@ -17,27 +17,34 @@ def _order(subject: Subject, seed: int = 5) -> Any:
 
 @probe()
 def order_of_rows(subject: Subject) -> None:
-    """Shuffled rows give the same estimates, and predictions follow the user's order."""
+    """Shuffled rows give the same estimates, and predictions of the rows of the fit follow the user's order."""
     order = _order(subject)
     shuffled = subject.data.iloc[order]
     result = subject.fit(shuffled)
     subject.require_same(result, "shuffled rows")
     before = rowwise(subject.base, subject.data)
-    if before is not None:
-        after = rowwise(subject.base, shuffled)
-        subject.require_close(after, before[order], "predictions for shuffled rows of one fit")
-        subject.require_close(rowwise(result, subject.data), before, "predictions of a fit on shuffled rows")
-
-
-@probe()
-def rows_of_predictions(subject: Subject) -> None:
-    """The prediction for a row does not depend on the rows beside it."""
-    before = rowwise(subject.base, subject.data)
     if before is None:
         return
-    require(before.shape[0] == len(subject.data), f"cate has {before.shape[0]} rows for {len(subject.data)}.")
-    some = [7, 3, 3, 250 % len(before)]
-    subject.require_close(rowwise(subject.base, subject.data.iloc[some]), before[some], "predictions for four rows")
+    after = rowwise(result, shuffled)
+    subject.require_close(after, before[order], "predictions for the shuffled rows of a fit")
+    own = rowwise(subject.base), rowwise(result)
+    if own[0] is not None:
+        subject.require_close(own[1], own[0][order], "cate() of a fit on shuffled rows")
+
+
+@probe(when=lambda s: rowwise(s.base, s.data) is not None)
+def predictions(subject: Subject) -> None:
+    """What is predicted for a new row depends on that row only, whatever the order of the fit was."""
+    people = subject.new_people()
+    before = np.asarray(rowwise(subject.base, people))
+    require(before.shape[0] == len(people), f"cate has {before.shape[0]} rows for {len(people)}.")
+    require(np.isfinite(before).all(), "cate is not finite.")
+    order = _order(subject)
+    subject.require_close(rowwise(subject.base, people.iloc[order]), before[order], "predictions for shuffled new rows")
+    some = [7, 3, 3, len(before) - 1]
+    subject.require_close(rowwise(subject.base, people.iloc[some]), before[some], "predictions for four new rows")
+    result = subject.fit(subject.data.iloc[order])
+    subject.require_close(rowwise(result, people), before, "predictions of a fit on shuffled rows")
 
 
 @probe()
@@ -67,7 +74,7 @@ def columns(subject: Subject) -> None:
 
 
 @probe()
-def order_of_covariates(subject: Subject) -> None:
+def renamed_columns(subject: Subject) -> None:
     """The table may name its columns otherwise."""
     used = [name for _, name in subject.columns()]
     names = {name: f"Z{position} {name[::-1]}" for position, name in enumerate(dict.fromkeys(used))}

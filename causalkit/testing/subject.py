@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -53,7 +53,9 @@ class Subject:
         if data is not None:
             return cls(estimator, data.copy(), dict(keywords), fast)
         made, suggested = study(estimator.roles)
-        return cls(estimator, made, _accepted(estimator, made, {**suggested, **keywords}), fast)
+        known = inspect.signature(estimator.fit).parameters  # type: ignore[attr-defined]
+        subject = cls(estimator, made, {k: v for k, v in {**suggested, **keywords}.items() if k in known}, fast)
+        return subject._without_useless_cluster()
 
     # Fits.
 
@@ -66,6 +68,16 @@ class Subject:
         """Bind only: validation without the computation."""
         keywords = {key: value for key, value in {**self.keywords, **changes}.items() if value is not None}
         return self.estimator.bind(self.data if data is None else data, **keywords)
+
+    def _without_useless_cluster(self) -> Subject:
+        """Leave out the cluster where the configuration has no use for one (``vcov="HC1"``)."""
+        try:
+            _ = self.base
+        except DesignError as error:
+            if "cluster" not in self.keywords or "cluster" not in str(error):
+                raise
+            return replace(self, keywords={k: v for k, v in self.keywords.items() if k != "cluster"})
+        return self
 
     @cached_property
     def base(self) -> Any:
@@ -96,6 +108,11 @@ class Subject:
     def draws(self) -> bool:
         """Whether the estimator draws anything."""
         return hasattr(self.estimator, "random_state")
+
+    def new_people(self) -> pd.DataFrame:
+        """Return rows that are not those of the fit: the covariates of others, column by column."""
+        columns = [name for _, name in self.columns("features")]
+        return self.data.assign(**{name: np.roll(self.data[name], 3 * j + 1) for j, name in enumerate(columns)})
 
     def accepts(self, keyword: str) -> bool:
         """Whether ``fit`` has this keyword."""
@@ -142,19 +159,11 @@ def numbers(result: Any) -> dict[str, Floats]:
     return {"estimate": frame.to_numpy(dtype=float).ravel()}
 
 
-def rowwise(result: Any, data: Any) -> Floats | None:
+def rowwise(result: Any, data: Any = None) -> Floats | None:
     """Return what a fitted model predicts for each row, or None for results that predict nothing."""
-    return np.asarray(result.cate(data), dtype=float) if callable(getattr(result, "cate", None)) else None
-
-
-def _accepted(estimator: Estimator[Any], data: Any, keywords: dict[str, Any]) -> dict[str, Any]:
-    """Leave out the cluster where the configuration has no use for one (``vcov="HC1"``)."""
-    known = inspect.signature(estimator.fit).parameters  # type: ignore[attr-defined]
-    keywords = {key: value for key, value in keywords.items() if key in known}
-    try:
-        estimator.fit(data, **keywords)  # type: ignore[attr-defined]
-    except DesignError as error:
-        if "cluster" not in keywords or "cluster" not in str(error):
-            raise
-        return {key: value for key, value in keywords.items() if key != "cluster"}
-    return keywords
+    predict = getattr(result, "cate", None)
+    if not callable(predict):
+        return None
+    if data is None and inspect.signature(predict).parameters["data"].default is inspect.Parameter.empty:
+        return None
+    return np.asarray(predict() if data is None else predict(data), dtype=float)

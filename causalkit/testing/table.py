@@ -28,13 +28,14 @@ COLUMNS: dict[str, Any] = {
     "instruments": ["letter"],
     "mediator": "clicks",
     "score": "score",
+    "effect": "score",
     "running": "income",
     "sensitive": ["segment"],
     "proxies": ["region"],
 }
 
 #: Optional roles that are part of the base fit, because much can go wrong there.
-USUAL = ("covariates", "cluster", "unit", "weights")
+USUAL = ("effect", "covariates", "cluster", "unit", "weights")
 
 
 def study(roles: Mapping[str, Role]) -> tuple[pd.DataFrame, dict[str, Any]]:

@@ -34,6 +34,32 @@ def test_agrees_with_statsmodels():
     assert (fit.n, fit.df) == (100, theirs.df_resid)
 
 
+def test_weighted_moments_agree_with_statsmodels():
+    sm = pytest.importorskip("statsmodels.api")
+    data, w = table(), np.random.default_rng(1).uniform(0.2, 3.0, 100)
+    mean = w @ data / w.sum()
+    cross = (data - mean).T @ (w[:, None] * (data - mean))
+    fit = least_squares_from_moments(100, mean, cross, NAMES, outcome="y", regressors=["a", "b"], total=w.sum())
+    theirs = sm.WLS(data[:, 0], sm.add_constant(data[:, 1:3]), weights=w).fit()
+    np.testing.assert_allclose(fit.coefficients, theirs.params, atol=1e-12)
+    np.testing.assert_allclose(fit.vcov, theirs.cov_params(), atol=1e-12)
+    assert fit.r2 == pytest.approx(theirs.rsquared, abs=1e-12)
+
+
+def test_takes_the_moments_of_a_table():
+    import pandas as pd
+
+    from causalkit.data.moments import Moments
+
+    data = table()
+    m = Moments.of(pd.DataFrame(data + 1e9, columns=NAMES), NAMES)
+    fit = least_squares_from_moments(
+        m.counts[0], m.means[0], m.cross_products(), m.columns, outcome="y", regressors=["a", "b"]
+    )
+    expected = np.linalg.lstsq(np.column_stack([np.ones(100), data[:, 1:3]]), data[:, 0], rcond=None)[0]
+    np.testing.assert_allclose(fit.coefficients[1:], expected[1:], atol=1e-7)
+
+
 def test_collinear_and_constant_regressors_are_dropped():
     data = np.column_stack([table(), np.full(100, 5.0)])
     fit = least_squares_from_moments(*moments(data), [*NAMES, "five"], outcome="y", regressors=["a", "five", "b", "c"])

@@ -33,6 +33,20 @@ def test_the_tolerance_is_on_what_a_column_adds(size, kept):
     assert select_columns(table, np.full(2, 1e-9)).kept.size == kept
 
 
+def test_a_combination_of_nearly_equal_columns_is_found():
+    """One orthogonalisation alone would leave 1e-9 or more of the last column."""
+    rng = np.random.default_rng(0)
+    v, *u = np.linalg.qr(rng.standard_normal((60, 6)))[0].T
+    near = np.column_stack([v, *(v + 1e-7 * other for other in u)])
+    near /= np.linalg.norm(near, axis=0)
+    last = near @ np.array([1.0, -2.0, 3.0, 1.0, -1.0, 2.0])
+    table = np.column_stack([near, last / np.linalg.norm(last)])
+    selection = select_columns(table, np.full(7, 1e-9))
+    assert selection.kept.tolist() == [0, 1, 2, 3, 4, 5]
+    difference = select_columns(np.column_stack([near, near[:, 1] - near[:, 2]]), np.full(7, 1e-14)).kept
+    assert difference.tolist() == [0, 1, 2, 3, 4, 5]
+
+
 def test_no_more_columns_than_rows():
     table = np.random.default_rng(0).standard_normal((3, 5))
     assert select_columns(table, np.full(5, 1e-9)).kept.tolist() == [0, 1, 2]

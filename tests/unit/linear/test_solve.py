@@ -24,7 +24,7 @@ def exact_slopes(rows, target):
     return np.array([float(right[i] / system[i][i]) for i in range(k)])
 
 
-@pytest.mark.parametrize(("gap", "factorisation"), [(1.0, "cholesky"), (1e-2, "cholesky"), (1e-4, "qr"), (1e-7, "qr")])
+@pytest.mark.parametrize(("gap", "factorisation"), [(1.0, "cholesky"), (3e-3, "cholesky"), (1e-4, "qr"), (1e-7, "qr")])
 def test_slopes_are_accurate_however_close_the_columns_are(gap, factorisation):
     rng = np.random.default_rng(0)
     a, b, noise = rng.standard_normal((3, 30))
@@ -34,7 +34,7 @@ def test_slopes_are_accurate_however_close_the_columns_are(gap, factorisation):
     found = solve_columns(target, rows, norms, norms)
     assert found.factorisation == factorisation
     expected = exact_slopes(rows, target)
-    np.testing.assert_allclose(found.coefficients, expected, rtol=1e-14 / gap + 1e-14)
+    np.testing.assert_allclose(found.coefficients, expected, rtol=4e-15 / gap)
     np.testing.assert_allclose(found.residuals, target - expected @ rows, atol=1e-12)
     np.testing.assert_allclose(found.bread @ (rows @ rows.T), np.eye(2), atol=1e-10 / gap**2)
 

@@ -1,0 +1,311 @@
+"""What targeting rests on: an effect for each person from a model that has not seen her outcome, and her held-out score.
+
+:func:`gather` is the one place where a fitted model, an array or a column becomes :class:`Evidence`. For the table that
+a model was fitted on, effects are out of fold and scores are the model's own; for other rows, scores are cross-fitted
+on those rows. A part of the training table is refused: effects that have seen the outcomes can't be judged by them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from causalkit.core import format as fmt
+from causalkit.core.check import Check
+from causalkit.core.design import Design
+from causalkit.core.result import Result
+from causalkit.core.roles import Role
+from causalkit.core.rows import Groups
+from causalkit.core.sample import Sample
+from causalkit.data.frame import Frame
+from causalkit.effects.average_result import outcome_name
+from causalkit.effects.crossfit_study import ROLES, clusters_of, cross_fit
+from causalkit.effects.prediction import EffectPrediction
+from causalkit.errors import DataError, DesignError
+from causalkit.kernels.arrays import Codes, Floats, Ints, read_only
+from causalkit.uplift.leak import is_training_table, refuse_training_rows
+from causalkit.uplift.line import line_prediction
+
+Source = Literal["out_of_fold", "new_rows", "given"]
+
+#: Roles that uplift tools bind.
+BOUND: dict[str, Role] = {
+    **ROLES,
+    "effect": Role("number", required=False),
+    "score": Role("number", required=False),
+    "cost": Role("number", required=False),
+}
+#: Roles that decide the held-out scores; where one differs from the model's, scores are made anew.
+_OF_SCORES = ("outcome", "treatment", "control", "treatment_level", "propensity", "weights", "covariates")
+N_FOLDS = 5
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """Effects and held-out scores, row by row, in the user's order.
+
+    Parameters
+    ----------
+    sample : Sample
+        The rows used.
+    effect : Floats, shape (n,)
+        Predicted effect (or a score), by a model that has not seen the row's outcome.
+    arm_scores : Floats, shape (n, 2)
+        Doubly robust scores of the control and of the arm of interest, in units of the outcome.
+    prediction : EffectPrediction
+        Baseline and effect with their errors. Of a model, its own; of an array, the calibration line of the array.
+    folds : Codes, shape (n,), or None
+        Folds of out-of-fold effects; None where the effects come from elsewhere.
+    groups : Groups or None
+        Clusters.
+    weights : Floats, shape (n,), or None
+        Weights with mean one.
+    source : {"out_of_fold", "new_rows", "given"}
+        Whose effects these are: a model's on its own training table, a model's on new rows, or the caller's.
+    is_effect : bool
+        Whether ``effect`` is in units of the outcome.
+    propensity : {"known", "estimated"}
+        Where the scores' propensities come from.
+    """
+
+    sample: Sample
+    effect: Floats
+    arm_scores: Floats
+    prediction: EffectPrediction
+    folds: Codes | None
+    groups: Groups | None
+    weights: Floats | None
+    source: Source
+    is_effect: bool
+    propensity: str
+
+    @property
+    def scores(self) -> Floats:
+        """Doubly robust scores of the effect, shape (n,)."""
+        return self.arm_scores[:, 1] - self.arm_scores[:, 0]
+
+    @property
+    def codes(self) -> Codes | None:
+        """Cluster codes."""
+        return None if self.groups is None else self.groups.codes
+
+    @property
+    def outcome(self) -> str:
+        """Name of the outcome."""
+        return outcome_name(self.sample.given)
+
+    @property
+    def contrast(self) -> str:
+        """What is compared, in words."""
+        return self.sample.arms.contrast()
+
+    @property
+    def is_binary(self) -> bool:
+        """Whether the outcome is 0 and 1."""
+        return bool(np.all(np.isin(self.sample.outcome, (0.0, 1.0))))
+
+    def checks(self) -> dict[str, Check]:
+        """What was used, and whether the effects are held out."""
+        from causalkit.core.input_checks import missing_check
+
+        return {"missing": missing_check(self.sample), "held_out": self._held_out()}
+
+    def _held_out(self) -> Check:
+        scores = f"; scores use {self.propensity} propensities"
+        if self.source == "out_of_fold":
+            assert self.folds is not None
+            folds = fmt.plural(len(np.unique(self.folds)), "fold")
+            message = f"Each person's effect comes from a model that has not seen her outcome ({folds}){scores}."
+            return Check("held_out", "pass", message)
+        if self.source == "new_rows":
+            return Check("held_out", "pass", f"The model was fitted on other rows{scores}.")
+        return Check(
+            "held_out",
+            "untestable",
+            f"The effects were handed over as numbers; whether these rows trained them is not known{scores}.",
+            advice="Make sure that they come from a model that has not seen these outcomes, or pass the fitted model.",
+        )
+
+
+def gather(data: Any, given: Mapping[str, Any], random_state: int = 0) -> Evidence:
+    """Bind a table and join it with effects.
+
+    Parameters
+    ----------
+    data : table
+    given : mapping
+        Keywords of ``fit``: ``effect`` and/or ``score``, and roles; those that are None are the model's own.
+    random_state : int
+        Seed of the cross-fitting of scores, where they are not a model's own.
+
+    Raises
+    ------
+    DesignError
+        If there is no effect, or it is a result without person-level effects; if rows that trained the model are a part
+        of the table; or if a role is missing.
+    DataError
+        If the table holds values that can't be used.
+    """
+    effect, score = given.get("effect"), given.get("score")
+    if effect is None and score is None:
+        raise DesignError("effect= is missing.", hint="Pass a fitted model, or a column or array of predicted effects.")
+    if _is_model(effect):
+        if score is not None:
+            raise DesignError("effect= is a model and score= was given too.", hint="Leave one of them out.")
+        return _from_model(data, effect, given, random_state)
+    if isinstance(effect, Result):
+        raise DesignError(
+            f"{type(effect.estimator).__name__} gives average effects, not one for each person.",
+            hint="Fit a model of effects, such as DRLearner, and pass that.",
+        )
+    return _from_numbers(data, given, random_state)
+
+
+def _is_model(effect: Any) -> bool:
+    return all(hasattr(effect, name) for name in ("cate", "prediction", "study"))
+
+
+def _from_model(data: Any, model: Any, given: Mapping[str, Any], random_state: int) -> Evidence:
+    own = {key: value for key, value in model.roles.items() if key in BOUND or key in _LEVELS}
+    asked = {key: value for key, value in given.items() if _was_given(value) and key != "effect"}
+    training = is_training_table(model, data)
+    if not training:
+        _refuse_old_arrays({**own, **asked}, model, asked)
+    sample = _bind(data, {**own, **asked})
+    if training:
+        sample = _rows_of_fit(sample, model.study.rows.positions)
+    else:
+        refuse_training_rows(model, data, sample)
+    fresh = not training or any(key in asked and not _same(asked[key], own.get(key)) for key in _OF_SCORES)
+    if fresh:
+        chosen = {key: getattr(model.estimator, key, None) for key in ("regressor", "classifier")}
+        arm_scores, _, kind = _scores(sample, random_state, **chosen)
+        weights = _mean_one(sample)
+    else:
+        at = np.searchsorted(model.study.rows.positions, sample.rows.positions)
+        arm_scores = model.nuisances.scores[at][:, :2]
+        kind = model.nuisances.propensity.source
+        weights = _mean_one(sample)
+    whole = model.prediction(data)
+    prediction = _take_prediction(whole, sample.rows.positions if len(whole) == sample.n_input else np.arange(sample.n))
+    folds = None
+    if training:
+        folds = model.folds[np.searchsorted(model.study.rows.positions, sample.rows.positions)]
+    return Evidence(
+        sample=sample,
+        effect=prediction.effect,
+        arm_scores=read_only(arm_scores),
+        prediction=prediction,
+        folds=folds,
+        groups=clusters_of(sample),
+        weights=weights,
+        source="out_of_fold" if training else "new_rows",
+        is_effect=True,
+        propensity=kind,
+    )
+
+
+def _from_numbers(data: Any, given: Mapping[str, Any], random_state: int) -> Evidence:
+    effect = given.get("effect")
+    if effect is not None and not isinstance(effect, str) and any(hasattr(effect, m) for m in ("effect", "predict")):
+        given = {**given, "effect": _predicted(data, effect, given.get("covariates"))}
+    sample = _bind(data, {key: value for key, value in given.items() if _was_given(value)})
+    arm_scores, mu, kind = _scores(sample, random_state)
+    ranked = sample.number("score" if sample.has("score") else "effect")
+    weights, groups = _mean_one(sample), clusters_of(sample)
+    codes = None if groups is None else groups.codes
+    baseline = mu[:, 0] if sample.features().names else np.zeros(sample.n)
+    line = line_prediction(ranked, arm_scores, baseline, weights, codes)
+    return Evidence(
+        sample=sample,
+        effect=ranked,
+        arm_scores=read_only(arm_scores),
+        prediction=line,
+        folds=None,
+        groups=groups,
+        weights=weights,
+        source="given",
+        is_effect=not sample.has("score"),
+        propensity=kind,
+    )
+
+
+_LEVELS = ("control", "treatment_level", "missing")
+
+
+def _bind(data: Any, given: Mapping[str, Any]) -> Sample:
+    return Design(BOUND).bind(data, {"missing": "native", **given})
+
+
+def _was_given(value: Any) -> bool:
+    return value is not None and not (isinstance(value, list | tuple) and len(value) == 0)
+
+
+def _same(a: Any, b: Any) -> bool:
+    if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):
+        return np.array_equal(np.asarray(a), np.asarray(b))
+    listed = [[x] if isinstance(x, str) else list(x) if isinstance(x, list | tuple) else x for x in (a, b)]
+    return bool(listed[0] == listed[1])
+
+
+def _refuse_old_arrays(roles: Mapping[str, Any], model: Any, asked: Mapping[str, Any]) -> None:
+    """A role that was an array at the fit belongs to the training table."""
+    for role, value in roles.items():
+        if role not in asked and not isinstance(value, str | int | float | list | tuple | None):
+            raise DesignError(
+                f"{role}= was an array at the model's fit, which belongs to the training table.",
+                hint=f"Pass {role}= for these rows.",
+            )
+
+
+def _rows_of_fit(sample: Sample, used: Ints) -> Sample:
+    """Keep the rows that the fit used; others of the training table have no out-of-fold effect."""
+    kept = np.isin(sample.rows.positions, used)
+    if not kept.any():
+        raise DataError("no row that the model was fitted on can be used.", hint="Check the columns named here.")
+    return sample if kept.all() else sample.take(np.flatnonzero(kept))
+
+
+def _scores(sample: Sample, random_state: int, **chosen: Any) -> tuple[Floats, Floats, str]:
+    """Cross-fit the doubly robust scores of these rows: scores (n, 2), expected outcomes, source of propensities."""
+    from causalkit.core.settings import n_jobs_or_default
+
+    options = {"regressor": None, "classifier": None, **chosen}
+    run = cross_fit(sample, n_folds=N_FOLDS, random_state=random_state, n_jobs=n_jobs_or_default(None), **options)
+    nuisances = run.in_user_order(sample).in_outcome_units()
+    return nuisances.scores[:, :2], nuisances.mu, nuisances.propensity.source
+
+
+def _mean_one(sample: Sample) -> Floats | None:
+    weights = sample.optional("weights")
+    return None if weights is None else read_only(weights / weights.mean())
+
+
+def _take_prediction(p: EffectPrediction, at: Ints) -> EffectPrediction:
+    parts = (p.baseline, p.effect, p.baseline_se, p.effect_se, p.covariance)
+    return EffectPrediction(*(read_only(part[at]) for part in parts), df=p.df)
+
+
+def _predicted(data: Any, model: Any, covariates: Any) -> Floats:
+    """Effects of these rows by a fitted model of another library (``effect(X)`` or ``predict(X)``)."""
+    names = [covariates] if isinstance(covariates, str) else list(covariates or ())
+    if not names:
+        raise DesignError(
+            f"effect= is a {type(model).__name__}, which needs covariates.",
+            hint="Pass covariates= in the order of its fit.",
+        )
+    table = Frame.read(data).select(names).collect().table.to_native()
+    call = model.effect if hasattr(model, "effect") else model.predict
+    found = np.asarray(call(table), dtype=float)
+    if found.size != len(found.reshape(len(found), -1)):
+        raise DesignError(
+            f"{type(model).__name__} predicts an array of shape {found.shape}.",
+            hint="Pass the column of the arm of interest as an array.",
+        )
+    return found.reshape(-1)
+
+
+__all__ = ["BOUND", "Evidence", "gather"]

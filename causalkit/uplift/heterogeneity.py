@@ -1,0 +1,81 @@
+"""Does a ranking of people beat a random one? The verdict that evaluation, segmentation and targeting share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import erfc, sqrt
+
+from causalkit.core import format as fmt
+from causalkit.core.check import Check
+from causalkit.kernels.arrays import Codes, Floats
+from causalkit.uplift.folds import by_fold
+from causalkit.uplift.ranking import Method, RankWeighted, rank_weighted_effect
+
+FOUND = "The ranking is better than a random one"
+NOT_FOUND = "No evidence of heterogeneity"
+
+
+@dataclass(frozen=True)
+class Heterogeneity:
+    """A rank-weighted effect with its one-sided test.
+
+    Parameters
+    ----------
+    effect : RankWeighted
+        Estimate, influence values and standard error (fold-valid where the effects are out of fold).
+    pvalue : float
+        One-sided: of a ranking no better than chance against one that is better.
+    is_constant : bool
+        Whether everybody has the same rank, so that there is nothing to test.
+    """
+
+    effect: RankWeighted
+    pvalue: float
+    is_constant: bool
+
+    def found(self, alpha: float) -> bool:
+        """Whether the ranking is better than a random one, at one-sided level ``alpha``."""
+        return self.pvalue < alpha
+
+    def verdict(self, alpha: float) -> str:
+        """Say in one sentence what was found."""
+        if self.is_constant:
+            return f"{NOT_FOUND}: everybody has the same predicted effect, so there is no ranking."
+        told = f"{self.effect.method.upper()} {fmt.number(self.effect.estimate, 3)}"
+        tail = f"standard error {fmt.number(self.effect.se, 3)}, one-sided p-value {fmt.pvalue(self.pvalue)}"
+        if self.found(alpha):
+            return f"{FOUND}: {told} ({tail})."
+        return f"{NOT_FOUND}: the ranking can't be told from a random one, {told} ({tail})."
+
+    def check(self, alpha: float) -> Check:
+        """Return the check ``heterogeneity``: a pass means that the ranking is better than a random one."""
+        real = self.found(alpha)
+        return Check(
+            "heterogeneity",
+            "pass" if real else "warn",
+            self.verdict(alpha),
+            statistic=self.effect.estimate / self.effect.se if self.effect.se > 0 else 0.0,
+            pvalue=self.pvalue,
+            advice="" if real else "Don't choose people by this ranking; treat all or none, or collect more data.",
+        )
+
+
+def heterogeneity(
+    scores: Floats,
+    priority: Floats,
+    method: Method = "autoc",
+    weights: Floats | None = None,
+    groups: Codes | None = None,
+    folds: Codes | None = None,
+) -> Heterogeneity:
+    """Estimate a rank-weighted effect and test it one-sided.
+
+    With ``folds`` the priority is out of fold: ranks are taken within folds, and the variance is that of
+    :func:`causalkit.uplift.folds.by_fold`, which is valid although each fold's outcomes taught the other folds' ranking.
+    """
+    if folds is not None:
+        found = by_fold(scores, priority, folds, method, weights, groups)
+        return Heterogeneity(found.effect, found.pvalue, not found.fold_se.any())
+    effect = rank_weighted_effect(scores, priority, method, weights, groups)
+    pvalue = 0.5 * erfc(effect.estimate / effect.se / sqrt(2.0)) if effect.se > 0 else 1.0
+    return Heterogeneity(effect, pvalue, not effect.psi.any())

@@ -1,0 +1,55 @@
+"""Profit along the ranking: what each further share of people, or of the budget, would earn."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from causalkit.kernels.arrays import Codes, Floats, Ints, read_only
+from causalkit.uplift.curves import Curve, curve
+from causalkit.uplift.ranks import rank_units
+
+#: Shares of people on the path.
+GRID = np.arange(1, 51) / 50
+
+
+@dataclass(frozen=True, eq=False)
+class Path:
+    """Totals when the first share ``q`` of the ranking is treated.
+
+    Parameters
+    ----------
+    curve : Curve
+        Held-out profit per head of everyone, with the joint covariance of its points.
+    n : int
+        People.
+    spend, planned : Floats, shape (k,)
+        Expected spend, and profit by the model's predictions.
+    average : float
+        Held-out profit per head of treating everyone.
+    """
+
+    curve: Curve
+    n: int
+    spend: Floats
+    planned: Floats
+    average: float
+
+
+def profit_path(
+    rank: Ints, net_scores: Floats, gain: Floats, cost: Floats, weights: Floats | None, groups: Codes | None
+) -> Path:
+    """Follow the ranking ``rank`` (larger is earlier) from nobody to everyone."""
+    n = len(rank)
+    ranking = rank_units(rank.astype(float), weights)
+    earned = curve(net_scores, ranking, "gain", GRID, groups=groups)
+    upto = np.concatenate(([0.0], np.cumsum(ranking.sums(ranking.weights))))
+    upto[-1] = 1.0
+
+    def total(values: Floats) -> Floats:
+        sums = np.cumsum(ranking.sums(ranking.weights * values[ranking.order]))
+        return read_only(n * np.interp(GRID, upto, np.concatenate(([0.0], sums))))
+
+    average = float(np.average(net_scores, weights=weights))
+    return Path(earned, n, total(cost), total(gain), average)

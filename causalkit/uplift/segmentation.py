@@ -1,0 +1,249 @@
+"""Segmentation: persuadables, sure things, lost causes and sleeping dogs, and whoever can't be told."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from causalkit.core import params
+from causalkit.core.check import Checks
+from causalkit.core.effects import Effects
+from causalkit.core.estimate import Estimate, Influence
+from causalkit.core.table import Table
+from causalkit.errors import DesignError
+from causalkit.inference.wald import t_interval
+from causalkit.kernels.arrays import Codes, Floats, read_only
+from causalkit.uplift.evidence import Evidence, gather
+from causalkit.uplift.heterogeneity import heterogeneity
+from causalkit.uplift.labels import SEGMENTS, claim_pvalues, label
+from causalkit.uplift.segment_report import SegmentReport, validation_check
+
+#: Default margin: of a 0/1 outcome (five points), and of another one (a tenth of its standard deviation).
+BINARY_MARGIN, MARGIN_IN_SD = 0.05, 0.1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Segmentation:
+    """Sort people by what the treatment does to them, and leave undecided whom the data can't place.
+
+    =============  =====================================================================================
+    persuadable    the effect is above ``tolerance``
+    sleeping dog   the effect is below ``-tolerance``: the treatment does harm
+    sure thing     the effect is smaller than ``margin`` either way, and the outcome without treatment is high
+    lost cause     the effect is smaller than ``margin`` either way, and the outcome without treatment is low
+    undecided      none of these can be claimed
+    =============  =====================================================================================
+
+    Each label is a claim that was tested with the errors of the person's predicted effect and baseline. Among all labels
+    given, the expected share of wrong ones is at most ``alpha`` (false discovery rate).
+
+    Parameters
+    ----------
+    alpha : float
+        False discovery rate of the labels; and one minus the coverage of intervals.
+    tolerance : float
+        Smallest effect that matters, in units of the outcome.
+    margin : float, optional
+        An effect within ``margin`` of zero is as good as none. By default 0.05 for a 0/1 outcome and a tenth of the
+        outcome's standard deviation otherwise, and never less than ``tolerance``.
+    cutoff : float, optional
+        Where a high outcome without treatment begins: by default 0.5 for a 0/1 outcome, the mean outcome of untreated
+        people otherwise.
+    method : {"bh", "by"}
+        Adjustment for the number of people: Benjamini-Hochberg, or Benjamini-Yekutieli.
+    random_state : int
+        Seed of the cross-fitting of scores, where the effects are not those of a model on its own training table.
+
+    Notes
+    -----
+    People share one model, so their errors are dependent. Benjamini-Hochberg holds under independence and positive
+    dependence, which a shared model mostly makes; ``method="by"`` holds under any dependence and decides about fewer
+    people.
+
+    A person's interval is that of the model's prediction. Where the model found no differences between people, everybody
+    has the average effect with its interval: then either everybody is persuadable (a clear average effect) or nobody is.
+
+    Effects handed over as numbers have no errors of their own; they are calibrated on the held-out scores, and labels
+    speak of people with that number on average.
+
+    References
+    ----------
+    Benjamini and Hochberg (1995); Benjamini and Yekutieli (2001); Berger (1982), "Multiparameter hypothesis testing and
+    acceptance sampling", *Technometrics* 24; Schuirmann (1987).
+    """
+
+    alpha: float = params.number(0.05, low=0.0, high=0.5, open_low=True, open_high=True)
+    tolerance: float = params.number(0.0, low=0.0)
+    margin: float | None = params.number(None, low=0.0, open_low=True)
+    cutoff: float | None = params.number(None)
+    method: str = params.choice("bh", "bh", "by")
+    random_state: int = params.integer(0, low=0)
+
+    def __post_init__(self) -> None:
+        params.enforce(self)
+        if self.margin is not None and self.margin < self.tolerance:
+            raise DesignError(
+                f"margin={self.margin:g} is below tolerance={self.tolerance:g}, so effects between them have no segment.",
+                hint="An effect too small to matter is one within the margin: use margin of tolerance or more.",
+            )
+
+    def fit(
+        self,
+        data: Any,
+        *,
+        effect: Any = None,
+        score: Any = None,
+        outcome: Any = None,
+        treatment: Any = None,
+        covariates: str | Sequence[str] = (),
+        control: Any = None,
+        treatment_level: Any = None,
+        propensity: Any = None,
+        cluster: Any = None,
+        unit: Any = None,
+        weights: Any = None,
+        missing: str | None = None,
+    ) -> SegmentReport:
+        """Sort the people of a table.
+
+        Parameters
+        ----------
+        data : table
+            The model's training table (effects are then out of fold), or rows it has not seen.
+        effect, score, outcome, treatment, covariates, control, treatment_level, propensity, cluster, unit, weights, missing
+            As for :class:`~causalkit.uplift.evaluation.UpliftEvaluation`; with a fitted model its roles are the default.
+
+        Returns
+        -------
+        SegmentReport
+
+        Raises
+        ------
+        DesignError
+            If there is no effect, or the table is a part of the model's training table.
+        DataError
+            If the table holds values that can't be used.
+        """
+        given = {
+            "effect": effect,
+            "score": score,
+            "outcome": outcome,
+            "treatment": treatment,
+            "covariates": covariates,
+            "control": control,
+            "treatment_level": treatment_level,
+            "propensity": propensity,
+            "cluster": cluster,
+            "unit": unit,
+            "weights": weights,
+            "missing": missing,
+        }
+        return self._segment(gather(data, given, self.random_state))
+
+    def _segment(self, evidence: Evidence) -> SegmentReport:
+        p = evidence.prediction
+        margin, cutoff = self._margin(evidence), self._cutoff(evidence)
+        labels = label(claim_pvalues(p, self.tolerance, margin, cutoff), self.alpha, self.method)  # type: ignore[arg-type]
+        low, high = t_interval(p.effect, p.effect_se, p.df, self.alpha)
+        found = heterogeneity(
+            evidence.scores, evidence.effect, "autoc", evidence.weights, evidence.codes, evidence.folds
+        )
+        validation = _validate(evidence, labels.codes)
+        ledger = {**evidence.checks(), "heterogeneity": found.check(self.alpha)}
+        ledger["validation"] = validation_check(validation, self.tolerance, self.alpha)
+        return SegmentReport(
+            tool=self,
+            checks=Checks(ledger),
+            rows=evidence.sample.rows.positions,
+            prediction=p,
+            effect_low=read_only(np.asarray(low)),
+            effect_high=read_only(np.asarray(high)),
+            codes=labels.codes,
+            pvalue=labels.pvalue,
+            margin=margin,
+            cutoff=cutoff,
+            effects=validation,
+            profile_table=_profile(evidence, labels.codes),
+            outcome=evidence.outcome,
+            contrast=evidence.contrast,
+        )
+
+    def _margin(self, evidence: Evidence) -> float:
+        if self.margin is not None:
+            return self.margin
+        natural = BINARY_MARGIN if evidence.is_binary else MARGIN_IN_SD * float(evidence.sample.outcome.std())
+        return max(natural, self.tolerance)
+
+    def _cutoff(self, evidence: Evidence) -> float:
+        if self.cutoff is not None:
+            return self.cutoff
+        if evidence.is_binary:
+            return 0.5
+        return float(np.average(evidence.arm_scores[:, 0], weights=evidence.weights))
+
+
+def _validate(evidence: Evidence, codes: Codes) -> Effects:
+    """Mean held-out score of each segment that holds ten people or more, with joint influence values."""
+    share = _shares(evidence.weights, len(codes))
+    scores, present = evidence.scores, [c for c in range(len(SEGMENTS)) if np.sum(codes == c) >= 10]
+    theta, psi, columns = [], [], {"n": [], "share": [], "predicted": []}  # type: ignore[var-annotated]
+    for code in present:
+        inside = codes == code
+        mass = float(share[inside].sum())
+        theta.append(float(share[inside] @ scores[inside]) / mass)
+        psi.append(share * inside * (scores - theta[-1]) / mass)
+        columns["n"].append(int(inside.sum()))
+        columns["share"].append(mass)
+        columns["predicted"].append(float(share[inside] @ evidence.prediction.effect[inside]) / mass)
+    matrix = np.column_stack(psi) if psi else np.empty((len(codes), 0))
+    groups = evidence.groups
+    count = len(codes) if groups is None else groups.count
+    kind, df = ("HC1", np.inf) if groups is None else ("CR1", float(count - 1))
+    carrier = Influence(
+        read_only(matrix), evidence.sample.rows, groups, count / (count - 1), np.full(len(theta), df), kind
+    )
+    numbers = Estimate(np.array(theta), carrier.folded()) if theta else Estimate(np.empty(0), carrier)
+    return Effects(tuple(SEGMENTS[code] for code in present), numbers, columns)
+
+
+def _profile(evidence: Evidence, codes: Codes) -> Table:
+    """Mean of each covariate (share of each category) by segment, and its distance from everyone else's."""
+    features, weights = evidence.sample.features(), _shares(evidence.weights, len(codes))
+    rows = []
+    for name, column in _columns(features):
+        known = ~np.isnan(column)
+        if not known.any():
+            continue
+        spread = float(np.sqrt(np.cov(column[known], aweights=weights[known], ddof=0))) if known.sum() > 1 else 0.0
+        for code, segment in enumerate(SEGMENTS):
+            inside, others = known & (codes == code), known & (codes != code)
+            if not inside.any():
+                continue
+            mean = float(np.average(column[inside], weights=weights[inside]))
+            rest = float(np.average(column[others], weights=weights[others])) if others.any() else None
+            distance = None if rest is None or spread == 0 else (mean - rest) / spread
+            rows.append((name, segment, mean, rest, distance))
+    head = ("covariate", "segment", "mean", "mean_others", "standardised_difference")
+    return Table.of(head, rows, "Means of covariates; a category's mean is its share")
+
+
+def _columns(features: Any) -> list[tuple[str, Floats]]:
+    out: list[tuple[str, Floats]] = []
+    for j, (name, levels) in enumerate(zip(features.names, features.schema.levels, strict=True)):
+        column = features.values[:, j]
+        if levels is None:
+            out.append((name, column))
+            continue
+        for code, level in enumerate(levels):
+            out.append((f"{name}[{level}]", np.where(np.isnan(column), np.nan, column == code)))
+    return out
+
+
+def _shares(weights: Floats | None, n: int) -> Floats:
+    return np.full(n, 1.0 / n) if weights is None else weights / weights.sum()
+
+
+__all__ = ["Segmentation"]

@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import stats
+
+import causalkit as ck
+
+LINEAR = ck.AIPW(regressor="linear", classifier="linear", n_folds=2, random_state=0)
+
+
+def test_names_of_the_ledger(trial, roles):
+    checks = LINEAR.fit(trial, **roles).checks
+    assert list(checks) == ["missing", "missing_outcomes", "allocation", "balance", "overlap", "outcome_model"]
+    assert {name: checks[name].status for name in checks} == {
+        "missing": "pass",
+        "missing_outcomes": "pass",
+        "allocation": "untestable",
+        "balance": "pass",
+        "overlap": "pass",
+        "outcome_model": "pass",
+    }
+    assert "age 7" in checks["missing"].message
+
+
+def test_attrition_that_differs_by_arm(trial, roles):
+    coupon = (trial["arm"] == "coupon").to_numpy()
+    gone = np.where(coupon, np.arange(len(trial)) % 4 == 0, np.arange(len(trial)) % 20 == 0)
+    check = LINEAR.fit(trial.assign(y=trial["y"].mask(gone)), **roles).checks["missing_outcomes"]
+    table = np.array([[gone[~coupon].sum(), 200], [gone[coupon].sum(), 200]])
+    table[:, 1] -= table[:, 0]
+    expected = stats.chi2_contingency(table, correction=False)
+    assert check.statistic == pytest.approx(expected.statistic, rel=1e-12)
+    assert check.pvalue == pytest.approx(expected.pvalue, rel=1e-9)
+    assert check.status == "fail"
+    assert [row[0] for row in check.table.rows] == ["letter", "coupon"]
+
+
+def test_attrition_that_does_not(trial, roles):
+    gone = np.arange(len(trial)) % 10 == 0
+    check = LINEAR.fit(trial.assign(y=trial["y"].mask(gone)), **roles).checks["missing_outcomes"]
+    assert check.status == "pass"
+    assert check.pvalue > 0.05
+
+
+@pytest.mark.parametrize(("planned", "status"), [(0.5, "pass"), (0.57, "warn"), (0.6, "fail")])
+def test_sample_ratio(trial, roles, planned, status):
+    check = LINEAR.fit(trial, **roles, propensity=planned).checks["srm"]
+    z = (200 - 400 * planned) / np.sqrt(400 * planned * (1 - planned))
+    assert check.statistic == pytest.approx(z, rel=1e-12)
+    assert check.status == status
+    assert "50.00% of the rows got coupon" in check.message
+
+
+def test_sample_ratio_of_clusters_counts_clusters(trial, roles):
+    village = trial["village"].to_numpy()
+    table = trial.assign(arm=np.where(village % 2, "coupon", "letter"))
+    rows = LINEAR.fit(table, **roles, propensity=0.45).checks["srm"]
+    clusters = LINEAR.fit(table, **roles, propensity=0.45, cluster="village").checks["srm"]
+    assert abs(clusters.statistic) < 0.6 * abs(rows.statistic)
+
+
+def test_imbalance_in_a_trial_fails(trial, roles):
+    tilted = trial.assign(x=trial["x"] + (trial["arm"] == "coupon"))
+    check = LINEAR.fit(tilted, **roles, propensity=0.5).checks["balance"]
+    assert check.status == "fail"
+    assert check.pvalue < 1e-6
+    assert check.table.rows[0][0] == "x"
+
+
+def test_imbalance_that_weighting_removes_passes(trial, roles):
+    rng = np.random.default_rng(0)
+    arm = np.where(rng.random(len(trial)) < 1 / (1 + np.exp(-trial["x"])), "coupon", "letter")
+    check = LINEAR.fit(trial.assign(arm=arm), **roles).checks["balance"]
+    assert check.pvalue < 1e-4
+    assert check.status in ("pass", "warn")
+
+
+def test_balance_without_covariates_is_untestable(trial):
+    found = LINEAR.fit(trial, outcome="y", treatment="arm", control="letter")
+    assert found.checks["balance"].status == "untestable"
+    assert found.plots == ("effects", "overlap")
+
+
+def test_checks_are_made_when_read(trial, roles, monkeypatch):
+    import causalkit.effects.checks as module
+
+    def refuse(*_):
+        raise AssertionError("made too early")
+
+    monkeypatch.setattr(module, "balance_check", refuse)
+    monkeypatch.setattr(module, "missing_outcomes_check", refuse)
+    found = LINEAR.fit(trial, **roles)
+    with pytest.raises(AssertionError):
+        found.checks["balance"]
