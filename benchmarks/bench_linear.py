@@ -43,16 +43,14 @@ def panel(units: int, periods: int, missing: float = 0.1, seed: int = 20240501) 
 
 
 def ours(table: pd.DataFrame) -> tuple[list[float], list[float]]:
-    """From the table to coefficients and clustered standard errors; to be replaced by the public class."""
-    from causalkit.kernels.groups import factorize_integers
-    from causalkit.linear.least_squares import least_squares
+    """From the table to coefficients and clustered standard errors, by the public class, validation included."""
+    import causalkit as ck
 
-    unit, time_ = (factorize_integers(table[name].to_numpy())[0] for name in ("unit", "time"))
-    X = np.stack([table[name].to_numpy() for name in COVARIATES]).T
-    fit = least_squares(
-        table["y"].to_numpy(), X, names=COVARIATES, absorb=[time_, unit], groups=unit, vcov="CR1", singletons="drop"
+    first, *others = COVARIATES
+    result = ck.OLS().fit(
+        table, outcome="y", treatment=first, covariates=others, absorb=["time", "unit"], cluster="unit"
     )
-    return fit.coefficients.tolist(), fit.se.tolist()
+    return result.coefficients.values.tolist(), result.coefficients.se.tolist()
 
 
 def ours_on_arrays(table: pd.DataFrame) -> Callable[[], object]:

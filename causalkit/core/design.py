@@ -98,6 +98,7 @@ class _Binder:
         if frame.n_rows == 0:
             raise DataError("the table has no rows.", hint="Check the file or the filter before the fit.")
         self.gaps: list[tuple[str, str, Bools]] = []
+        self.labelled: dict[str, Groups] = {}  # a column may play two roles, such as unit and cluster
 
     def bind(self, role: str, spec: Role, value: Any) -> Column:
         binders: dict[str, Callable[[str, Role, Any], Column]] = {
@@ -114,7 +115,8 @@ class _Binder:
         keep, dropped = self._apply_policy()
         dropped = replace(dropped, by_arm=self._outcomes_by_arm(columns.get("treatment")))
         positions = np.flatnonzero(keep)
-        columns = {role: _take(column, positions) for role, column in columns.items()}
+        if len(positions) < len(keep):
+            columns = {role: _take(column, positions) for role, column in columns.items()}
         for role, column in columns.items():
             if isinstance(column, Arms):
                 _require_arms(column, len(positions), dropped)
@@ -213,12 +215,12 @@ class _Binder:
                     f"{role}= has shape {array.shape}, the table has {frame.n_rows} rows.",
                     hint="Pass one label per row of the table, or a column.",
                 )
-            frame, name = Frame.read({role: array}), role
-        if frame.is_numeric(name):
-            refuse_infinite(frame.numeric(name), name)
-        codes, labels = frame.labels(name)
-        self.gaps.append((role, name, codes < 0))
-        return Groups(read_only(codes), labels, name)
+            groups = _read_labels(Frame.read({role: array}), role)
+        else:
+            groups = self.labelled.get(name) or _read_labels(frame, name)
+            self.labelled[name] = groups
+        self.gaps.append((role, groups.name, groups.codes < 0))
+        return groups
 
     def _features(self, role: str, spec: Role, value: Any) -> Column:
         schema = Schema.of(self.frame, _listed(value))
@@ -243,6 +245,13 @@ class _Binder:
                 rows=first_rows(outside),
             )
         return column
+
+
+def _read_labels(frame: Frame, name: str) -> Groups:
+    if frame.is_numeric(name):
+        refuse_infinite(frame.numeric(name), name)
+    codes, labels = frame.labels(name)
+    return Groups(read_only(codes), labels, name)
 
 
 def _collect(data: Any, named: Mapping[str, Any]) -> Frame:

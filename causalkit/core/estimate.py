@@ -18,6 +18,7 @@ What a carrier can't do raises :class:`~causalkit.errors.InferenceUnavailable` w
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -58,7 +59,7 @@ class Influence:
     df: Floats = field(default_factory=lambda: np.full(1, np.inf))
     kind: str = "HC0"
 
-    @property
+    @cached_property
     def vcov(self) -> Floats:
         """Return the k x k covariance matrix."""
         return sandwich(self.psi, None if self.groups is None else self.groups.codes, self.scale)

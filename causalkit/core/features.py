@@ -47,8 +47,8 @@ class Schema:
         """
         frame.require(self.names)
         columns = [self._column(frame, j) for j in range(len(self.names))]
-        values = np.column_stack(columns) if columns else np.empty((frame.n_rows, 0))
-        return Features(read_only(np.asfortranarray(values, dtype=float)), self)
+        values = np.stack(columns).T if columns else np.empty((frame.n_rows, 0))
+        return Features(read_only(values), self)
 
     def _column(self, frame: Frame, j: int) -> Floats:
         name, levels = self.names[j], self.levels[j]
@@ -119,7 +119,7 @@ class Features:
                 columns.append((self.values[:, j] == code).astype(float))
                 names.append(f"{name}[{level}]")
         n = len(self.values)
-        return (np.column_stack(columns) if columns else np.empty((n, 0))), tuple(names)
+        return (np.stack(columns).T if columns else np.empty((n, 0))), tuple(names)
 
 
 def refuse_infinite(values: Floats, name: str) -> None:

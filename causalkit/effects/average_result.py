@@ -17,7 +17,7 @@ from causalkit.core.result import Result
 from causalkit.core.sample import Sample
 from causalkit.effects.averages import TARGETS, Target, average_effect, target_effect
 from causalkit.effects.checks import LARGE, NOTICEABLE, balance_of, effect_checks
-from causalkit.effects.crossfit_study import Study
+from causalkit.effects.crossfit_study import Study, arm_names
 from causalkit.effects.projection import best_linear_projection
 from causalkit.errors import DataError, DesignError
 from causalkit.kernels.arrays import Codes, Floats, read_only
@@ -198,20 +198,21 @@ class AverageEffect(Result):
     def _found(self) -> Passage:
         without, treated = (float(v) for v in self.levels.theta[:2])
         show = self._show
-        name, arm = outcome_name(self.roles), self.study.terms[0].partition(" minus ")
+        name = outcome_name(self.roles)
+        control, arm = arm_names(self.study.arms)[:2]
         low, high = self._limits()
         moved = "raises" if low > 0 else "lowers" if high < 0 else "changes"
         amount = abs(self.estimate) if moved != "changes" else self.estimate
         sentence = (
-            f"On average {arm[0]} instead of {arm[2]} {moved} {name} by {show(amount, points=True)}: from "
+            f"On average {arm} instead of {control} {moved} {name} by {show(amount, points=True)}: from "
             f"{show(without)} to {show(treated)}."
         )
         if moved == "changes":
             sentence += " The data are compatible with no effect at all."
         interval = f"95% interval {show(low, points=True)} to {show(high, points=True)}"
         facts = (
-            (f"{name} with {arm[2]}", show(without), "average if nobody were treated"),
-            (f"{name} with {arm[0]}", show(treated), "average if everybody were treated"),
+            (f"{name} with {control}", show(without), "average if nobody were treated"),
+            (f"{name} with {arm}", show(treated), "average if everybody were treated"),
             ("Difference", show(self.estimate, points=True), interval),
         )
         return Passage("found", f"Average effect on {name}", (sentence,), facts=facts)
@@ -264,11 +265,11 @@ class AverageEffect(Result):
         chance = s.nuisances.e[:, 1]
         return {
             "title": self.title,
-            "arms": [str(level) for level in s.arms.levels],
+            "arms": list(arm_names(s.arms)),
             "values": [chance[s.arms.codes == arm] for arm in range(s.arms.count)],
             "low": 0.05,
             "high": 0.95,
-            "xlabel": f"Probability of {s.terms[0].partition(' minus ')[0]}",
+            "xlabel": f"Probability of {arm_names(s.arms)[1]}",
         }
 
 

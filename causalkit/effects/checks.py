@@ -12,7 +12,7 @@ from causalkit.core.check import Check, Checks, Status
 from causalkit.core.sample import Sample
 from causalkit.core.table import Table
 from causalkit.effects.balance import Balance, assess_balance
-from causalkit.effects.crossfit_study import Study
+from causalkit.effects.crossfit_study import Study, arm_names
 from causalkit.kernels.arrays import Floats
 
 #: Left-out rows above this share deserve a look.
@@ -65,15 +65,14 @@ def missing_outcomes_check(sample: Sample) -> Check:
     counts = sample.dropped.by_arm
     if not counts:
         return Check("missing_outcomes", "untestable", "the sample does not know the arms of the rows left out.")
-    table = Table.of(
-        ("arm", "rows", "without outcome", "share"), [(str(a), n, gone, gone / n) for a, n, gone in counts]
-    )
+    names = arm_names(sample.arms)
+    rows = [(name, n, gone, gone / n) for name, (_, n, gone) in zip(names, counts, strict=True)]
+    table = Table.of(("arm", "rows", "without outcome", "share"), rows)
     total = sum(gone for _, _, gone in counts)
     if total == 0:
         return Check("missing_outcomes", "pass", "every row of every arm has an outcome.", table=table)
     statistic, pvalue = _chi_square(np.array([[gone, n - gone] for _, n, gone in counts], dtype=float))
-    shares = [gone / n for _, n, gone in counts]
-    told = ", ".join(f"{fmt.share(s)} of {arm}" for (arm, _, _), s in zip(counts, shares, strict=True))
+    told = ", ".join(f"{fmt.share(gone)} of {name}" for name, _, _, gone in rows)
     status: Status = "fail" if pvalue < 0.001 else "warn" if pvalue < 0.05 else "pass"
     advice = "" if status == "pass" else (
         "Those who remain are no longer comparable: bound the effect, or model who answers."
@@ -93,7 +92,7 @@ def known_share(sample: Sample) -> float | None:
 def allocation_check(sample: Sample) -> Check:
     """Show how many rows each arm has, where nobody said how many it should have."""
     counts = np.bincount(sample.arms.codes, minlength=sample.arms.count)
-    rows = [(str(level), int(c), c / sample.n) for level, c in zip(sample.arms.levels, counts, strict=True)]
+    rows = [(name, int(c), c / sample.n) for name, c in zip(arm_names(sample.arms), counts, strict=True)]
     told = ", ".join(f"{name} {count:,} ({fmt.share(part)})" for name, count, part in rows)
     return Check(
         "allocation",
@@ -115,7 +114,7 @@ def srm_check(sample: Sample, study: Study, expected: float) -> Check:
     z = float(gap.sum() / np.sqrt(variance)) if variance > 0 else 0.0
     pvalue = float(2.0 * special.ndtr(-abs(z)))
     status: Status = "fail" if pvalue < 0.001 else "warn" if pvalue < 0.01 else "pass"
-    who = sample.arms.contrast().partition(" minus ")[0]
+    who = arm_names(sample.arms)[1]
     return Check(
         "srm",
         status,
@@ -129,7 +128,7 @@ def srm_check(sample: Sample, study: Study, expected: float) -> Check:
 
 def balance_of(sample: Sample, study: Study) -> Balance:
     """Return the balance of the covariates of a sample."""
-    labels = tuple(str(level) for level in sample.arms.levels)
+    labels = arm_names(sample.arms)
     return assess_balance(sample.features(), sample.arms.codes, labels, study.nuisances.e, study.weights, study.groups)
 
 
@@ -168,7 +167,7 @@ def overlap_check(study: Study) -> Check:
     chances = study.nuisances.propensity
     seen = chances.overlap
     auc = "" if chances.auc is None else f" Covariates tell the arms apart with AUC {chances.auc:.2f}."
-    levels = [str(level) for level in study.arms.levels]
+    levels = arm_names(study.arms)
     columns = (seen.minimum, seen.maximum, seen.counts, seen.effective)
     rows = [(name, *(float(column[a]) for column in columns)) for a, name in enumerate(levels)]
     table = Table.of(("arm", "smallest probability", "largest probability", "rows", "effective rows"), rows)
@@ -179,7 +178,7 @@ def overlap_check(study: Study) -> Check:
 def outcome_model_check(study: Study) -> Check:
     """Say how much better than a constant the outcome models are; the estimate stays right where they are not."""
     quality = study.nuisances.quality
-    levels = [str(level) for level in study.arms.levels]
+    levels = arm_names(study.arms)
     rows = list(zip(levels, quality.outcome_skill, strict=True))
     name = "R²" if quality.metric == "r2" else "share of log-loss saved"
     told = ", ".join(f"{level} {skill:.2f}" for level, skill in rows)

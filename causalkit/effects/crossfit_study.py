@@ -107,6 +107,11 @@ class Canonical:
         )
 
 
+def arm_names(arms: Arms) -> tuple[str, ...]:
+    """Return what each arm is called in a sentence: its label, or ``any=1`` where that is no word."""
+    return tuple(level if isinstance(level, str) else f"{arms.name}={level}" for level in arms.levels)
+
+
 def clusters_of(sample: Sample) -> Groups | None:
     """Return the clusters that inference goes by: those named, else the units where they repeat."""
     cluster = sample.groups("cluster")
@@ -161,7 +166,7 @@ def cross_fit(
         classifier="mean" if bare else classifier,
         random_state=random_state,
         n_jobs=n_jobs,
-        arm_names=[str(level) for level in arms.levels],
+        arm_names=arm_names(arms),
     )
     study = Study(z, scale, rows.arms, weights, groups, nuisances, rows.rows)
     return Canonical(rows, sample.canonical_order, study)

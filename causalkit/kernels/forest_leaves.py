@@ -39,58 +39,60 @@ def find_leaves(
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def prune(
-    leaf: Codes, w: Floats, arms: Codes, n_arms: int, feature: Features, threshold: Codes, child: Codes,
-    missing_left: Bools,
-) -> bool:  # fmt: skip
-    """Remove leaves in which the effect can't be seen: their place, and their parent's, is taken by their sibling.
+    seen: Bools, feature: Features, threshold: Codes, child: Codes, missing_left: Bools
+) -> bool:
+    """Remove the nodes in which the effect can't be seen; return whether it is seen at the root.
 
-    An effect is seen where every arm has a row (or, for doses, where each dose varies). The arrays of the tree change
-    in place; nodes that nothing leads to any more are left behind. Returns whether anything remains.
+    The place of such a node, and its parent's, is taken by its sibling; where neither child is seen the parent becomes
+    a leaf. The arrays of the tree change in place; nodes that nothing leads to any more are left behind.
     """
-    nodes = feature.size
-    seen = _seen(leaf, w, arms, n_arms, nodes)
-    for node in range(nodes - 1, -1, -1):  # children come after their parents
+    for node in range(feature.size - 1, -1, -1):  # children come after their parents
         if feature[node] < 0:
             continue
         left, right = child[node], child[node] + 1
-        keep = -1
-        if not seen[left]:
-            keep = right
-        elif not seen[right]:
-            keep = left
-        seen[node] = seen[left] or seen[right]
-        if not seen[node]:
-            feature[node] = -1  # both are blank: the parent may be seen, which a later pass finds out
-        elif keep >= 0:
+        if not seen[left] and not seen[right]:
+            feature[node] = -1
+        elif not (seen[left] and seen[right]):
+            keep = left if seen[left] else right
             feature[node], threshold[node] = feature[keep], threshold[keep]
             child[node], missing_left[node] = child[keep], missing_left[keep]
     return bool(seen[0])
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _seen(leaf: Codes, w: Floats, arms: Codes, n_arms: int, nodes: int) -> Bools:
-    """Tell for each node whether its own rows show the effect of every treatment."""
-    seen = np.zeros(nodes, np.bool_)
-    if n_arms > 0:
-        met = np.zeros((nodes, n_arms), np.bool_)
-        for i in range(leaf.size):
-            met[leaf[i], arms[i]] = True
-        for node in range(nodes):
-            seen[node] = met[node].all()
-        return seen
-    k = w.shape[1]
-    size, mean, square = np.zeros(nodes), np.zeros((nodes, k)), np.zeros((nodes, k))
+def seen_by_arms(leaf: Codes, arms: Codes, n_arms: int, feature: Features, child: Codes) -> Bools:
+    """Tell for each node whether every arm has a row below it."""
+    met = np.zeros((feature.size, n_arms), np.bool_)
     for i in range(leaf.size):
-        size[leaf[i]] += 1.0
+        met[leaf[i], arms[i]] = True
+    seen = np.zeros(feature.size, np.bool_)
+    for node in range(feature.size - 1, -1, -1):
+        if feature[node] >= 0:
+            met[node] = met[child[node]] | met[child[node] + 1]
+        seen[node] = met[node].all()
+    return seen
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def seen_by_doses(leaf: Codes, w: Floats, feature: Features, child: Codes) -> Bools:
+    """Tell for each node whether every dose varies among the rows below it."""
+    k = w.shape[1]
+    sums = np.zeros((feature.size, 1 + 2 * k))
+    for i in range(leaf.size):
+        row = sums[leaf[i]]
+        row[0] += 1.0
         for a in range(k):
-            mean[leaf[i], a] += w[i, a]
-            square[leaf[i], a] += w[i, a] ** 2
-    for node in range(nodes):
-        seen[node] = size[node] > k
-        for a in range(k):
-            if size[node] > 0:
-                spread = square[node, a] - mean[node, a] ** 2 / size[node]
-                seen[node] &= spread > _FLAT * square[node, a]
+            row[1 + a] += w[i, a]
+            row[1 + k + a] += w[i, a] ** 2
+    seen = np.zeros(feature.size, np.bool_)
+    for node in range(feature.size - 1, -1, -1):
+        if feature[node] >= 0:
+            sums[node] = sums[child[node]] + sums[child[node] + 1]
+        row = sums[node]
+        seen[node] = row[0] > k
+        if seen[node]:
+            for a in range(k):
+                seen[node] &= row[1 + k + a] - row[1 + a] ** 2 / row[0] > _FLAT * row[1 + k + a]
     return seen
 
 

@@ -225,7 +225,7 @@ def _design(sample: Sample) -> tuple[Floats, list[str], list[str]]:
         treated, terms = [column.values], [column.name]
     adjust, names = sample.features().dummies()
     ones = [] if sample.several("absorb") else [np.ones(sample.n)]
-    return np.column_stack([*treated, *ones, adjust]), [*terms, *([INTERCEPT] if ones else []), *names], terms
+    return np.vstack([*treated, *ones, adjust.T]).T, [*terms, *([INTERCEPT] if ones else []), *names], terms
 
 
 def _numbers(fit: LeastSquares, kind: str, sample: Sample, cluster: Sequence[Groups]) -> Estimate:

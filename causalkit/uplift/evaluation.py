@@ -156,7 +156,7 @@ class UpliftEvaluation(Estimator[UpliftResult]):
         codes = None if groups is None else groups.codes
         fold_groups = sample.groups("fold")
         folds = None if fold_groups is None else fold_groups.codes
-        tests = {m: heterogeneity(scores, effect, m, weights, codes, folds) for m in ("autoc", "qini")}  # type: ignore[arg-type]
+        tests = {m: heterogeneity(scores, effect, m, weights, codes, folds) for m in ("autoc", "qini")}
         # Folds' effects come from different models: curves use ranks within folds.
         priority = effect if folds is None else fold_ranks(effect, folds, weights)
         line = _line(scores, effect, weights, codes) if "score" not in sample.given else None
@@ -197,7 +197,7 @@ class UpliftEvaluation(Estimator[UpliftResult]):
         """All terms with joint influence values, on one small-sample factor."""
         weights = sample.optional("weights")
         ranking = rank_units(priority, weights)
-        scale, count = small_sample(ranking, None if groups is None else groups.codes)
+        scale = small_sample(ranking, None if groups is None else groups.codes)[0]
         values, psi = curve_psi(scores, ranking, "uplift", np.array(TOP))
         ranked = [test.effect for test in tests.values()]
         columns = [np.sqrt(effect.scale / scale) * effect.psi for effect in ranked]

@@ -129,7 +129,9 @@ class UpliftResult(Result):
             for a, b, p, v, s, lo, hi in zip(lower, g.upper, g.mean_priority, g.value, g.se, low, high, strict=True)
         ]
         head = ("group", "predicted", "estimate", "se", "ci_low", "ci_high")
-        return Table.of(head, rows, "Effects by fifth of the ranking, the first fifth first; limits hold for all at once")
+        return Table.of(
+            head, rows, "Effects by fifth of the ranking, the first fifth first; limits hold for all at once"
+        )
 
     def _group_limits(self, simultaneous: bool) -> tuple[Floats, Floats]:
         assert self.groups is not None

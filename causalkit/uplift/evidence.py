@@ -173,35 +173,28 @@ def _from_model(data: Any, model: Any, given: Mapping[str, Any], random_state: i
     asked = {key: value for key, value in given.items() if _was_given(value) and key != "effect"}
     training = is_training_table(model, data)
     if not training:
-        _refuse_old_arrays({**own, **asked}, model, asked)
+        _refuse_old_arrays(own, asked)
     sample = _bind(data, {**own, **asked})
     if training:
         sample = _rows_of_fit(sample, model.study.rows.positions)
     else:
         refuse_training_rows(model, data, sample)
-    fresh = not training or any(key in asked and not _same(asked[key], own.get(key)) for key in _OF_SCORES)
-    if fresh:
+    at = np.searchsorted(model.study.rows.positions, sample.rows.positions) if training else None
+    changed = any(key in asked and not _same(asked[key], own.get(key)) for key in _OF_SCORES)
+    if at is None or changed:
         chosen = {key: getattr(model.estimator, key, None) for key in ("regressor", "classifier")}
         arm_scores, _, kind = _scores(sample, random_state, **chosen)
-        weights = _mean_one(sample)
     else:
-        at = np.searchsorted(model.study.rows.positions, sample.rows.positions)
-        arm_scores = model.nuisances.scores[at][:, :2]
-        kind = model.nuisances.propensity.source
-        weights = _mean_one(sample)
-    whole = model.prediction(data)
-    prediction = _take_prediction(whole, sample.rows.positions if len(whole) == sample.n_input else np.arange(sample.n))
-    folds = None
-    if training:
-        folds = model.folds[np.searchsorted(model.study.rows.positions, sample.rows.positions)]
+        arm_scores, kind = model.nuisances.scores[at][:, :2], model.nuisances.propensity.source
+    prediction = _take_prediction(model.prediction(data), sample.rows.positions)
     return Evidence(
         sample=sample,
         effect=prediction.effect,
         arm_scores=read_only(arm_scores),
         prediction=prediction,
-        folds=folds,
+        folds=None if at is None else model.folds[at],
         groups=clusters_of(sample),
-        weights=weights,
+        weights=_mean_one(sample),
         source="out_of_fold" if training else "new_rows",
         is_effect=True,
         propensity=kind,
@@ -251,9 +244,9 @@ def _same(a: Any, b: Any) -> bool:
     return bool(listed[0] == listed[1])
 
 
-def _refuse_old_arrays(roles: Mapping[str, Any], model: Any, asked: Mapping[str, Any]) -> None:
+def _refuse_old_arrays(own: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
     """A role that was an array at the fit belongs to the training table."""
-    for role, value in roles.items():
+    for role, value in own.items():
         if role not in asked and not isinstance(value, str | int | float | list | tuple | None):
             raise DesignError(
                 f"{role}= was an array at the model's fit, which belongs to the training table.",
@@ -285,8 +278,14 @@ def _mean_one(sample: Sample) -> Floats | None:
 
 
 def _take_prediction(p: EffectPrediction, at: Ints) -> EffectPrediction:
-    parts = (p.baseline, p.effect, p.baseline_se, p.effect_se, p.covariance)
-    return EffectPrediction(*(read_only(part[at]) for part in parts), df=p.df)
+    return EffectPrediction(
+        baseline=read_only(p.baseline[at]),
+        effect=read_only(p.effect[at]),
+        baseline_se=read_only(p.baseline_se[at]),
+        effect_se=read_only(p.effect_se[at]),
+        covariance=read_only(p.covariance[at]),
+        df=p.df,
+    )
 
 
 def _predicted(data: Any, model: Any, covariates: Any) -> Floats:

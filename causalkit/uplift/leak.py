@@ -21,7 +21,7 @@ def is_training_table(model: Any, data: Any) -> bool:
     """Whether a table holds the covariates of the model's fit, row by row (so that effects are out of fold)."""
     features = model.schema.read(Frame.read(data).collect())
     used = model.study.rows.positions
-    return len(features.values) == model.n_table and fingerprint(features.take(used)) == model.fingerprint
+    return bool(len(features.values) == model.n_table and fingerprint(features.take(used)) == model.fingerprint)
 
 
 def refuse_training_rows(model: Any, data: Any, sample: Sample) -> None:
@@ -61,7 +61,7 @@ def _keys(rows: Floats) -> np.ndarray[tuple[int], np.dtype[np.uint64]]:
     bits = np.ascontiguousarray(rows + 0.0).view(np.uint64)
     odd = np.random.default_rng(0).integers(2**63, size=bits.shape[1], dtype=np.uint64) * np.uint64(2) + np.uint64(1)
     total = np.zeros(len(bits), dtype=np.uint64)
-    for column, factor in zip(bits.T, odd, strict=True):
-        mixed = column * factor
+    for j in range(bits.shape[1]):
+        mixed = bits[:, j] * odd[j]
         total = (total ^ (mixed ^ (mixed >> np.uint64(29)))) * np.uint64(0x9E3779B97F4A7C15)
     return total

@@ -63,6 +63,8 @@ class SegmentReport(Report):
         Means of covariates by segment.
     outcome, contrast : str
         What was affected, and what was compared.
+    has_evidence : bool
+        Whether the ranking by effect is better than a random one.
     """
 
     tool: Segmentation
@@ -79,6 +81,7 @@ class SegmentReport(Report):
     profile_table: Table
     outcome: str
     contrast: str
+    has_evidence: bool
 
     plots = ("segments",)
 
@@ -191,6 +194,11 @@ class SegmentReport(Report):
             notes.append(
                 "The data show no differences between people that a prediction could use, so everybody is given the "
                 "average effect and its interval: all are placed alike."
+            )
+        elif not self.has_evidence:
+            notes.append(
+                "There is no evidence that the predictions tell people apart, so a label had to be supported by the average "
+                "effect as well."
             )
         found = Passage("found", "Who is moved", tuple(notes), figure="segments", facts=facts)
         checked = Passage("certainty", "Segments on held-out outcomes", (self._tested(),), self.to_table())

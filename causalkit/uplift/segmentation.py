@@ -13,6 +13,8 @@ from causalkit.core.check import Checks
 from causalkit.core.effects import Effects
 from causalkit.core.estimate import Estimate, Influence
 from causalkit.core.table import Table
+from causalkit.effects.averages import average_effect
+from causalkit.effects.prediction import EffectPrediction
 from causalkit.errors import DesignError
 from causalkit.inference.wald import t_interval
 from causalkit.kernels.arrays import Codes, Floats, read_only
@@ -65,6 +67,9 @@ class Segmentation:
 
     A person's interval is that of the model's prediction. Where the model found no differences between people, everybody
     has the average effect with its interval: then either everybody is persuadable (a clear average effect) or nobody is.
+
+    Where the ranking is not better than a random one (check ``heterogeneity``), the differences between people are not
+    trusted to make a claim: a label then needs the support of the average effect too.
 
     Effects handed over as numbers have no errors of their own; they are calibrated on the held-out scores, and labels
     speak of people with that number on average.
@@ -146,11 +151,14 @@ class Segmentation:
     def _segment(self, evidence: Evidence) -> SegmentReport:
         p = evidence.prediction
         margin, cutoff = self._margin(evidence), self._cutoff(evidence)
-        labels = label(claim_pvalues(p, self.tolerance, margin, cutoff), self.alpha, self.method)  # type: ignore[arg-type]
-        low, high = t_interval(p.effect, p.effect_se, p.df, self.alpha)
         found = heterogeneity(
             evidence.scores, evidence.effect, "autoc", evidence.weights, evidence.codes, evidence.folds
         )
+        claims = claim_pvalues(p, self.tolerance, margin, cutoff)
+        if not found.found(self.alpha):
+            claims = np.maximum(claims, claim_pvalues(_averaged(evidence), self.tolerance, margin, cutoff))
+        labels = label(claims, self.alpha, self.method)  # type: ignore[arg-type]
+        low, high = t_interval(p.effect, p.effect_se, p.df, self.alpha)
         validation = _validate(evidence, labels.codes)
         ledger = {**evidence.checks(), "heterogeneity": found.check(self.alpha)}
         ledger["validation"] = validation_check(validation, self.tolerance, self.alpha)
@@ -169,6 +177,7 @@ class Segmentation:
             profile_table=_profile(evidence, labels.codes),
             outcome=evidence.outcome,
             contrast=evidence.contrast,
+            has_evidence=found.found(self.alpha),
         )
 
     def _margin(self, evidence: Evidence) -> float:
@@ -183,6 +192,14 @@ class Segmentation:
         if evidence.is_binary:
             return 0.5
         return float(np.average(evidence.arm_scores[:, 0], weights=evidence.weights))
+
+
+def _averaged(evidence: Evidence) -> EffectPrediction:
+    """Everybody's own baseline with the average effect and its error."""
+    p, n = evidence.prediction, evidence.sample.n
+    average = average_effect(evidence.scores, evidence.weights, evidence.groups)
+    effect, se = np.full(n, average.theta[0]), np.full(n, average.se[0])
+    return EffectPrediction(p.baseline, effect, p.baseline_se, se, np.zeros(n), float(average.df[0]))
 
 
 def _validate(evidence: Evidence, codes: Codes) -> Effects:

@@ -79,7 +79,8 @@ class Targeting:
         params.enforce(self)
         if self.value == 0:
             raise DesignError(
-                "value=0: an outcome that is worth nothing pays for no treatment.", hint="Pass money per unit of outcome."
+                "value=0: an outcome that is worth nothing pays for no treatment.",
+                hint="Pass money per unit of outcome.",
             )
 
     def fit(

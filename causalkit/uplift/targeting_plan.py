@@ -27,13 +27,8 @@ if TYPE_CHECKING:
 
     from causalkit.uplift.targeting import Targeting
 
-#: Policies in words.
-RULES = {
-    "nobody": "treat nobody",
-    "everyone": "treat everyone",
-    "random_share": "treat a random share",
-    "ranked": "treat by rank",
-}
+#: Policies that are not chosen, in words.
+RULES = {"everyone": "treating everyone", "random_share": "treating a random share"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -232,7 +227,7 @@ class TargetingPlan(Report):
 
     def _why_nobody(self) -> str:
         even, ranked = self.candidates[1:]
-        told = f"to {RULES[even.name]} would earn {self._money(even.profit)}, which is not shown to be more than nothing"
+        told = f"{RULES[even.name]} would earn {self._money(even.profit)}, which is not shown to be more than nothing"
         if not self.has_evidence:
             return f"{told}, and the ranking of people can't be told from a random one."
         if ranked.n_treated == 0:
@@ -260,7 +255,11 @@ class TargetingPlan(Report):
         facts = (
             ("Treat", f"{c.n_treated:,.0f}", f"of {self.n:,} people ({_percent(c.n_treated / self.n)})"),
             ("Spend", money(c.spend), limit),
-            ("Profit", money(self.profit.estimate), f"{_percent(1 - self.tool.alpha)} interval {money(low)} to {money(high)}"),
+            (
+                "Profit",
+                money(self.profit.estimate),
+                f"{_percent(1 - self.tool.alpha)} interval {money(low)} to {money(high)}",
+            ),
         )
         plan = Passage("action", self.title, (self.answer, *self._notes()), figure="profit", facts=facts)
         compared = Passage("action", "Nobody, everyone, or by rank", (self._compared(),), self.to_table())

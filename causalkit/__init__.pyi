@@ -1,0 +1,30 @@
+from typing import Final
+
+from causalkit import datasets as datasets
+from causalkit import effects as effects
+from causalkit import linear as linear
+from causalkit import report as report
+from causalkit import testing as testing
+from causalkit import uplift as uplift
+from causalkit.core.result import difference as difference
+from causalkit.core.settings import options as options
+from causalkit.data.moments import Moments as Moments
+from causalkit.effects.aipw import AIPW as AIPW
+from causalkit.effects.dr_learner import DRLearner as DRLearner
+from causalkit.errors import AssumptionWarning as AssumptionWarning
+from causalkit.errors import CausalKitError as CausalKitError
+from causalkit.errors import ConvergenceError as ConvergenceError
+from causalkit.errors import DataError as DataError
+from causalkit.errors import DesignError as DesignError
+from causalkit.errors import IdentificationError as IdentificationError
+from causalkit.errors import InferenceUnavailable as InferenceUnavailable
+from causalkit.inference.confidence_set import ConfidenceSet as ConfidenceSet
+from causalkit.linear.ols import OLS as OLS
+from causalkit.uplift.evaluation import UpliftEvaluation as UpliftEvaluation
+from causalkit.uplift.segmentation import Segmentation as Segmentation
+from causalkit.uplift.targeting import Targeting as Targeting
+
+__version__: Final[str]
+__all__: list[str]
+_PUBLIC: Final[dict[str, str]]
+_PACKAGES: Final[tuple[str, ...]]

@@ -1,0 +1,1 @@
+"""Honest causal forests on arrays."""

@@ -1,0 +1,251 @@
+"""Grow an honest causal forest."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+
+from causalkit.effects.forest.binning import Binning, learn_binning
+from causalkit.effects.forest.trees import Forest, Tree, join
+from causalkit.errors import DesignError
+from causalkit.kernels.arrays import Codes, Floats, Ints, read_only
+from causalkit.kernels.forest_binning import Bytes
+from causalkit.kernels.forest_random import stream
+from causalkit.kernels.forest_sampling import draw_bag
+from causalkit.kernels.forest_tree import honest_tree
+
+
+@dataclass(frozen=True, kw_only=True)
+class Growth:
+    """How trees are grown. The defaults are those of R grf.
+
+    Parameters
+    ----------
+    n_trees : int
+        Trees; rounded up to whole groups.
+    group_size : int
+        Trees that share a half-sample; the variance needs two or more.
+    sample_fraction : float
+        Share of the rows (of the clusters) that a tree uses, at most 0.5.
+    honest_fraction : float
+        Share of these that chooses splits; the others fill the leaves.
+    mtry : float, optional
+        Mean number of covariates tried at a node; by default ``ceil(sqrt(p) + 20)``, at most p.
+    min_node_size : int
+        Rows of each arm (above and below the mean of a dose) that each child of a split must hold.
+    alpha : float
+        Share of the parent's variation of the treatment that each child must hold, below 0.5.
+    max_bins : int
+        Bins of a covariate.
+    """
+
+    n_trees: int = 2000
+    group_size: int = 2
+    sample_fraction: float = 0.5
+    honest_fraction: float = 0.5
+    mtry: float | None = None
+    min_node_size: int = 5
+    alpha: float = 0.05
+    max_bins: int = 255
+
+    def tries(self, n_features: int) -> float:
+        """Return the mean number of covariates tried at a node."""
+        wanted = math.ceil(math.sqrt(n_features) + 20) if self.mtry is None else self.mtry
+        return float(min(wanted, n_features))
+
+
+@dataclass(frozen=True, eq=False)
+class Bags:
+    """Who is in the bag of which group of trees.
+
+    Parameters
+    ----------
+    bits : uint8 array, shape (units, ceil(groups / 8))
+        Bit g of a unit: whether group g has drawn it.
+    units : Codes, shape (n,)
+        Unit of each row, the row itself or its cluster; -1 for a row without weight, which no tree has seen.
+    """
+
+    bits: Bytes
+    units: Codes
+
+
+@dataclass(frozen=True, eq=False)
+class Training:
+    """What trees are grown on: rows with weight."""
+
+    codes: Bytes
+    y: Floats
+    w: Floats
+    s: Floats
+    extra: Floats
+    arms: Codes
+    n_arms: int
+    starts: Ints
+    rows: Ints
+    binning: Binning
+
+
+def grow_forest(
+    x: Floats,
+    y: Floats,
+    w: Floats,
+    *,
+    categorical: Sequence[int] = (),
+    arms: Codes | None = None,
+    weights: Floats | None = None,
+    groups: Codes | None = None,
+    extra: Floats | None = None,
+    growth: Growth | None = None,
+    random_state: int = 0,
+    n_jobs: int = 1,
+) -> tuple[Forest, Bags]:
+    """Grow a forest of effects.
+
+    Every split is chosen to make the effects of the children as different as can be, by the relabelled outcomes of
+    Athey, Tibshirani and Wager (2019), "Generalized random forests", *Annals of Statistics* 47. Covariates are cut
+    into at most 255 bins first, so a split costs one pass over the rows of its node.
+
+    Parameters
+    ----------
+    x : Floats, shape (n, p)
+        Covariates, in an order of rows that does not depend on the user's. Missing values are NaN; each split sends
+        them where the effects differ most (Twala, Jones and Hand 2008). Categories are codes 0, 1, ..., ordered in
+        each node by their mean relabelled outcome.
+    y : Floats, shape (n,)
+        Outcome minus its out-of-fold expectation given covariates.
+    w : Floats, shape (n,) or (n, k)
+        Treatments minus their out-of-fold expectations: indicators of the arms other than the control, or a dose.
+    categorical : sequence of int
+        Positions of categories in ``x``.
+    arms : Codes, shape (n,), optional
+        The arm of each row, 0 for the control and a for column a - 1 of ``w``: then every leaf holds every arm.
+    weights : Floats, shape (n,), optional
+        Weights; a row with weight zero counts for nothing.
+    groups : Codes, shape (n,), optional
+        Clusters: drawn whole into half-samples and their halves.
+    extra : Floats, shape (n, e), optional
+        Further columns whose local means are predicted beside the effects.
+    growth : Growth, optional
+        How trees are grown.
+    random_state, n_jobs : int
+        Seed and threads; the forest is the same for any number of threads.
+
+    Returns
+    -------
+    forest : Forest
+    bags : Bags
+        Which groups of trees have seen which rows, for out-of-bag predictions.
+
+    Raises
+    ------
+    DesignError
+        If there are fewer than 8 rows or clusters, or no tree shows an effect (an arm too rare).
+    """
+    growth = growth or Growth()
+    x, w = np.asarray(x, dtype=float), np.asarray(w, dtype=float).reshape(len(y), -1)
+    kept = np.arange(len(y)) if weights is None else np.flatnonzero(weights > 0)
+    units, n_units = _units(kept, groups, len(y))
+    binning = learn_binning(
+        x[kept] if len(kept) < len(x) else x,
+        categorical,
+        max_bins=growth.max_bins,
+        random_state=random_state,
+        n_jobs=n_jobs,
+    )
+    own = units[kept]
+    training = Training(
+        codes=binning.code_all(x[kept] if len(kept) < len(x) else x, n_jobs),
+        y=np.ascontiguousarray(y[kept], dtype=float),
+        w=np.ascontiguousarray(w[kept]),
+        s=np.ones(len(kept)) if weights is None else np.asarray(weights[kept], dtype=float),
+        extra=np.empty((len(kept), 0)) if extra is None else np.ascontiguousarray(extra[kept], dtype=float),
+        arms=np.full(len(kept), -1, np.int32) if arms is None else np.ascontiguousarray(arms[kept], dtype=np.int32),
+        n_arms=0 if arms is None else w.shape[1] + 1,
+        starts=np.concatenate([[0], np.cumsum(np.bincount(own, minlength=n_units))]).astype(np.int64),
+        rows=np.argsort(own, kind="stable"),
+        binning=binning,
+    )
+    return _grow(training, growth, units, n_units, random_state, n_jobs)
+
+
+def _units(kept: Ints, groups: Codes | None, n: int) -> tuple[Codes, int]:
+    """Number the units that are drawn: rows with weight, or clusters that have one."""
+    units = np.full(n, -1, np.int32)
+    if groups is None:
+        units[kept] = np.arange(len(kept), dtype=np.int32)
+        count = len(kept)
+    else:
+        # by first appearance, so that names of clusters play no part
+        _, first, code = np.unique(groups[kept], return_index=True, return_inverse=True)
+        rank = np.empty(len(first), np.int32)
+        rank[np.argsort(first)] = np.arange(len(first), dtype=np.int32)
+        count = len(first)
+        number = np.full(int(groups.max()) + 1, -1, np.int32)
+        number[groups[kept]] = rank[code]
+        units = number[groups]  # a row without weight is left out of the bags of its cluster all the same
+    if count < 8:
+        kind = "rows" if groups is None else "clusters"
+        raise DesignError(
+            f"a causal forest needs at least 8 {kind}, and there are {count}.", hint="Use AIPW for the average effect."
+        )
+    return units, count
+
+
+def _grow(
+    training: Training, growth: Growth, units: Codes, n_units: int, seed: int, n_jobs: int
+) -> tuple[Forest, Bags]:
+    n_groups = -(-growth.n_trees // growth.group_size)
+    bits = np.zeros((n_units, -(-n_groups // 8)), np.uint8)
+
+    def one(byte: int) -> list[Tree]:
+        """Grow eight groups: the groups of a byte, so that threads don't share one."""
+        trees: list[Tree] = []
+        for group in range(8 * byte, min(8 * byte + 8, n_groups)):
+            bag = draw_bag(n_units, stream(seed, group, 0))
+            bits[bag, byte] |= np.uint8(1 << (group & 7))
+            trees.extend(_tree(training, growth, bag, seed, group, tree) for tree in range(growth.group_size))
+        return trees
+
+    with ThreadPoolExecutor(n_jobs) as pool:
+        parts = list(pool.map(one, range(bits.shape[1])))
+    trees = [tree for part in parts for tree in part]
+    if not any(tree.seen for tree in trees):
+        raise DesignError(
+            "no tree of the causal forest has every arm in its leaves: an arm is too rare, or the treatment doesn't vary.",
+            hint="Use AIPW for the average effect, or merge arms.",
+        )
+    forest = join(trees, training.binning, training.w.shape[1], growth.group_size)
+    return forest, Bags(read_only(bits), read_only(units))
+
+
+def _tree(training: Training, growth: Growth, bag: Ints, seed: int, group: int, tree: int) -> Tree:
+    t = training
+    return Tree(
+        *honest_tree(
+            t.codes,
+            t.y,
+            t.w,
+            t.s,
+            t.extra,
+            t.arms,
+            t.n_arms,
+            t.binning.is_category,
+            t.binning.n_codes,
+            bag,
+            min(2.0 * growth.sample_fraction, 1.0),
+            growth.honest_fraction,
+            t.starts,
+            t.rows,
+            growth.tries(t.binning.n_features),
+            growth.min_node_size,
+            growth.alpha,
+            seed,
+            group,
+            tree,
+        )
+    )

@@ -1,0 +1,130 @@
+"""A grown forest as flat arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from causalkit.effects.forest.binning import Binning
+from causalkit.kernels.arrays import Bools, Codes, Floats, read_only
+
+
+@dataclass(frozen=True, eq=False)
+class Forest:
+    """Trees laid end to end.
+
+    Parameters
+    ----------
+    binning : Binning
+        Turns covariates into codes.
+    feature : int32 array, shape (nodes,)
+        Covariate of the split; -1 for a leaf.
+    threshold : Codes, shape (nodes,)
+        Largest code that goes left; for a category the row of ``sets``.
+    child : Codes, shape (nodes,)
+        Left child (the right one follows it); for a leaf its row of ``means``.
+    missing_left : Bools, shape (nodes,)
+        Where missing values go.
+    sets : uint64 array, shape (splits on categories, 4)
+        Bits of the codes that go left.
+    roots : Codes, shape (trees,)
+        First node of each tree; -1 for a tree that shows no effects.
+    means : Floats, shape (leaves, 2 + 2 k + k k + e)
+        Averages over the rows of each leaf: weight, outcome, treatments (k), treatments times outcome (k), products of
+        treatments (k k), extras (e).
+    size : Codes, shape (leaves,)
+        Rows of each leaf.
+    n_treatments : int
+        k.
+    group_size : int
+        Trees that share a half-sample.
+    """
+
+    binning: Binning
+    feature: Codes
+    threshold: Codes
+    child: Codes
+    missing_left: Bools
+    sets: NDArray[np.uint64]
+    roots: Codes
+    means: Floats
+    size: Codes
+    n_treatments: int
+    group_size: int = 2
+
+    @property
+    def n_trees(self) -> int:
+        """Number of trees."""
+        return len(self.roots)
+
+    @property
+    def n_outputs(self) -> int:
+        """Number of predicted quantities: effects of the treatments, then means of the extras."""
+        k = self.n_treatments
+        return self.means.shape[1] - 2 - k - k * k
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of the trees, in bytes."""
+        arrays = (self.feature, self.threshold, self.child, self.missing_left, self.sets, self.means, self.size)
+        return sum(array.nbytes for array in arrays)
+
+
+@dataclass(frozen=True, eq=False)
+class Tree:
+    """One tree, numbered from its own root; fields as in :class:`Forest`."""
+
+    feature: Codes
+    threshold: Codes
+    child: Codes
+    missing_left: Bools
+    sets: NDArray[np.uint64]
+    means: Floats
+    size: Codes
+    seen: bool = True
+
+
+def join(trees: Sequence[Tree], binning: Binning, n_treatments: int, group_size: int = 2) -> Forest:
+    """Lay trees end to end.
+
+    Parameters
+    ----------
+    trees : sequence of Tree
+        Group by group.
+    binning : Binning
+        The binning that they were grown on.
+    n_treatments, group_size : int
+        See :class:`Forest`.
+    """
+    first_node = _starts([len(tree.feature) for tree in trees])
+    first_leaf = _starts([len(tree.means) for tree in trees])
+    first_set = _starts([len(tree.sets) for tree in trees])
+    feature = np.concatenate([tree.feature for tree in trees])
+    threshold = np.concatenate([tree.threshold for tree in trees])
+    child = np.concatenate([tree.child for tree in trees])
+    tree_of = np.repeat(np.arange(len(trees)), [len(tree.feature) for tree in trees])
+    leaf = feature < 0
+    child += np.where(leaf, first_leaf[tree_of], first_node[tree_of]).astype(np.int32)
+    on_category = ~leaf & binning.is_category[np.maximum(feature, 0)] if binning.n_features else np.zeros_like(leaf)
+    threshold = np.where(on_category, threshold + first_set[tree_of], threshold).astype(np.int32)
+    seen = np.array([tree.seen for tree in trees])
+    return Forest(
+        binning=binning,
+        feature=read_only(feature),
+        threshold=read_only(threshold),
+        child=read_only(child),
+        missing_left=read_only(np.concatenate([tree.missing_left for tree in trees])),
+        sets=read_only(np.concatenate([tree.sets for tree in trees])),
+        roots=read_only(np.where(seen, first_node, -1).astype(np.int32)),
+        means=read_only(np.concatenate([tree.means for tree in trees])),
+        size=read_only(np.concatenate([tree.size for tree in trees])),
+        n_treatments=n_treatments,
+        group_size=group_size,
+    )
+
+
+def _starts(sizes: Sequence[int]) -> Codes:
+    return np.concatenate([[0], np.cumsum(sizes)[:-1]]).astype(np.int64)
