@@ -112,7 +112,15 @@ class Effects:
         return self.terms.index(term)
 
     def test(self, term: str | int, null: float = 0.0) -> Test:
-        """Test that one effect equals ``null``; the dual of :meth:`ci`."""
+        """Test that one effect equals ``null``; the dual of :meth:`ci`.
+
+        Parameters
+        ----------
+        term : str or int
+            The effect, by name or position.
+        null : float
+            The value under the null hypothesis.
+        """
         from causalkit.inference.wald import t_pvalue
 
         j = self.index(term)
@@ -172,7 +180,15 @@ class Effects:
         return Test(float(result[0]), float(result[3]), (float(result[1]), float(result[2])))
 
     def contrast(self, weights: Mapping[str, float] | Sequence[float], name: str = "contrast") -> Effects:
-        """Return the effect ``sum of weights times effects``, with its own standard error."""
+        """Return the effect ``sum of weights times effects``, with its own standard error.
+
+        Parameters
+        ----------
+        weights : mapping of str to float, or sequence of float
+            A weight for each term (those that are not named have none), or one for each effect in order.
+        name : str
+            The term of the result.
+        """
         row = np.zeros(len(self))
         if isinstance(weights, Mapping):
             for term, weight in weights.items():

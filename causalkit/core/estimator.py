@@ -47,7 +47,15 @@ class Estimator(Generic[R]):
         return self.seeded().estimate(self.bind(data, **given))
 
     def bind(self, data: Any, **given: Any) -> Sample:
-        """Validate a table against the roles of this estimator and return its rows as arrays."""
+        """Validate a table against the roles of this estimator and return its rows as arrays.
+
+        Parameters
+        ----------
+        data : table
+            As for ``fit``.
+        **given
+            The keywords of ``fit``.
+        """
         return Design(self.roles).bind(data, given)
 
     def seeded(self) -> Estimator[R]:

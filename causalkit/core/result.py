@@ -96,14 +96,30 @@ class Result(Presentable):
         return self.test().pvalue
 
     def ci(self, alpha: float = 0.05, method: str | None = None) -> tuple[float, float] | ConfidenceSet:
-        """Return the ``1 - alpha`` confidence interval of the headline; the dual of :meth:`test`."""
+        """Return the ``1 - alpha`` confidence interval of the headline; the dual of :meth:`test`.
+
+        Parameters
+        ----------
+        alpha : float
+            One minus the coverage.
+        method : str, optional
+            How it is computed, where the estimator offers several ways.
+        """
         self._require_method(method)
         at = self._at
         low, high = self.effects.ci(alpha)
         return float(low[at]), float(high[at])
 
     def test(self, null: float = 0.0, method: str | None = None) -> Test:
-        """Test that the headline equals ``null``."""
+        """Test that the headline equals ``null``; the dual of :meth:`ci`.
+
+        Parameters
+        ----------
+        null : float
+            The value under the null hypothesis.
+        method : str, optional
+            How it is computed, where the estimator offers several ways.
+        """
         self._require_method(method)
         return self.effects.test(self._at, null)
 
@@ -248,7 +264,15 @@ class Result(Presentable):
         self.__dict__.update(state)
 
     def to_pickle(self, path: str | PathLike[str], keep_data: bool = False) -> None:
-        """Write a pickle; the rows stay out of it unless ``keep_data``."""
+        """Write a pickle; the rows stay out of it unless ``keep_data``.
+
+        Parameters
+        ----------
+        path : path
+            The file; an existing one is replaced.
+        keep_data : bool
+            Whether the rows go into the file too, so that ``refit()`` works on what is read.
+        """
         with open(path, "wb") as file:
             pickle.dump(_WithData(self) if keep_data else self, file)
 
@@ -278,7 +302,15 @@ def _is_array(value: Any) -> bool:
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Difference(Result):
-    """The difference of two results, with the standard error that their dependence implies."""
+    """The difference of two results, with the standard error that their dependence implies.
+
+    Parameters
+    ----------
+    parts : tuple of Result
+        The results: the first minus the second.
+    independent : bool
+        Whether their samples share no unit.
+    """
 
     parts: tuple[Result, Result]
     independent: bool = False
@@ -334,7 +366,15 @@ class Report(Presentable):
 
 
 class ResultMap(Presentable, Mapping[str, Result]):
-    """Results by name (metrics, learners, groups); it has no headline of its own."""
+    """Results by name (metrics, learners, groups); it has no headline of its own.
+
+    Parameters
+    ----------
+    results : mapping of str to Result
+        The results, in the order in which they are shown.
+    title : str
+        What they have in common.
+    """
 
     def __init__(self, results: Mapping[str, Result], title: str = "Results") -> None:
         self._results = dict(results)

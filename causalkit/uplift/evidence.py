@@ -238,16 +238,15 @@ def _was_given(value: Any) -> bool:
 
 
 def _same(a: Any, b: Any) -> bool:
-    if isinstance(a, np.ndarray) or isinstance(b, np.ndarray):
-        return np.array_equal(np.asarray(a), np.asarray(b))
-    listed = [[x] if isinstance(x, str) else list(x) if isinstance(x, list | tuple) else x for x in (a, b)]
-    return bool(listed[0] == listed[1])
+    """Whether two values of a role name the same thing (a column may be written as a list of one)."""
+    one, two = (list(v) if hasattr(v, "__iter__") and not isinstance(v, str) else [v] for v in (a, b))
+    return len(one) == len(two) and all(bool(x == y) for x, y in zip(one, two, strict=True))
 
 
 def _refuse_old_arrays(own: Mapping[str, Any], asked: Mapping[str, Any]) -> None:
     """A role that was an array at the fit belongs to the training table."""
     for role, value in own.items():
-        if role not in asked and not isinstance(value, str | int | float | list | tuple | None):
+        if role in BOUND and role not in asked and not isinstance(value, str | int | float | list | tuple | None):
             raise DesignError(
                 f"{role}= was an array at the model's fit, which belongs to the training table.",
                 hint=f"Pass {role}= for these rows.",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from causalkit.core.sample import Sample
 from causalkit.data.frame import Frame
@@ -12,6 +13,7 @@ from causalkit.effects.model import fingerprint
 from causalkit.errors import DesignError
 from causalkit.kernels.arrays import Floats
 
+Keys = NDArray[np.uint64]
 #: Rows that recur by chance: where training rows are mostly distinct, more than this share of matches is no chance.
 _BY_CHANCE = 0.01
 _DISTINCT = 0.9
@@ -56,11 +58,12 @@ def refuse_training_rows(model: Any, data: Any, sample: Sample) -> None:
         )
 
 
-def _keys(rows: Floats) -> np.ndarray[tuple[int], np.dtype[np.uint64]]:
+def _keys(rows: Floats) -> Keys:
     """One number per row, equal for equal rows."""
-    bits = np.ascontiguousarray(rows + 0.0).view(np.uint64)
-    odd = np.random.default_rng(0).integers(2**63, size=bits.shape[1], dtype=np.uint64) * np.uint64(2) + np.uint64(1)
-    total = np.zeros(len(bits), dtype=np.uint64)
+    bits: Keys = np.ascontiguousarray(rows + 0.0).view(np.uint64)
+    odd: Keys = np.random.default_rng(0).integers(2**63, size=bits.shape[1], dtype=np.uint64) * np.uint64(2)
+    odd += np.uint64(1)
+    total: Keys = np.zeros(len(bits), dtype=np.uint64)
     for j in range(bits.shape[1]):
         mixed = bits[:, j] * odd[j]
         total = (total ^ (mixed ^ (mixed >> np.uint64(29)))) * np.uint64(0x9E3779B97F4A7C15)

@@ -1,0 +1,172 @@
+"""One vocabulary: every public signature uses the names of the design, and no synonym of them."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+
+import pytest
+
+import causalkit
+from causalkit.core.estimator import Estimator
+
+ONE_COLUMN = set("outcome treatment unit time cohort running cluster weights score mediator propensity".split())
+COLUMNS = set("covariates instruments absorb sensitive proxies terms".split())
+LEVELS = set("control treatment_level".split())
+OTHER_FIT_KEYWORDS = set("data missing effect cost".split())
+CONFIGURATION = set(
+    "method control_group base_period cutoff bandwidth kernel order regressor classifier n_folds n_boot budget value "
+    "tolerance random_state n_jobs vcov".split()
+)
+#: Fields only where they change the fit.
+LEVEL_OF_A_TEST = {"alpha"}
+#: Configuration that the design names for one class only, or that has no common word.
+OF_ONE_CLASS = {
+    "CallawaySantAnna": {"anticipation", "unbalanced"},
+    "FairAllocator": {"parity"},
+    "IV": set(),
+    "InterruptedTimeSeries": {"start", "lags"},
+    "Experiment": {"metrics", "allocation", "adjust", "estimand"},
+    "Segmentation": {"margin"},
+    "TWFE": {"dynamic"},
+    "Targeting": {"paid_on"},
+}
+FIT = ONE_COLUMN | COLUMNS | LEVELS | OTHER_FIT_KEYWORDS
+RESULT_METHODS = {"alpha", "null", "method", "simultaneous", "vcov", "cluster", "data", "kind", "path", "terms", "term"}
+
+#: Arguments of public functions and of other public methods, beyond the words above.
+ARGUMENTS = {
+    "CausalKitError": {"message", "hint", "column", "rows"},
+    "ConfidenceSet": {"intervals", "a", "b", "c", "x", "other"},
+    "Moments": set(
+        "columns by weighted pivot sums n_dropped key name cell ddof stored path cell_a cell_b other parts key_a key_b".split()
+    ),
+    "difference": {"a", "b", "independent"},
+    "options": {"progress"},
+    "datasets": {"n", "heterogeneity", "n_stores", "n_units", "n_periods", "name"},
+    "report": {"title", "subtitle", "lead", "metadata", "sections", "ledger", "owners", "document", "figures", "args", "kwargs"},
+    "testing": {"estimator", "fast", "roles"},
+    "uplift": {"dr_scores", "priority"},
+    "effects": set(),
+    "linear": set(),
+}
+ESTIMATOR_METHODS = {"sample", "given", "changes", "config", "text"}
+
+#: Other spellings that users know from elsewhere; none may come back in.
+STRAYS = set(
+    "y Y X w W D T df dataset frame target label labels treat treated treatment_col outcome_col cluster_col cluster_by "
+    "clusters cluster_var groupby group unit_id id_col entity time_col period features confounders controls covs xvars "
+    "effect_modifiers weight sample_weight obs_weights instrument iv z fixed_effects fe fixef absorbed n_bootstrap n_boots "
+    "bootstrap_samples B reps n_reps nboot seed random_seed rng random_generator num_folds k_folds folds cv n_splits "
+    "level conf_level confidence significance ci_level se_type cov_type vcov_type robust standard_errors control_level "
+    "control_name baseline reference treatment_name treated_level arm model_y model_t model_regression model_propensity "
+    "learner outcome_model propensity_model regression classification verbose progress_bar threads num_threads workers "
+    "njobs na_action dropna na_rm nan_policy handle_missing p_score ps pscore".split()
+)
+
+
+def _parameters(function) -> list[str]:
+    try:
+        return [name for name in inspect.signature(function).parameters if name not in ("self", "cls")]
+    except ValueError:
+        return []
+
+
+def _methods(kind: type) -> dict[str, list[str]]:
+    found = {}
+    for name in dir(kind):
+        member = inspect.getattr_static(kind, name)
+        function = getattr(member, "__func__", member)
+        if not name.startswith("_") and inspect.isfunction(function) and function.__module__.startswith("causalkit"):
+            found[name] = _parameters(function)
+    return found
+
+
+PUBLIC = {name: getattr(causalkit, name) for name in causalkit._PUBLIC}
+FITTED = {name: kind for name, kind in PUBLIC.items() if hasattr(kind, "fit")}
+FUNCTIONS = {
+    **{name: value for name, value in PUBLIC.items() if name not in FITTED},
+    **{
+        f"{package}.{name}": getattr(getattr(causalkit, package), name)
+        for package in causalkit._PACKAGES
+        for name in getattr(getattr(causalkit, package), "__all__", ())
+        if not hasattr(getattr(getattr(causalkit, package), name), "fit")
+    },
+}
+
+
+@pytest.mark.parametrize("name", FITTED)
+def test_fit_keywords(name):
+    parameters = inspect.signature(FITTED[name].fit).parameters
+    assert set(parameters) - {"self"} <= FIT, set(parameters) - {"self"} - FIT
+    first, *others = list(parameters)[1:]
+    assert first == "data"
+    assert all(parameters[keyword].kind is inspect.Parameter.KEYWORD_ONLY for keyword in others)
+
+
+@pytest.mark.parametrize("name", FITTED)
+def test_configuration(name):
+    fields = dataclasses.fields(FITTED[name])
+    extra = OF_ONE_CLASS.get(name, set()) | {"cost"}
+    stray = {field.name for field in fields} - CONFIGURATION - LEVEL_OF_A_TEST - extra
+    assert not stray, stray
+    assert all(field.kw_only for field in fields)
+
+
+@pytest.mark.parametrize("name", [name for name, kind in FITTED.items() if issubclass(kind, Estimator)])
+def test_roles_are_keywords_of_fit(name):
+    kind = FITTED[name]
+    assert set(kind.roles) <= ONE_COLUMN | COLUMNS | {"effect", "cost"}
+    assert set(kind.roles) <= set(inspect.signature(kind.fit).parameters)
+    for role, spec in kind.roles.items():
+        assert spec.many is False or role in COLUMNS | {"cluster"}, f"{role} names several columns"
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_functions(name):
+    value = FUNCTIONS[name]
+    owner = "CausalKitError" if isinstance(value, type) and issubclass(value, Exception) else name.partition(".")[0]
+    allowed = FIT | CONFIGURATION | LEVEL_OF_A_TEST | ARGUMENTS[owner]
+    told = [*_parameters(value), *(p for ps in _methods(value).values() for p in ps)] if isinstance(value, type) else _parameters(value)
+    if isinstance(value, type) and issubclass(value, Exception):
+        told = _parameters(value)
+    assert set(told) <= allowed, set(told) - allowed
+
+
+@pytest.mark.parametrize("name", FITTED)
+def test_methods_of_what_can_be_fitted(name):
+    used = {parameter for method, names in _methods(FITTED[name]).items() if method != "fit" for parameter in names}
+    assert used <= FIT | CONFIGURATION | ESTIMATOR_METHODS, used
+
+
+def _every_public_parameter() -> dict[str, set[str]]:
+    from causalkit.core.effects import Effects
+    from causalkit.core.result import Difference, Result, ResultMap
+
+    shown = {**PUBLIC, **FUNCTIONS, "Result": Result, "ResultMap": ResultMap, "Difference": Difference, "Effects": Effects}
+    found = {}
+    for name, value in shown.items():
+        found[name] = set(_parameters(value))
+        for method, names in _methods(value).items() if isinstance(value, type) else ():
+            found[f"{name}.{method}"] = set(names)
+    return found
+
+
+def test_no_synonyms():
+    strays = {name: used & STRAYS for name, used in _every_public_parameter().items() if used & STRAYS}
+    assert not strays
+
+
+def test_the_vocabulary_has_no_synonym_itself():
+    assert not (FIT | CONFIGURATION | LEVEL_OF_A_TEST) & STRAYS
+    assert not set().union(*OF_ONE_CLASS.values(), *ARGUMENTS.values()) & STRAYS
+
+
+def test_result_words():
+    from causalkit.core.result import Result
+
+    for word in "estimate se ci pvalue test n_dropped summary to_frame to_dict to_json to_latex to_markdown plot refit".split():
+        assert hasattr(Result, word), word
+    assert {"effects", "checks", "estimand", "n", "dropped"} <= {field.name for field in dataclasses.fields(Result)}
+    for method in ("ci", "test", "plot", "refit", "with_vcov", "report"):
+        assert set(_parameters(getattr(Result, method))) <= RESULT_METHODS
