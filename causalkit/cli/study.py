@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import causalkit
+from causalkit.cli.source import Source
 from causalkit.core import format as fmt
 from causalkit.core.estimator import Estimator
 from causalkit.core.presentation import Presentable
 from causalkit.core.result import Result
 from causalkit.core.settings import say
-from causalkit.data.sources import load_source
 from causalkit.errors import DataError, DesignError
 
 TABLES = ("data", "estimator", "roles", "then", "report")
@@ -42,7 +42,7 @@ class Study:
     ----------
     path : Path
         The file; a relative source is looked for beside it first.
-    source : str
+    source : Source
         The data.
     estimator : Estimator
         The configured estimator.
@@ -55,7 +55,7 @@ class Study:
     """
 
     path: Path
-    source: str
+    source: Source
     estimator: Estimator[Any]
     roles: Mapping[str, Any]
     steps: tuple[Step, ...] = ()
@@ -77,9 +77,7 @@ class Study:
         for table in ("data", "estimator", "roles"):
             if not isinstance(config.get(table), dict):
                 raise DesignError(f"{path.name} has no [{table}] table.", hint=f"Add [{table}]; see examples/vouchers.toml.")
-        _known(config["data"], ("source",), "[data]", "key")
-        if not isinstance(config["data"].get("source"), str):
-            raise DesignError("[data] names no source.", hint='Write source = "file.csv".')
+        _known(config["data"], ("source", "rename", "recode"), "[data]", "key")
         if "name" not in config["estimator"]:
             raise DesignError("[estimator] has no name.", hint='Write name = "OLS"; `causalkit list` shows all.')
         estimator = Estimator.from_dict(config["estimator"])
@@ -87,18 +85,18 @@ class Study:
         steps = tuple(_step(step, number) for number, step in enumerate(_listed(config.get("then", [])), 1))
         report = config.get("report", {})
         _known(report, ("title", "subtitle"), "[report]", "key")
-        return cls(path, config["data"]["source"], estimator, config["roles"], steps, report)
+        return cls(path, Source.read(config["data"]), estimator, config["roles"], steps, report)
 
     def load(self) -> Any:
         """Return the data."""
-        return load_source(self.source, relative_to=self.path)
+        return self.source.load(self.path)
 
     def check(self) -> str:
         """Bind the data to the roles without estimating, and say what would be run."""
         sample = self.estimator.bind(self.load(), **self._given())
         lines = [
             f"{self.path.name} is valid.",
-            f"data: {self.source}, {fmt.plural(sample.n_input, 'row')}, of which {sample.n:,} would be used",
+            f"data: {self.source.name}, {fmt.plural(sample.n_input, 'row')}, of which {sample.n:,} would be used",
             f"estimator: {self.estimator!r}",
         ]
         lines += [f"  left out: {count:,} for {reason} ({name})" for reason, name, count, _ in sample.dropped.reasons if count]
@@ -107,7 +105,7 @@ class Study:
 
     def run(self) -> Outcome:
         """Run everything."""
-        say(f"reading {self.source}")
+        say(f"reading {self.source.name}")
         data = self.load()
         say(f"fitting {type(self.estimator).__name__}")
         result = self.estimator.fit(data, **self.roles)  # type: ignore[attr-defined]
@@ -159,11 +157,13 @@ class Outcome:
         from causalkit.report.write import write_report
 
         report = self.study.report
+        first, last = self.parts[0], self.parts[-1]
         common = {
+            "lead": first.answer if first is last else f"{first.answer} {last.answer}",
             "title": report.get("title", self.study.path.stem),
             "subtitle": report.get("subtitle", ""),
             "metadata": {
-                "Data": self.study.source,
+                "Data": self.study.source.name,
                 "Estimator": repr(getattr(self.parts[0], "estimator", self.study.estimator)),
                 "Software": f"causalkit {causalkit.__version__}",
             },

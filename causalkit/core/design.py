@@ -120,7 +120,7 @@ class _Binder:
         for role, column in columns.items():
             if isinstance(column, Arms):
                 _require_arms(column, len(positions), dropped)
-            elif isinstance(column, Number) and roles[role].treatment == "dose" and np.ptp(column.values) == 0:
+            elif isinstance(column, Number) and roles[role].kind == "treatment" and np.ptp(column.values) == 0:
                 raise DesignError(
                     f"treatment {column.name!r} has one value only.", hint="A dose must vary.", column=column.name
                 )
@@ -155,7 +155,9 @@ class _Binder:
                     column=name,
                     rows=first_rows(mask),
                 )
-            reasons.append((role if role == ZERO_WEIGHT else f"missing {role}", name, int(fresh.sum()), first_rows(mask, 1)[0]))
+            reasons.append(
+                (role if role == ZERO_WEIGHT else f"missing {role}", name, int(fresh.sum()), first_rows(mask, 1)[0])
+            )
             keep &= ~mask
         if not keep.any():
             told = "; ".join(f"{count} by {reason} ({name!r})" for reason, name, count, _ in reasons)
@@ -203,7 +205,8 @@ class _Binder:
 
     def _label(self, role: str, spec: Role, value: Any) -> Column:
         if spec.many:
-            return tuple(self._one_label(role, name) for name in _listed(value))
+            listed = (value,) if hasattr(value, "__array__") else _listed(value)
+            return tuple(self._one_label(role, name) for name in listed)
         return self._one_label(role, value)
 
     def _one_label(self, role: str, value: Any) -> Groups:

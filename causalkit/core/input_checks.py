@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from causalkit.core import format as fmt
 from causalkit.core.check import Check
 from causalkit.core.sample import Sample
 
+#: Left-out rows above this share deserve a look.
+MANY_DROPPED = 0.05
+
 
 def missing_check(sample: Sample) -> Check:
-    """Report the rows that were left out, and the covariate gaps that were kept."""
-    dropped, kept = sample.dropped, sample.features().missing
-    gaps = int(kept.sum())
-    kept_text = f" {fmt.plural(gaps, 'row')} with a missing covariate {'was' if gaps == 1 else 'were'} kept." if gaps else ""
-    if dropped.total == 0:
-        return Check("missing", "pass", f"All {sample.n:,} rows were used.{kept_text}")
+    """Say how many rows were left out and why, and which covariates keep their gaps."""
+    dropped, features = sample.dropped, sample.features()
+    holes = np.isnan(features.values).sum(axis=0)
+    gaps = [f"{name} {int(count):,}" for name, count in zip(features.names, holes, strict=True) if count]
+    kept = f" Gaps in covariates stay as they are: {', '.join(gaps)}." if gaps else ""
+    if not dropped.total:
+        return Check("missing", "pass", f"All {sample.n_input:,} rows were used.{kept}")
     lost = dropped.total / sample.n_input
-    reasons = "; ".join(f"{count:,} for {reason} ({name})" for reason, name, count, _ in dropped.reasons if count)
+    why = "; ".join(f"{count:,} for {reason} ({name})" for reason, name, count, _ in dropped.reasons if count)
+    many = lost > MANY_DROPPED
     return Check(
         "missing",
-        "warn" if lost > 0.05 else "pass",
-        f"{dropped.total:,} of {sample.n_input:,} rows ({fmt.share(lost)}) were left out: {reasons}.{kept_text}",
+        "warn" if many else "pass",
+        f"{dropped.total:,} of {sample.n_input:,} rows ({fmt.share(lost)}) were left out: {why}.{kept}",
         statistic=lost,
-        advice="Make sure that these rows are not a part of the study, or that they are missing at random." if lost > 0.05 else "",
+        advice="Ask whether those left out belong to the study, and whether they differ from those who stay."
+        if many
+        else "",
         table=dropped.to_table(),
     )

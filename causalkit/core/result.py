@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from functools import cached_property
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from causalkit.core import format as fmt
-from causalkit.core.check import Check, Checks
+from causalkit.core.check import Checks
 from causalkit.core.effects import Effects, Test
 from causalkit.core.estimate import Estimate, Placebos, stack
 from causalkit.core.estimator import Estimator
@@ -320,7 +319,15 @@ class Difference(Result):
         return difference(self.parts[0].refit(data), self.parts[1].refit(data), independent=self.independent)
 
     def with_vcov(self, vcov: str, cluster: Any = None) -> Difference:
-        """Return the difference of the two results, each with another variance; see :meth:`Result.with_vcov`."""
+        """Return the difference of the two results, each with another variance.
+
+        Parameters
+        ----------
+        vcov : str
+            As for any result.
+        cluster : str or array, optional
+            As for any result.
+        """
         one, two = (part.with_vcov(vcov, cluster) for part in self.parts)
         return difference(one, two, independent=self.independent)
 
@@ -363,66 +370,3 @@ def difference(a: Result, b: Result, *, independent: bool = False) -> Difference
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Report(Presentable):
     """A verdict, a segmentation, a plan or an audit: something to decide with, built on results."""
-
-
-class ResultMap(Presentable, Mapping[str, Result]):
-    """Results by name (metrics, learners, groups); it has no headline of its own.
-
-    Parameters
-    ----------
-    results : mapping of str to Result
-        The results, in the order in which they are shown.
-    title : str
-        What they have in common.
-    """
-
-    def __init__(self, results: Mapping[str, Result], title: str = "Results") -> None:
-        self._results = dict(results)
-        self._title = title
-
-    def __getitem__(self, name: str) -> Result:
-        if name not in self._results:
-            raise KeyError(f"no result named {name!r}; there are {', '.join(self._results)}")
-        return self._results[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._results)
-
-    def __len__(self) -> int:
-        return len(self._results)
-
-    @property
-    def title(self) -> str:
-        """What these results have in common."""
-        return self._title
-
-    @property
-    def answer(self) -> str:
-        """How many results there are."""
-        return f"{fmt.plural(len(self), 'result')}: {', '.join(self)}."
-
-    @cached_property
-    def checks(self) -> Checks:  # type: ignore[override]
-        """All checks, named ``result: check``."""
-        return Checks(
-            {
-                f"{name}: {check}": _later(result.checks, check)
-                for name, result in self.items()
-                for check in result.checks
-            }
-        )
-
-    def to_table(self) -> Table:
-        """Return the tables of all results, with a column that names the result."""
-        tables = {name: result.to_table() for name, result in self.items()}
-        columns = next(iter(tables.values())).columns
-        rows = [(name, *row) for name, table in tables.items() for row in table.rows]
-        return Table.of(("result", *columns), rows)
-
-    def refit(self, data: Any = None) -> ResultMap:
-        """Run every analysis again on other data."""
-        return ResultMap({name: result.refit(data) for name, result in self.items()}, self._title)
-
-
-def _later(checks: Mapping[str, Check], name: str) -> Any:
-    return lambda: checks[name]

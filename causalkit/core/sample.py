@@ -160,8 +160,10 @@ class Sample:
         return column
 
     def groups(self, role: str) -> Groups | None:
-        """Return a label role such as ``unit`` or ``cluster``; None where it was not given."""
+        """Return a label role such as ``unit`` or ``cluster``; None where it was not given, or names several columns."""
         column = self.columns.get(role)
+        if isinstance(column, tuple) and len(column) == 1:
+            (column,) = column
         return column if isinstance(column, Groups) else None
 
     def several(self, role: str) -> tuple[Groups, ...]:

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -29,9 +29,10 @@ from causalkit.nuisance.learners import ConstantModel, Model
 
 #: Rows predicted at a time, which bounds the memory of a prediction.
 BLOCK = 100_000
-#: Power of the factor that multiplies the half-sample deviations in the variance. One: the sampling error of the shrunk
-#: prediction. One half would be the posterior variance of an empirical-Bayes model, which counts what was shrunk away.
-SPREAD_POWER = 1.0
+#: Power of the factor that multiplies the half-sample deviations in the variance. One half gives the posterior variance of
+#: an empirical-Bayes model (prior variance times one minus its share of the noise), which counts what was shrunk away; one
+#: would give the sampling error of the shrunk prediction alone, which covers too seldom.
+SPREAD_POWER = 0.5
 
 
 class FinalStage(Protocol):
@@ -94,6 +95,19 @@ class FoldBags:
         for target in np.flatnonzero(kept):
             out[:, target] = self.models[bag][target].predict(x) - self.centers[bag, target]
         return out
+
+    def ranking(self, x: Floats) -> Floats:
+        """Return mean deviations before they are shrunk: what rows are ranked by, shape (n, t)."""
+        total = np.zeros((len(x), len(self.factor)))
+        for models, center in zip(self.models, self.centers, strict=True):
+            total += np.column_stack([model.predict(x) for model in models]) - center
+        return total / len(self.models)
+
+    def pruned(self) -> FoldBags:
+        """Return the fits without the models whose deviations count for nothing."""
+        nothing, kept = ConstantModel(np.zeros(())), self.factor > 0
+        models = tuple(tuple(m if k else nothing for m, k in zip(bag, kept, strict=True)) for bag in self.models)
+        return replace(self, models=models)
 
     def predict(self, x: Floats) -> Spread:
         """Return mean deviations from the average (shrunk), and the covariance of average plus deviation."""
@@ -165,7 +179,7 @@ def fit_bagged(
     n_boot: int = 40,
     random_state: int = 0,
     n_jobs: int = 1,
-) -> tuple[BaggedModel, Spread]:
+) -> tuple[BaggedModel, Spread, Floats]:
     """Fit the final stage fold by fold.
 
     Parameters
@@ -197,15 +211,19 @@ def fit_bagged(
         Predicts new rows.
     out_of_fold : Spread
         Predictions of the training rows by the fits of their own fold, which have not seen them.
+    ranking : Floats, shape (n, t)
+        The same fits' deviations from their average before they are shrunk. Within a fold they rank as ``out_of_fold`` does,
+        and they still rank where the factor is zero.
     """
 
-    def one(fold: int) -> tuple[FoldBags, Ints, Spread]:
+    def one(fold: int) -> tuple[FoldBags, Ints, Spread, Floats]:
         train = np.flatnonzero(folds != fold)
         held_out = np.flatnonzero(folds == fold)
         rng = np.random.default_rng([random_state, fold])
         halves = half_samples(arms[train], None if groups is None else groups[train], n_boot, rng)
         bags = _fit_fold(make_stage(), x, targets, train, halves, weights, groups, average_cov, rng)
-        return bags, held_out, bags.predict(x[held_out])
+        ahead = x[held_out]
+        return bags.pruned(), held_out, bags.predict(ahead), bags.ranking(ahead)
 
     present = [int(fold) for fold in np.unique(folds)]
     if n_jobs == 1:
@@ -215,9 +233,10 @@ def fit_bagged(
             parts = list(pool.map(one, present))
     t = targets.shape[1]
     mean, covariance = np.empty((len(x), t)), np.empty((len(x), t, t))
-    for _, rows, spread in parts:
-        mean[rows], covariance[rows] = average + spread.mean, spread.covariance
-    return BaggedModel(tuple(part[0] for part in parts), read_only(average)), Spread(mean, covariance)
+    ranking = np.empty((len(x), t))
+    for _, rows, spread, ranks in parts:
+        mean[rows], covariance[rows], ranking[rows] = average + spread.mean, spread.covariance, ranks
+    return BaggedModel(tuple(part[0] for part in parts), read_only(average)), Spread(mean, covariance), ranking
 
 
 def half_samples(arms: Codes, groups: Codes | None, n_boot: int, rng: np.random.Generator) -> Bools:
@@ -313,10 +332,6 @@ def _fit_fold(
     clusters = None if groups is None else groups[train[met]]
     found = np.array([shrinkage(targets[train[met], j], oob[:, j], own, clusters) for j in range(t)])
     draws = match_covariance(constants - constants.mean(axis=0), average_cov)
-    if not found[:, 0].all():  # a model whose deviations count for nothing need not be kept
-        nothing = ConstantModel(np.zeros(()))
-        kept = found[:, 0] > 0
-        models = [tuple(m if k else nothing for m, k in zip(bag, kept, strict=True)) for bag in models]
     return FoldBags(tuple(models), centers, own_centers, draws, found[:, 0], found[:, 1], found[:, 2])
 
 

@@ -9,14 +9,13 @@ from scipy import special
 
 from causalkit.core import format as fmt
 from causalkit.core.check import Check, Checks, Status
+from causalkit.core.input_checks import missing_check
 from causalkit.core.sample import Sample
 from causalkit.core.table import Table
 from causalkit.effects.balance import Balance, assess_balance
 from causalkit.effects.crossfit_study import Study, arm_names
 from causalkit.kernels.arrays import Floats
 
-#: Left-out rows above this share deserve a look.
-MANY_DROPPED = 0.05
 #: Standardised differences that are called noticeable, and large (Austin 2009; Stuart 2010).
 NOTICEABLE, LARGE = 0.1, 0.25
 
@@ -38,47 +37,48 @@ def effect_checks(sample: Sample, study: Study) -> Checks:
     return Checks(makers)
 
 
-def missing_check(sample: Sample) -> Check:
-    """Say how many rows were left out and why, and which covariates have gaps that the learner takes as they are."""
-    dropped = sample.dropped
-    features = sample.features()
-    holes = np.isnan(features.values).sum(axis=0)
-    gaps = [f"{name} {int(count):,}" for name, count in zip(features.names, holes, strict=True) if count]
-    kept = f" Gaps in covariates stay as they are: {', '.join(gaps)}." if gaps else ""
-    if not dropped.total:
-        return Check("missing", "pass", f"all {sample.n_input:,} rows were used.{kept}")
-    share = dropped.total / sample.n_input
-    why = "; ".join(f"{count:,} for {reason} ({column!r})" for reason, column, count, _ in dropped.reasons)
-    many = share > MANY_DROPPED
-    return Check(
-        "missing",
-        "warn" if many else "pass",
-        f"{dropped.total:,} of {sample.n_input:,} rows ({fmt.share(share)}) were left out: {why}.{kept}",
-        statistic=share,
-        advice="Ask whether those left out differ from those who stay." if many else "",
-        table=dropped.to_table(),
-    )
-
-
 def missing_outcomes_check(sample: Sample) -> Check:
     """Test whether outcomes are missing equally often in every arm (differential attrition)."""
     counts = sample.dropped.by_arm
     if not counts:
-        return Check("missing_outcomes", "untestable", "the sample does not know the arms of the rows left out.")
+        return Check("missing_outcomes", "untestable", "The sample does not know the arms of the rows left out.")
     names = arm_names(sample.arms)
     rows = [(name, n, gone, gone / n) for name, (_, n, gone) in zip(names, counts, strict=True)]
     table = Table.of(("arm", "rows", "without outcome", "share"), rows)
     total = sum(gone for _, _, gone in counts)
     if total == 0:
-        return Check("missing_outcomes", "pass", "every row of every arm has an outcome.", table=table)
+        return Check("missing_outcomes", "pass", "Every row of every arm has an outcome.", table=table)
     statistic, pvalue = _chi_square(np.array([[gone, n - gone] for _, n, gone in counts], dtype=float))
     told = ", ".join(f"{fmt.share(gone)} of {name}" for name, _, _, gone in rows)
-    status: Status = "fail" if pvalue < 0.001 else "warn" if pvalue < 0.05 else "pass"
-    advice = "" if status == "pass" else (
-        "Those who remain are no longer comparable: bound the effect, or model who answers."
-    )  # fmt: skip
-    message = f"outcomes are missing for {told}; equal shares have p-value {fmt.pvalue(pvalue)}."
+    low, high = worst_case_difference(sample)
+    settled = low > 0 or high < 0
+    status: Status = "pass" if pvalue >= 0.05 else "warn" if pvalue >= 0.001 or settled else "fail"
+    message = (
+        f"Outcomes are missing for {told}; equal shares have p-value {fmt.pvalue(pvalue)}. Whatever the missing ones were, "
+        f"the difference in means lies between {fmt.number(low, 3)} and {fmt.number(high, 3)}."
+    )
+    advice = (
+        ""
+        if status == "pass"
+        else "Those who remain are no longer strictly comparable: quote the bounds beside the effect."
+    )
     return Check("missing_outcomes", status, message, statistic, pvalue, advice, table)
+
+
+def worst_case_difference(sample: Sample) -> tuple[float, float]:
+    """Bound the difference in means of the arm of interest over all values that the missing outcomes may have.
+
+    An outcome lies between the smallest and the largest that was seen (0 and 1 for a binary one): Manski (1990), "Nonparametric
+    bounds on treatment effects", *American Economic Review* 80(2).
+    """
+    y, codes = sample.outcome, sample.arms.codes
+    floor, ceiling = float(y.min()), float(y.max())
+    ends = []
+    for arm, (_, n, gone) in list(enumerate(sample.dropped.by_arm))[:2]:
+        seen = float(y[codes == arm].mean())
+        ends.append(tuple(seen + (end - seen) * gone / n for end in (floor, ceiling)))
+    (control_low, control_high), (arm_low, arm_high) = ends
+    return arm_low - control_high, arm_high - control_low
 
 
 def known_share(sample: Sample) -> float | None:
@@ -97,7 +97,7 @@ def allocation_check(sample: Sample) -> Check:
     return Check(
         "allocation",
         "untestable",
-        f"rows by arm: {told}; no expected shares were given to test them against.",
+        f"Rows by arm: {told}; no expected shares were given to test them against.",
         advice="If the arms were randomised, pass propensity= with the planned share.",
         table=Table.of(("arm", "rows", "share"), rows),
     )
@@ -135,13 +135,13 @@ def balance_of(sample: Sample, study: Study) -> Balance:
 def balance_check(sample: Sample, study: Study) -> Check:
     """Judge balance: by the joint test where the propensity is known, else by what is left after weighting too."""
     if not sample.features().names:
-        return Check("balance", "untestable", "no covariates were named, so there is nothing to compare the arms on.")
+        return Check("balance", "untestable", "No covariates were named, so there is nothing to compare the arms on.")
     found = balance_of(sample, study)
     if not found.names:
-        return Check("balance", "untestable", "no covariate varies, so there is nothing to compare the arms on.")
+        return Check("balance", "untestable", "No covariate varies, so there is nothing to compare the arms on.")
     worst, left = int(np.argmax(np.abs(found.difference))), int(np.argmax(np.abs(found.adjusted)))
     message = (
-        f"the largest difference is {fmt.number(abs(float(found.difference[worst])), 2)} sd ({found.names[worst]})"
+        f"The largest difference is {fmt.number(abs(float(found.difference[worst])), 2)} sd ({found.names[worst]})"
     )
     pvalue = found.pvalue
     if pvalue is not None:

@@ -19,6 +19,7 @@ from causalkit.effects.bagged import BaggedModel, Spread, fit_bagged
 from causalkit.effects.crossfit_study import ROLES, Canonical, cross_fit
 from causalkit.effects.final_stage import stage_maker
 from causalkit.effects.model import EffectModel, fingerprint
+from causalkit.kernels.arrays import Floats, read_only
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,18 +167,19 @@ class DRLearner(Estimator[EffectModel]):
             random_state=seed,
             n_jobs=jobs,
         )
-        predictor, out_of_fold = self._final_stage(canonical, seed, jobs)
+        predictor, out_of_fold, ranking = self._final_stage(canonical, seed, jobs)
         features = canonical.sample.features()
         return EffectModel(
             **headline_fields(run, sample, canonical.in_user_order(sample)),
             predictor=predictor,
             out_of_fold=Spread(canonical.restore(out_of_fold.mean), canonical.restore(out_of_fold.covariance)),
+            ranking=read_only(canonical.restore(ranking[:, 1:])),
             schema=features.schema,
             fingerprint=fingerprint(replace(features, values=canonical.restore(features.values))),
             n_table=sample.n_input,
         )
 
-    def _final_stage(self, canonical: Canonical, seed: int, jobs: int) -> tuple[BaggedModel, Spread]:
+    def _final_stage(self, canonical: Canonical, seed: int, jobs: int) -> tuple[BaggedModel, Spread, Floats]:
         """Regress the control's scores and the contrasts on the covariates."""
         study = canonical.study
         groups = None if study.groups is None else study.groups.codes

@@ -52,6 +52,9 @@ class EffectModel(AverageEffect):
         Predicts new rows.
     out_of_fold : Spread
         Predictions of the rows of the fit by models that have not seen them, in the user's order.
+    ranking : Floats, shape (n, n_arms - 1)
+        What people are ranked by: their out-of-fold deviation from the average before it is shrunk. Comparable within a fold
+        (``folds``), not between folds.
     schema : Schema
         Names and categories of the covariates.
     fingerprint : str
@@ -62,6 +65,7 @@ class EffectModel(AverageEffect):
 
     predictor: Any
     out_of_fold: Spread
+    ranking: Floats
     schema: Schema
     fingerprint: str
     n_table: int

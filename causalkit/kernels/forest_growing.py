@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from causalkit.kernels.arrays import Bools, Codes, Floats, Ints
 from causalkit.kernels.forest_binning import MISSING, Bytes
 from causalkit.kernels.forest_random import State, poisson
-from causalkit.kernels.forest_relabel import relabel
-from causalkit.kernels.forest_splitting import HEAD, Words, best_split
+from causalkit.kernels.forest_relabel import HEAD, relabel
+from causalkit.kernels.forest_splitting import Words, best_split, make_scratch
 
 Features = NDArray[np.int32]
 
@@ -72,7 +72,7 @@ def grow_tree(
     start, stop = np.zeros(most, np.int64), np.zeros(most, np.int64)
     stop[0] = m
     rows, spare = np.arange(m), np.empty(m, np.int64)
-    table, histogram = np.empty((m, HEAD + 3 * k)), np.zeros((MISSING + 1, HEAD + 3 * k))
+    table, scratch = np.empty((m, HEAD + 3 * k)), make_scratch(HEAD + 3 * k)
     features, chosen = np.arange(p), np.zeros(4, np.uint64)
     node, count = 0, 1
     while node < count:
@@ -81,7 +81,7 @@ def grow_tree(
             tries = min(max(poisson(state, mtry), 1), p)
             f, t, side = best_split(
                 codes, rows[a:b], table, features, tries, is_category, n_codes, k > 1 and arms[0] >= 0, min_node,
-                alpha, histogram, state, chosen,
+                alpha, scratch, state, chosen,
             )  # fmt: skip
             if f >= 0:
                 if is_category[f]:

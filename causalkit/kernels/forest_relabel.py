@@ -7,6 +7,10 @@ from numba import njit
 
 from causalkit.kernels.arrays import Codes, Floats, Ints
 
+#: Columns of a table of contributions that belong to the row (its weight), before three for each treatment.
+HEAD = 1
+#: A tally is the number of rows plus this times the number of high ones: both counts in one float, exactly.
+HIGH = 2.0**26
 _FLAT = 1e-10
 
 
@@ -30,11 +34,13 @@ def relabel(
         Treatments.
     arms : Codes, shape (n,)
         Arm of each row, 0 the control and k + 1 in all; -1 for a dose, which is high where above its mean.
-    table : Floats, shape (at least m, 2 + 3 k)
-        Out: weight, count, and for each treatment weighted rho, whether the row is high, and its information
-        ``s (w - wbar)^2``.
+    table : Floats, shape (at least m, 1 + 3 k)
+        Out: weight, and for each treatment weighted rho, a tally (one row, and whether it is high), and the row's
+        information ``s (w - wbar)^2``.
     """
     k = w.shape[1]
+    if k == 1:
+        return _relabel_one(rows, y, w, s, arms, table)
     mean = np.zeros(k)
     total, center = 0.0, 0.0
     for i in rows:
@@ -68,16 +74,47 @@ def relabel(
         for a in range(k):
             residual -= (w[i, a] - mean[a]) * tau[a]
         table[j, 0] = s[i]
-        table[j, 1] = 1.0
         for a in range(k):
             rho = 0.0
             for b in range(k):
                 rho += gram[a, b] * (w[i, b] - mean[b])
             d = w[i, a] - mean[a]
             high = d > 0.0 if arms[i] < 0 else arms[i] == a + 1
-            table[j, 2 + 3 * a] = total * s[i] * rho * residual
-            table[j, 3 + 3 * a] = 1.0 if high else 0.0
-            table[j, 4 + 3 * a] = s[i] * d * d
+            table[j, HEAD + 3 * a] = total * s[i] * rho * residual
+            table[j, HEAD + 3 * a + 1] = 1.0 + HIGH if high else 1.0
+            table[j, HEAD + 3 * a + 2] = s[i] * d * d
+    return True
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _relabel_one(rows: Ints, y: Floats, w: Floats, s: Floats, arms: Codes, table: Floats) -> bool:
+    """Relabel for one treatment, written out for speed."""
+    total, center, mean = 0.0, 0.0, 0.0
+    for j in range(rows.size):
+        i = rows[j]
+        total += s[i]
+        center += s[i] * y[i]
+        mean += s[i] * w[i, 0]
+    center /= total
+    mean /= total
+    gram, cross, size = 0.0, 0.0, 0.0
+    for j in range(rows.size):
+        i = rows[j]
+        d = w[i, 0] - mean
+        cross += s[i] * d * (y[i] - center)
+        gram += s[i] * d * d
+        size += s[i] * w[i, 0] * w[i, 0]
+    if gram <= _FLAT * size:
+        return False
+    tau, scale = cross / gram, total / gram
+    for j in range(rows.size):
+        i = rows[j]
+        d = w[i, 0] - mean
+        high = d > 0.0 if arms[i] < 0 else arms[i] == 1
+        table[j, 0] = s[i]
+        table[j, 1] = scale * s[i] * d * (y[i] - center - d * tau)
+        table[j, 2] = 1.0 + HIGH if high else 1.0
+        table[j, 3] = s[i] * d * d
     return True
 
 

@@ -11,13 +11,26 @@ from numpy.typing import NDArray
 from causalkit.kernels.arrays import Bools, Floats, Ints
 from causalkit.kernels.forest_binning import MISSING, Bytes
 from causalkit.kernels.forest_random import State, below
+from causalkit.kernels.forest_relabel import HEAD, HIGH
 
-#: Columns of a histogram that belong to the bin, before three for each treatment.
-HEAD = 2
 #: Nodes smaller than this find their bins by marking them.
 _FEW_ROWS = 128
 _WORDS = 4
 Words = NDArray[np.uint64]
+_DE_BRUIJN = np.uint64(0x03F79D71B4CB0A89)
+_POSITIONS = np.zeros(64, np.int64)
+for _bit in range(64):
+    _POSITIONS[(0x03F79D71B4CB0A89 << _bit & 0xFFFFFFFFFFFFFFFF) >> 58] = _bit
+
+
+Scratch = tuple[Floats, Floats, Ints, Words]
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def make_scratch(columns: int) -> Scratch:
+    """Return what :func:`best_split` works in: a histogram of zeros, sums on the left, a list of bins, marks."""
+    histogram = np.zeros((MISSING + 1, columns))
+    return histogram, np.empty(columns), np.empty(MISSING + 1, np.int64), np.zeros(_WORDS, np.uint64)
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
@@ -32,7 +45,7 @@ def best_split(
     every_arm: bool,
     min_node: int,
     alpha: float,
-    histogram: Floats,
+    scratch: Scratch,
     state: State,
     chosen: Words,
 ) -> tuple[int, int, bool]:
@@ -47,7 +60,7 @@ def best_split(
         Codes of the covariates.
     rows : Ints, shape (m,)
         Rows of the node.
-    table : Floats, shape (at least m, 2 + 3 k)
+    table : Floats, shape (at least m, 1 + 3 k)
         What each row adds to its bin (see :func:`causalkit.kernels.forest_relabel.relabel`).
     features : Ints, shape (p,)
         Covariates in any order; shuffled in place.
@@ -59,8 +72,8 @@ def best_split(
         Whether the control's rows are counted as an arm of their own (several arms).
     min_node, alpha
         See above.
-    histogram : Floats, shape (256, 2 + 3 k)
-        Scratch, zero on entry and on return.
+    scratch : tuple
+        See :func:`make_scratch`.
     state : State
         Generator.
     chosen : uint64 array, shape (4,)
@@ -76,20 +89,24 @@ def best_split(
         Where missing values go.
     """
     best, feature, threshold, missing_left = 0.0, -1, 0, False
+    histogram, left, order, marks = scratch
     total = np.zeros(table.shape[1])
     for i in range(rows.size):
         for c in range(total.size):
             total[c] += table[i, c]
-    order = np.empty(MISSING + 1, np.int64)
+    for c in range(HEAD + 1, total.size, 3):
+        high = np.floor(total[c] / HIGH)
+        if min(high, total[c] - (HIGH + 1.0) * high) < 2 * min_node:
+            return feature, threshold, missing_left
     for attempt in range(tries):
         swap = attempt + below(state, features.size - attempt)
         f = features[swap]
         features[swap] = features[attempt]
         features[attempt] = f
-        found = _fill(codes[f], rows, table, histogram, order, n_codes[f])
+        found = _fill(codes[f], rows, table, histogram, order, marks, n_codes[f])
         if is_category[f]:
             _sort_by_effect(histogram, order, found)
-            gain, at, _ = _scan(histogram, order, found, -1, total, every_arm, min_node, alpha, best)
+            gain, at, _ = _scan(histogram, left, order, found, -1, total, every_arm, min_node, alpha, best)
             if gain > best:
                 best, feature, missing_left = gain, f, False
                 chosen[:] = np.uint64(0)
@@ -99,31 +116,36 @@ def best_split(
             gaps = found > 0 and order[found - 1] == MISSING
             numbers = found - 1 if gaps else found
             gain, at, side = _scan(
-                histogram, order, numbers, MISSING if gaps else -1, total, every_arm, min_node, alpha, best
+                histogram, left, order, numbers, MISSING if gaps else -1, total, every_arm, min_node, alpha, best
             )
             if gain > best:
                 best, feature, missing_left = gain, f, side
                 threshold = order[at]
                 if at + 1 < numbers:  # the middle of the gap between the two bins
                     threshold = (order[at] + order[at + 1]) >> 1
-        for q in order[:found]:
-            histogram[q, :] = 0.0
+        for t in range(found):
+            for c in range(total.size):
+                histogram[order[t], c] = 0.0
     return feature, threshold, missing_left
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def _fill(
-    codes: Bytes, rows: Ints, table: Floats, histogram: Floats, order: Ints, n_codes: int
+    codes: Bytes, rows: Ints, table: Floats, histogram: Floats, order: Ints, marks: Words, n_codes: int
 ) -> int:
     """Add the rows to their bins; list the bins met, ascending."""
     if table.shape[1] == HEAD + 3:  # one treatment: written out, as it is what forests spend their time on
         for i in range(rows.size):
             q = codes[rows[i]]
-            histogram[q, 0] += table[i, 0]
-            histogram[q, 1] += table[i, 1]
-            histogram[q, 2] += table[i, 2]
-            histogram[q, 3] += table[i, 3]
-            histogram[q, 4] += table[i, 4]
+            weight, rho, tally, info = table[i, 0], table[i, 1], table[i, 2], table[i, 3]
+            weight += histogram[q, 0]
+            rho += histogram[q, 1]
+            tally += histogram[q, 2]
+            info += histogram[q, 3]
+            histogram[q, 0] = weight
+            histogram[q, 1] = rho
+            histogram[q, 2] = tally
+            histogram[q, 3] = info
     else:
         for i in range(rows.size):
             q = codes[rows[i]]
@@ -133,33 +155,28 @@ def _fill(
     if rows.size >= _FEW_ROWS:
         for q in range(n_codes):
             order[found] = q
-            found += histogram[q, 1] > 0.0
+            found += histogram[q, 0] > 0.0
         order[found] = MISSING
-        found += histogram[MISSING, 1] > 0.0
+        found += histogram[MISSING, 0] > 0.0
         return found
-    marks = np.zeros(_WORDS, np.uint64)
-    for i in rows:
-        q = codes[i]
+    marks[:] = np.uint64(0)
+    for i in range(rows.size):
+        q = codes[rows[i]]
         marks[q >> 6] |= np.uint64(1) << np.uint64(q & 63)
     for word in range(_WORDS):
         bits = marks[word]
         while bits:
-            order[found] = 64 * word + _trailing_zeros(bits)
+            rest = bits & (bits - np.uint64(1))
+            order[found] = 64 * word + _lowest(bits ^ rest)
             found += 1
-            bits &= bits - np.uint64(1)
+            bits = rest
     return found
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _trailing_zeros(bits: Any) -> int:
-    """Position of the lowest set bit, by halving."""
-    position = 0
-    for width in (32, 16, 8, 4, 2, 1):
-        low = (np.uint64(1) << np.uint64(width)) - np.uint64(1)
-        if not bits & low:
-            bits >>= np.uint64(width)
-            position += width
-    return position
+def _lowest(bit: Any) -> int:
+    """Position of the one bit that is set, by a de Bruijn sequence."""
+    return _POSITIONS[(bit * _DE_BRUIJN) >> np.uint64(58)]  # type: ignore[no-any-return]
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
@@ -186,6 +203,7 @@ def _sort_by_effect(histogram: Floats, order: Ints, found: int) -> None:
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def _scan(
     histogram: Floats,
+    left: Floats,
     order: Ints,
     found: int,
     gaps: int,
@@ -200,32 +218,80 @@ def _scan(
     Returns the gain (``best`` if none is larger), the last bin on the left as a position in the list, and whether the
     gaps go left. Without gaps in the node, missing values will go where most of the weight is.
     """
-    k = (total.size - HEAD) // 3
-    left = np.empty(total.size)
     at, side = -1, False
     for turn in range(2 if gaps >= 0 else 1):
-        left[:] = 0.0
-        if turn == 1:
-            left += histogram[gaps]
-        for t in range(found - 1 if gaps < 0 or turn == 1 else found):
-            q = order[t]
-            for c in range(left.size):
-                left[c] += histogram[q, c]
-            control, control_total = left[1], total[1]
-            fine, gain = True, 0.0
-            for a in range(k):
-                c = HEAD + 3 * a
-                high, high_total = left[c + 1], total[c + 1]
-                control -= high
-                control_total -= high_total
-                fine &= high >= min_node and high_total - high >= min_node
-                fine &= left[1] - high >= min_node
-                fine &= (total[1] - left[1]) - (high_total - high) >= min_node
-                fine &= left[c + 2] >= alpha * total[c + 2] and total[c + 2] - left[c + 2] >= alpha * total[c + 2]
-                gain += left[c] ** 2 / left[0] + (total[c] - left[c]) ** 2 / (total[0] - left[0])
-            if every_arm:
-                fine &= control >= min_node and control_total - control >= min_node
-            if fine and gain > best:
-                best, at = gain, t
-                side = turn == 1 if gaps >= 0 else left[0] > 0.5 * total[0]
+        for c in range(left.size):
+            left[c] = histogram[gaps, c] if turn == 1 else 0.0
+        cuts = found - 1 if gaps < 0 or turn == 1 else found
+        if total.size == HEAD + 3:
+            gain, cut, weight = _scan_one(histogram, order, cuts, left, total, min_node, alpha, best)
+        else:
+            gain, cut, weight = _scan_many(histogram, order, cuts, left, total, every_arm, min_node, alpha, best)
+        if cut >= 0:
+            best, at = gain, cut
+            side = turn == 1 if gaps >= 0 else weight > 0.5 * total[0]
     return best, at, side
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _scan_one(
+    histogram: Floats, order: Ints, cuts: int, start: Floats, total: Floats, min_node: int, alpha: float, best: float
+) -> tuple[float, int, float]:
+    """Try the cuts for one treatment. As rho sums to zero, the gain is ``S_left^2 n / (n_left n_right)``.
+
+    Returns the gain, the cut (-1: none better than ``best``), and the weight on its left.
+    """
+    weight, rho, tally, info = start[0], start[1], start[2], start[3]
+    n, high_total = total[0], np.floor(total[2] / HIGH)
+    low_total = total[2] - (HIGH + 1.0) * high_total
+    least, most = alpha * total[3], (1.0 - alpha) * total[3]
+    at, at_weight = -1, 0.0
+    top = best / n
+    for t in range(cuts):
+        q = order[t]
+        weight += histogram[q, 0]
+        rho += histogram[q, 1]
+        tally += histogram[q, 2]
+        info += histogram[q, 3]
+        high = np.floor(tally / HIGH)
+        low = tally - (HIGH + 1.0) * high
+        if high < min_node or low < min_node or info < least:
+            continue
+        if high_total - high < min_node or low_total - low < min_node or info > most:
+            break
+        if rho * rho > top * weight * (n - weight):
+            top = rho * rho / (weight * (n - weight))
+            at, at_weight = t, weight
+    return top * n, at, at_weight
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _scan_many(
+    histogram: Floats, order: Ints, cuts: int, left: Floats, total: Floats, every_arm: bool, min_node: int, alpha: float,
+    best: float,
+) -> tuple[float, int, float]:  # fmt: skip
+    """Try the cuts for several treatments; returns as :func:`_scan_one` does."""
+    k = (total.size - HEAD) // 3
+    at, weight = -1, 0.0
+    for t in range(cuts):
+        for c in range(left.size):
+            left[c] += histogram[order[t], c]
+        fine, gain, treated, treated_total = True, 0.0, 0.0, 0.0
+        for a in range(k):
+            c = HEAD + 3 * a
+            high, high_total = np.floor(left[c + 1] / HIGH), np.floor(total[c + 1] / HIGH)
+            count, count_total = left[c + 1] - HIGH * high, total[c + 1] - HIGH * high_total
+            treated += high
+            treated_total += high_total
+            fine &= high >= min_node and high_total - high >= min_node
+            fine &= count - high >= min_node and count_total - count - (high_total - high) >= min_node
+            fine &= left[c + 2] >= alpha * total[c + 2] and total[c + 2] - left[c + 2] >= alpha * total[c + 2]
+            gain += left[c] ** 2
+            if every_arm and a == k - 1:
+                control = count - treated
+                fine &= control >= min_node and count_total - treated_total - control >= min_node
+        if fine:
+            gain *= total[0] / (left[0] * (total[0] - left[0]))
+            if gain > best:
+                best, at, weight = gain, t, left[0]
+    return best, at, weight

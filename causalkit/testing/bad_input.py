@@ -105,7 +105,9 @@ def nothing_but_gaps(subject: Subject) -> None:
             spec = subject.estimator.roles[role]
             if spec.native_missing:
                 continue
-            require_taught(lambda d=data: subject.fit(d, missing="drop"), told, repr(name), kind=(DataError, DesignError))
+            require_taught(
+                lambda d=data: subject.fit(d, missing="drop"), told, repr(name), kind=(DataError, DesignError)
+            )
 
 
 @probe()
@@ -115,7 +117,9 @@ def unknown_column(subject: Subject) -> None:
         wrong = f"{name}_"
         value = [wrong] if isinstance(subject.keywords[role], list | tuple) else wrong
         words = (repr(wrong), "Did you mean", repr(name))
-        require_taught(lambda r=role, v=value: subject.fit(**{r: v}), f"an unknown column as {role}", *words, kind=DataError)
+        require_taught(
+            lambda r=role, v=value: subject.fit(**{r: v}), f"an unknown column as {role}", *words, kind=DataError
+        )
 
 
 @probe()
@@ -182,14 +186,21 @@ def two_roles(subject: Subject) -> None:
         named = list(subject.keywords[role]) if spec.many else []
         for culprit in filter(None, (outcome, treatment)):
             require_taught(
-                lambda r=role, v=[*named, culprit]: subject.fit(**{r: v}), f"{culprit} in {role}", repr(culprit), kind=DesignError
+                lambda r=role, v=[*named, culprit]: subject.fit(**{r: v}),
+                f"{culprit} in {role}",
+                repr(culprit),
+                kind=DesignError,
             )
         if named:
             twice = [*named, named[0]]
-            require_taught(lambda r=role, v=twice: subject.fit(**{r: v}), "a column twice", repr(named[0]), kind=DesignError)
+            require_taught(
+                lambda r=role, v=twice: subject.fit(**{r: v}), "a column twice", repr(named[0]), kind=DesignError
+            )
     for role in subject.roles("weights", "propensity", "label"):
         if outcome:
-            require_taught(lambda r=role: subject.fit(**{r: outcome}), f"outcome as {role}", repr(outcome), kind=DesignError)
+            require_taught(
+                lambda r=role: subject.fit(**{r: outcome}), f"outcome as {role}", repr(outcome), kind=DesignError
+            )
 
 
 @probe()
@@ -200,9 +211,13 @@ def arrays(subject: Subject) -> None:
         if subject.estimator.roles[role].many:
             continue
         short = subject.data[name].to_numpy()[:-1]
-        require_taught(lambda r=role, v=short: subject.fit(**{r: v}), f"a short array as {role}", role, str(n), kind=DesignError)
+        require_taught(
+            lambda r=role, v=short: subject.fit(**{r: v}), f"a short array as {role}", role, str(n), kind=DesignError
+        )
         array = subject.bind(**{role: subject.data[name].to_numpy()})
-        require(np.array_equal(array.number(role), subject.bind().number(role)), f"{role}= as an array reads otherwise.")
+        require(
+            np.array_equal(array.number(role), subject.bind().number(role)), f"{role}= as an array reads otherwise."
+        )
 
 
 @probe(when=lambda s: s.column("weights") is not None)

@@ -78,7 +78,10 @@ def interval_of_draws(subject: Subject) -> None:
     """Values inside the interval are not rejected, values outside are."""
     base: Any = subject.base
     low, high = base.ci()
-    for inside, outside in ((low + 1e-9 * base.se, low - 1e-9 * base.se), (high - 1e-9 * base.se, high + 1e-9 * base.se)):
+    for inside, outside in (
+        (low + 1e-9 * base.se, low - 1e-9 * base.se),
+        (high - 1e-9 * base.se, high + 1e-9 * base.se),
+    ):
         require(base.test(null=inside).pvalue > 0.05, "a value inside the interval is rejected.")
         require(base.test(null=outside).pvalue <= 0.05, "a value outside the interval is not rejected.")
 

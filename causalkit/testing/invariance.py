@@ -56,7 +56,9 @@ def index(subject: Subject) -> None:
     indexes: dict[str, Any] = {
         "an index of repeated labels": pd.Index(np.zeros(n, dtype=int)),
         "a MultiIndex": pd.MultiIndex.from_arrays([np.arange(n) % 7, [f"r{i}" for i in range(n)]]),
-        "an index of NaN and text named like a column": pd.Index([np.nan, *(["x"] * (n - 1))], name=subject.data.columns[0]),
+        "an index of NaN and text named like a column": pd.Index(
+            [np.nan, *(["x"] * (n - 1))], name=subject.data.columns[0]
+        ),
     }
     for told, labels in list(indexes.items())[: 2 if subject.fast else 3]:
         subject.require_same(subject.fit(subject.data.set_axis(labels, axis=0)), told)

@@ -82,7 +82,9 @@ def _hostile_fit(subject: Subject, first: str, second: str) -> Any:
     if subject.has_arms:
         name = subject.column("treatment")
         control = subject.keywords["control"]
-        data = data.assign(**{str(name): data[name].map(lambda level: first if level == control else f"{second}{level}")})
+        data = data.assign(
+            **{str(name): data[name].map(lambda level: first if level == control else f"{second}{level}")}
+        )
         changes["control"] = first
     used = dict.fromkeys(name for _, name in subject.columns())
     names = {name: f"{HOSTILE[j % len(HOSTILE)]} {j}" for j, name in enumerate(used)}

@@ -12,7 +12,17 @@ from causalkit.errors import DesignError
 from causalkit.testing.probe import PROBES, Body
 from causalkit.testing.subject import Subject
 
-_MODULES = ("invariance", "dtypes", "polarity", "purity", "inferences", "bad_input", "weighting", "configuration", "showing")
+_MODULES = (
+    "invariance",
+    "dtypes",
+    "polarity",
+    "purity",
+    "inferences",
+    "bad_input",
+    "weighting",
+    "configuration",
+    "showing",
+)
 
 
 def check_estimator(estimator: Estimator[Any], data: Any = None, *, fast: bool = False, **roles: Any) -> None:
@@ -77,7 +87,9 @@ def checks_for(
     """
     if not isinstance(estimator, Estimator):
         given = estimator.__name__ if isinstance(estimator, type) else type(estimator).__name__
-        raise DesignError(f"{given} is not an Estimator.", hint="Pass an instance of a subclass: check_estimator(Mine()).")
+        raise DesignError(
+            f"{given} is not an Estimator.", hint="Pass an instance of a subclass: check_estimator(Mine())."
+        )
     subject = Subject.of(estimator, data, roles, fast)
     chosen = [probe for probe in _probes() if not (fast and probe.slow) and probe.applies(subject)]
     return [(probe.name, partial(_run, probe.body, subject)) for probe in chosen]

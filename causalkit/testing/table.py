@@ -71,7 +71,9 @@ def table(seed: int = 20_240) -> pd.DataFrame:
     income, taste = rng.normal(size=N), rng.normal(size=N_STORES)
     segment = rng.integers(0, 3, N)
     letter = rng.integers(0, 2, N)
-    spend = 2 + 0.7 * treated * (1 + 0.5 * income) + 0.02 * age + 0.3 * segment + 0.4 * taste[store] + rng.normal(size=N)
+    spend = (
+        2 + 0.7 * treated * (1 + 0.5 * income) + 0.02 * age + 0.3 * segment + 0.4 * taste[store] + rng.normal(size=N)
+    )
     return pd.DataFrame(
         {
             "spend": grid(spend),

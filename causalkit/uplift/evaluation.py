@@ -158,7 +158,8 @@ class UpliftEvaluation(Estimator[UpliftResult]):
         folds = None if fold_groups is None else fold_groups.codes
         tests = {m: heterogeneity(scores, effect, m, weights, codes, folds) for m in ("autoc", "qini")}
         # Folds' effects come from different models: curves use ranks within folds.
-        priority = effect if folds is None else fold_ranks(effect, folds, weights)
+        # Rounded, so that equals of different folds stay equals.
+        priority = effect if folds is None else np.round(fold_ranks(effect, folds, weights), 12)
         line = _line(scores, effect, weights, codes) if "score" not in sample.given else None
         numbers = self._numbers(sample, scores, priority, tests, groups)
         name = sample.arms.contrast()

@@ -8,7 +8,7 @@ on those rows. A part of the training table is refused: effects that have seen t
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -109,7 +109,7 @@ class Evidence:
 
     def checks(self) -> dict[str, Check]:
         """What was used, and whether the effects are held out."""
-        from causalkit.core.input_checks import missing_check
+        from causalkit.effects.checks import missing_check
 
         return {"missing": missing_check(self.sample), "held_out": self._held_out()}
 
@@ -266,6 +266,8 @@ def _scores(sample: Sample, random_state: int, **chosen: Any) -> tuple[Floats, F
     from causalkit.core.settings import n_jobs_or_default
 
     options = {"regressor": None, "classifier": None, **chosen}
+    # Scores must not depend on what they will judge: the canonical order of rows sees every numeric role.
+    sample = replace(sample, columns={role: c for role, c in sample.columns.items() if role in ROLES})
     run = cross_fit(sample, n_folds=N_FOLDS, random_state=random_state, n_jobs=n_jobs_or_default(None), **options)
     nuisances = run.in_user_order(sample).in_outcome_units()
     return nuisances.scores[:, :2], nuisances.mu, nuisances.propensity.source

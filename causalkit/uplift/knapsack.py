@@ -10,6 +10,8 @@ from causalkit.kernels.arrays import Bools, Floats, Ints, read_only
 
 #: Returns per cost that differ by less than this share of the largest are one.
 _SAME = 12
+#: Share of a budget that is rounding.
+_ROUNDING = 1e-12
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,16 +64,17 @@ def allocate(gain: Floats, cost: Floats, budget: float | None = None, mass: Floa
     total_cost = np.bincount(rank, weight * cost * worth)[::-1]
     total_gain = np.bincount(rank, weight * gain * worth)[::-1]
     room = np.inf if budget is None else budget
-    left = np.maximum(room - np.concatenate(([0.0], np.cumsum(total_cost)[:-1])), 0.0)
+    # What is over or missing by rounding is not money: a group is whole, or not reached, up to the last bits.
+    left = room - np.concatenate(([0.0], np.cumsum(total_cost)[:-1]))
+    slack = 0.0 if budget is None else _ROUNDING * budget
     with np.errstate(divide="ignore", invalid="ignore"):
-        filled = np.where(total_cost > 0, np.clip(left / total_cost, 0.0, 1.0), 1.0)
+        partly = np.where(left <= slack, 0.0, left / total_cost)
+    filled = np.where((total_cost == 0) | (left >= total_cost - slack), 1.0, partly)
     probability[worth] = filled[::-1][rank[worth]]
     short = np.flatnonzero((filled < 1.0) & (total_gain > 0))
     # A budget that ends exactly between two groups still has a price: that of the next one.
     price = float(total_gain[short[0]] / total_cost[short[0]]) if short.size else 0.0
-    spend = float(np.sum(weight * probability * cost))
-    if spend > room:  # rounding of the last bit
-        probability, spend = probability * (room / spend), room
+    spend = min(float(np.sum(weight * probability * cost)), room)
     return Allocation(read_only(probability), rank, spend, float(np.sum(weight * probability * gain)), price)
 
 
@@ -105,7 +108,7 @@ def draw(probability: Floats, cost: Floats, budget: float | None, order: Ints, r
     limit = limit if budget is None else min(limit, budget)
     running = spent + np.cumsum(cost[shuffled])
     treated = treated.copy()
-    treated[shuffled[running <= limit * (1.0 + 1e-12)]] = True
+    treated[shuffled[running <= limit * (1.0 + _ROUNDING)]] = True
     return np.asarray(treated)
 
 

@@ -63,8 +63,9 @@ def _keys(rows: Floats) -> Keys:
     bits: Keys = np.ascontiguousarray(rows + 0.0).view(np.uint64)
     odd: Keys = np.random.default_rng(0).integers(2**63, size=bits.shape[1], dtype=np.uint64) * np.uint64(2)
     odd += np.uint64(1)
-    total: Keys = np.zeros(len(bits), dtype=np.uint64)
+    total = np.zeros(len(bits), dtype=np.uint64)
     for j in range(bits.shape[1]):
         mixed = bits[:, j] * odd[j]
-        total = (total ^ (mixed ^ (mixed >> np.uint64(29)))) * np.uint64(0x9E3779B97F4A7C15)
+        total ^= mixed ^ (mixed >> np.uint64(29))
+        total *= np.uint64(0x9E3779B97F4A7C15)
     return total

@@ -38,18 +38,25 @@ class Path:
 
 
 def profit_path(
-    rank: Ints, net_scores: Floats, gain: Floats, cost: Floats, weights: Floats | None, groups: Codes | None
+    rank: Ints,
+    net_scores: Floats,
+    gain: Floats,
+    cost: Floats,
+    share: float,
+    weights: Floats | None,
+    groups: Codes | None,
 ) -> Path:
-    """Follow the ranking ``rank`` (larger is earlier) from nobody to everyone."""
+    """Follow the ranking ``rank`` (larger is earlier) from nobody to everyone, through the share of the ranked rule."""
     n = len(rank)
+    grid = np.union1d(GRID, [share]) if 0.0 < share < 1.0 else GRID
     ranking = rank_units(rank.astype(float), weights)
-    earned = curve(net_scores, ranking, "gain", GRID, groups=groups)
+    earned = curve(net_scores, ranking, "gain", grid, groups=groups)
     upto = np.concatenate(([0.0], np.cumsum(ranking.sums(ranking.weights))))
     upto[-1] = 1.0
 
     def total(values: Floats) -> Floats:
         sums = np.cumsum(ranking.sums(ranking.weights * values[ranking.order]))
-        return read_only(n * np.interp(GRID, upto, np.concatenate(([0.0], sums))))
+        return read_only(n * np.interp(grid, upto, np.concatenate(([0.0], sums))))
 
     average = float(np.average(net_scores, weights=weights))
     return Path(earned, n, total(cost), total(gain), average)

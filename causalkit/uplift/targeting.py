@@ -18,7 +18,7 @@ from causalkit.uplift.evidence import Evidence, gather
 from causalkit.uplift.heterogeneity import Heterogeneity, heterogeneity
 from causalkit.uplift.knapsack import Allocation, allocate, draw, uniform
 from causalkit.uplift.policy_value import policy_profit
-from causalkit.uplift.profit_path import Path, profit_path
+from causalkit.uplift.profit_path import profit_path
 from causalkit.uplift.targeting_plan import Candidate, TargetingPlan
 
 
@@ -182,7 +182,8 @@ class Targeting:
         assignment = draw(
             chosen.probability, mass * cost, self.budget, evidence.sample.canonical_order, self.random_state
         )
-        path: Path = profit_path(ranked.rank, net_scores, gain, cost, weights, evidence.codes)
+        share = candidates[2].n_treated / len(cost)
+        path = profit_path(ranked.rank, net_scores, gain, cost, share, weights, evidence.codes)
         ledger = {
             **evidence.checks(),
             "heterogeneity": found.check(self.alpha),

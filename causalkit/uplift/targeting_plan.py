@@ -221,7 +221,7 @@ class TargetingPlan(Report):
             "ranked": f"Treat the {c.n_treated:,.0f} of {self.n:,} people ranked first ({_percent(c.n_treated / self.n)})",
         }[self.policy]
         return (
-            f"{who}: it costs {money(c.spend)} and earns {money(self.profit.estimate)} "
+            f"{who}: it costs {money(c.spend)} and earns {money(self.profit.estimate)} on top of that "
             f"({_percent(1 - self.tool.alpha)} interval {money(low)} to {money(high)})."
         )
 
@@ -332,7 +332,7 @@ class TargetingPlan(Report):
 
 def money(amount: float) -> str:
     """Write an amount: whole from a thousand on, else with two decimals (more where it is tiny)."""
-    if abs(amount) >= 1000:
+    if abs(round(amount, 2)) >= 1000:
         return f"{amount:,.0f}"
     if amount == 0 or abs(amount) >= 0.01:
         return f"{amount:,.2f}"

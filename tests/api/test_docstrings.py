@@ -11,12 +11,18 @@ import pytest
 import causalkit
 
 #: Results and what they hand out: public through what ``fit`` returns.
-RETURNED = (
-    "causalkit.core.result.Result causalkit.core.result.ResultMap causalkit.core.result.Difference "
-    "causalkit.core.effects.Effects causalkit.core.check.Check causalkit.core.check.Checks "
-    "causalkit.linear.ols.OLSResult causalkit.effects.average_result.AverageEffect causalkit.effects.model.EffectModel "
-    "causalkit.uplift.evaluation_result.UpliftResult"
-).split()
+RETURNED = [
+    "causalkit.core.result.Result",
+    "causalkit.core.result_map.ResultMap",
+    "causalkit.core.result.Difference",
+    "causalkit.core.effects.Effects",
+    "causalkit.core.check.Check",
+    "causalkit.core.check.Checks",
+    "causalkit.linear.ols.OLSResult",
+    "causalkit.effects.average_result.AverageEffect",
+    "causalkit.effects.model.EffectModel",
+    "causalkit.uplift.evaluation_result.UpliftResult",
+]
 
 
 def _load(path: str):
@@ -59,7 +65,12 @@ def _cases():
 def _fields(kind: type) -> list[str]:
     if dataclasses.is_dataclass(kind):
         # Fields of a base are documented there.
-        inherited = {field.name for base in kind.__mro__[1:] if dataclasses.is_dataclass(base) for field in dataclasses.fields(base)}
+        inherited = {
+            field.name
+            for base in kind.__mro__[1:]
+            if dataclasses.is_dataclass(base)
+            for field in dataclasses.fields(base)
+        }
         return [field.name for field in dataclasses.fields(kind) if field.init and field.name not in inherited]
     if "__init__" not in vars(kind):
         return []
@@ -112,5 +123,7 @@ def test_what_can_be_fitted_says_all(name):
 
 
 def test_the_parser_of_this_test():
-    text = "Do it.\n\nParameters\n----------\na, b : int\n    Numbers.\n**rest\n    Others.\n\nReturns\n-------\nc : int\n"
+    text = (
+        "Do it.\n\nParameters\n----------\na, b : int\n    Numbers.\n**rest\n    Others.\n\nReturns\n-------\nc : int\n"
+    )
     assert documented(text) == {"a", "b", "rest"}

@@ -7,10 +7,26 @@ import sys
 
 import pytest
 
-HEAVY = (
-    "numpy pandas narwhals scipy sklearn statsmodels lightgbm econml dowhy matplotlib numba duckdb pyspark ibis polars "
-    "pyarrow networkx shap"
-).split()
+HEAVY = [
+    "numpy",
+    "pandas",
+    "narwhals",
+    "scipy",
+    "sklearn",
+    "statsmodels",
+    "lightgbm",
+    "econml",
+    "dowhy",
+    "matplotlib",
+    "numba",
+    "duckdb",
+    "pyspark",
+    "ibis",
+    "polars",
+    "pyarrow",
+    "networkx",
+    "shap",
+]
 
 #: What the registry and the errors may not need, on top of an import of the package.
 LIGHT_COMMANDS = ("causalkit.errors", "causalkit.cli")
@@ -35,7 +51,13 @@ def test_light_modules(module):
 
 @pytest.mark.parametrize(
     "module",
-    ["causalkit.core.result", "causalkit.linear.ols", "causalkit.effects.aipw", "causalkit.uplift", "causalkit.testing"],
+    [
+        "causalkit.core.result",
+        "causalkit.linear.ols",
+        "causalkit.effects.aipw",
+        "causalkit.uplift",
+        "causalkit.testing",
+    ],
 )
 def test_what_is_slow_waits_for_its_first_use(module):
     later = set(HEAVY) - {"numpy", "narwhals", "scipy"}

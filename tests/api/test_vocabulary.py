@@ -10,13 +10,44 @@ import pytest
 import causalkit
 from causalkit.core.estimator import Estimator
 
-ONE_COLUMN = set("outcome treatment unit time cohort running cluster weights score mediator propensity".split())
-COLUMNS = set("covariates instruments absorb sensitive proxies terms".split())
-LEVELS = set("control treatment_level".split())
-OTHER_FIT_KEYWORDS = set("data missing effect cost".split())
+ONE_COLUMN = set(
+    [
+        "outcome",
+        "treatment",
+        "unit",
+        "time",
+        "cohort",
+        "running",
+        "cluster",
+        "weights",
+        "score",
+        "mediator",
+        "propensity",
+    ]
+)
+COLUMNS = set(["covariates", "instruments", "absorb", "sensitive", "proxies", "terms"])
+LEVELS = set(["control", "treatment_level"])
+OTHER_FIT_KEYWORDS = set(["data", "missing", "effect", "cost"])
 CONFIGURATION = set(
-    "method control_group base_period cutoff bandwidth kernel order regressor classifier n_folds n_boot budget value "
-    "tolerance random_state n_jobs vcov".split()
+    [
+        "method",
+        "control_group",
+        "base_period",
+        "cutoff",
+        "bandwidth",
+        "kernel",
+        "order",
+        "regressor",
+        "classifier",
+        "n_folds",
+        "n_boot",
+        "budget",
+        "value",
+        "tolerance",
+        "random_state",
+        "n_jobs",
+        "vcov",
+    ]
 )
 #: Fields only where they change the fit.
 LEVEL_OF_A_TEST = {"alpha"}
@@ -39,12 +70,45 @@ ARGUMENTS = {
     "CausalKitError": {"message", "hint", "column", "rows"},
     "ConfidenceSet": {"intervals", "a", "b", "c", "x", "other"},
     "Moments": set(
-        "columns by weighted pivot sums n_dropped key name cell ddof stored path cell_a cell_b other parts key_a key_b".split()
+        [
+            "columns",
+            "by",
+            "weighted",
+            "pivot",
+            "sums",
+            "n_dropped",
+            "key",
+            "name",
+            "cell",
+            "ddof",
+            "stored",
+            "path",
+            "cell_a",
+            "cell_b",
+            "other",
+            "parts",
+            "key_a",
+            "key_b",
+        ]
     ),
     "difference": {"a", "b", "independent"},
     "options": {"progress"},
     "datasets": {"n", "heterogeneity", "n_stores", "n_units", "n_periods", "name"},
-    "report": {"title", "subtitle", "lead", "metadata", "sections", "ledger", "owners", "document", "figures", "args", "kwargs"},
+    "report": {
+        "kind",
+        "path",
+        "title",
+        "subtitle",
+        "lead",
+        "metadata",
+        "sections",
+        "ledger",
+        "owners",
+        "document",
+        "figures",
+        "args",
+        "kwargs",
+    },
     "testing": {"estimator", "fast", "roles"},
     "uplift": {"dr_scores", "priority"},
     "effects": set(),
@@ -54,14 +118,108 @@ ESTIMATOR_METHODS = {"sample", "given", "changes", "config", "text"}
 
 #: Other spellings that users know from elsewhere; none may come back in.
 STRAYS = set(
-    "y Y X w W D T df dataset frame target label labels treat treated treatment_col outcome_col cluster_col cluster_by "
-    "clusters cluster_var groupby group unit_id id_col entity time_col period features confounders controls covs xvars "
-    "effect_modifiers weight sample_weight obs_weights instrument iv z fixed_effects fe fixef absorbed n_bootstrap n_boots "
-    "bootstrap_samples B reps n_reps nboot seed random_seed rng random_generator num_folds k_folds folds cv n_splits "
-    "level conf_level confidence significance ci_level se_type cov_type vcov_type robust standard_errors control_level "
-    "control_name baseline reference treatment_name treated_level arm model_y model_t model_regression model_propensity "
-    "learner outcome_model propensity_model regression classification verbose progress_bar threads num_threads workers "
-    "njobs na_action dropna na_rm nan_policy handle_missing p_score ps pscore".split()
+    [
+        "y",
+        "Y",
+        "X",
+        "w",
+        "W",
+        "D",
+        "T",
+        "df",
+        "dataset",
+        "frame",
+        "target",
+        "label",
+        "labels",
+        "treat",
+        "treated",
+        "treatment_col",
+        "outcome_col",
+        "cluster_col",
+        "cluster_by",
+        "clusters",
+        "cluster_var",
+        "groupby",
+        "group",
+        "unit_id",
+        "id_col",
+        "entity",
+        "time_col",
+        "period",
+        "features",
+        "confounders",
+        "controls",
+        "covs",
+        "xvars",
+        "effect_modifiers",
+        "weight",
+        "sample_weight",
+        "obs_weights",
+        "instrument",
+        "iv",
+        "z",
+        "fixed_effects",
+        "fe",
+        "fixef",
+        "absorbed",
+        "n_bootstrap",
+        "n_boots",
+        "bootstrap_samples",
+        "B",
+        "reps",
+        "n_reps",
+        "nboot",
+        "seed",
+        "random_seed",
+        "rng",
+        "random_generator",
+        "num_folds",
+        "k_folds",
+        "folds",
+        "cv",
+        "n_splits",
+        "level",
+        "conf_level",
+        "confidence",
+        "significance",
+        "ci_level",
+        "se_type",
+        "cov_type",
+        "vcov_type",
+        "robust",
+        "standard_errors",
+        "control_level",
+        "control_name",
+        "baseline",
+        "reference",
+        "treatment_name",
+        "treated_level",
+        "arm",
+        "model_y",
+        "model_t",
+        "model_regression",
+        "model_propensity",
+        "learner",
+        "outcome_model",
+        "propensity_model",
+        "regression",
+        "classification",
+        "verbose",
+        "progress_bar",
+        "threads",
+        "num_threads",
+        "workers",
+        "njobs",
+        "na_action",
+        "dropna",
+        "na_rm",
+        "nan_policy",
+        "handle_missing",
+        "p_score",
+        "ps",
+        "pscore",
+    ]
 )
 
 
@@ -127,7 +285,11 @@ def test_functions(name):
     value = FUNCTIONS[name]
     owner = "CausalKitError" if isinstance(value, type) and issubclass(value, Exception) else name.partition(".")[0]
     allowed = FIT | CONFIGURATION | LEVEL_OF_A_TEST | ARGUMENTS[owner]
-    told = [*_parameters(value), *(p for ps in _methods(value).values() for p in ps)] if isinstance(value, type) else _parameters(value)
+    told = (
+        [*_parameters(value), *(p for ps in _methods(value).values() for p in ps)]
+        if isinstance(value, type)
+        else _parameters(value)
+    )
     if isinstance(value, type) and issubclass(value, Exception):
         told = _parameters(value)
     assert set(told) <= allowed, set(told) - allowed
@@ -141,9 +303,17 @@ def test_methods_of_what_can_be_fitted(name):
 
 def _every_public_parameter() -> dict[str, set[str]]:
     from causalkit.core.effects import Effects
-    from causalkit.core.result import Difference, Result, ResultMap
+    from causalkit.core.result import Difference, Result
+    from causalkit.core.result_map import ResultMap
 
-    shown = {**PUBLIC, **FUNCTIONS, "Result": Result, "ResultMap": ResultMap, "Difference": Difference, "Effects": Effects}
+    shown = {
+        **PUBLIC,
+        **FUNCTIONS,
+        "Result": Result,
+        "ResultMap": ResultMap,
+        "Difference": Difference,
+        "Effects": Effects,
+    }
     found = {}
     for name, value in shown.items():
         found[name] = set(_parameters(value))
@@ -165,7 +335,22 @@ def test_the_vocabulary_has_no_synonym_itself():
 def test_result_words():
     from causalkit.core.result import Result
 
-    for word in "estimate se ci pvalue test n_dropped summary to_frame to_dict to_json to_latex to_markdown plot refit".split():
+    for word in [
+        "estimate",
+        "se",
+        "ci",
+        "pvalue",
+        "test",
+        "n_dropped",
+        "summary",
+        "to_frame",
+        "to_dict",
+        "to_json",
+        "to_latex",
+        "to_markdown",
+        "plot",
+        "refit",
+    ]:
         assert hasattr(Result, word), word
     assert {"effects", "checks", "estimand", "n", "dropped"} <= {field.name for field in dataclasses.fields(Result)}
     for method in ("ci", "test", "plot", "refit", "with_vcov", "report"):

@@ -87,7 +87,7 @@ def _fit(targets, x, n_jobs=1, folds=None):
     folds = np.arange(n, dtype=np.int32) % 4 if folds is None else folds
     average = targets.mean(axis=0)
     psi = (targets - average) / n
-    return fit_bagged(
+    model, held_out, _ = fit_bagged(
         lambda: Linear(x, targets),
         x,
         targets,
@@ -98,6 +98,7 @@ def _fit(targets, x, n_jobs=1, folds=None):
         n_boot=30,
         n_jobs=n_jobs,
     )
+    return model, held_out
 
 
 def test_pure_noise_gives_the_average_and_its_error():
@@ -148,3 +149,27 @@ def test_threads_do_not_change_the_answer():
     one, two = _fit(targets, x)[1], _fit(targets, x, n_jobs=3)[1]
     assert np.array_equal(one.mean, two.mean)
     assert np.array_equal(one.covariance, two.covariance)
+
+
+def test_the_ranking_is_there_even_where_the_factor_is_zero():
+    rng = np.random.default_rng(8)
+    x = rng.normal(size=(400, 3))
+    targets = rng.normal(size=(400, 2))
+    folds = (np.arange(400) % 4).astype(np.int32)
+    model, held_out, ranking = fit_bagged(
+        lambda: Linear(x, targets),
+        x,
+        targets,
+        folds,
+        arms=(np.arange(400) % 2).astype(np.int32),
+        average=targets.mean(axis=0),
+        average_cov=np.eye(2) / 400,
+        n_boot=30,
+    )
+    assert (model.factors == 0).any()
+    for fold in range(4):
+        for target in range(2):
+            rows = folds == fold
+            assert np.ptp(ranking[rows, target]) > 0
+            shrunk = held_out.mean[rows, target] - targets[:, target].mean()
+            np.testing.assert_allclose(shrunk, model.factors[fold, target] * ranking[rows, target], atol=1e-12)

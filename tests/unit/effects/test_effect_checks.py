@@ -36,6 +36,21 @@ def test_attrition_that_differs_by_arm(trial, roles):
     assert [row[0] for row in check.table.rows] == ["letter", "coupon"]
 
 
+def test_bounds_hold_whatever_the_missing_outcomes_were(trial, roles):
+    from causalkit.effects.checks import worst_case_difference
+
+    coupon = (trial["arm"] == "coupon").to_numpy()
+    bought = (trial["y"] > trial["y"].median()).astype(float)
+    gone = np.where(coupon, np.arange(len(trial)) % 4 == 0, np.arange(len(trial)) % 20 == 0)
+    low, high = worst_case_difference(LINEAR.bind(trial.assign(y=bought.mask(gone)), **roles, missing="native"))
+    ends = [
+        bought.mask(gone & coupon, a).mask(gone & ~coupon, b)[coupon].mean()
+        - bought.mask(gone & coupon, a).mask(gone & ~coupon, b)[~coupon].mean()
+        for a, b in ((0.0, 1.0), (1.0, 0.0))
+    ]
+    np.testing.assert_allclose([low, high], ends, rtol=0, atol=1e-14)
+
+
 def test_attrition_that_does_not(trial, roles):
     gone = np.arange(len(trial)) % 10 == 0
     check = LINEAR.fit(trial.assign(y=trial["y"].mask(gone)), **roles).checks["missing_outcomes"]

@@ -1,0 +1,237 @@
+"""Targeting: the plan against the oracle, nobody where nothing can be justified, and budgets that hold."""
+
+from __future__ import annotations
+
+import json
+import pickle
+
+import numpy as np
+import pytest
+
+import causalkit as ck
+from causalkit.uplift.policy_value import holdout_for
+
+
+@pytest.fixture(scope="module")
+def big(quick):
+    data = ck.datasets.coupon_campaign(12_000, random_state=11)
+    return data, quick(data)
+
+
+def test_the_plan_is_close_to_the_oracle(big):
+    data, model = big
+    truth = data["true_effect"].to_numpy()
+    plan = ck.Targeting(value=10.0, cost=0.8).fit(data, effect=model)
+    assert plan.policy == "ranked"
+    net = 10.0 * truth - 0.8
+    oracle = net[net > 0].sum()
+    earned = net[plan.assignment].sum()
+    assert earned > 0.9 * oracle
+    assert earned > net.sum() + 1000  # far better than everyone
+    low, high = plan.profit.ci()
+    assert low < earned < high
+
+
+def test_the_budget_is_kept_and_spent_where_it_earns_most(big):
+    data, model = big
+    truth = data["true_effect"].to_numpy()
+    plan = ck.Targeting(value=10.0, cost=0.8, budget=1000.0).fit(data, effect=model)
+    assert plan.policy == "ranked"
+    assert plan.spend == pytest.approx(1000.0)
+    assert plan.assignment.sum() == 1250
+    best = np.sort(truth)[::-1][:1250].sum() * 10 - 1000
+    assert 10 * truth[plan.assignment].sum() - 1000 > 0.9 * best
+    marginal = plan.expected_profit[plan.assignment].min() / 0.8
+    assert plan.shadow_price == pytest.approx(marginal, rel=1e-2)
+
+
+def test_profit_is_held_out_not_promised(big):
+    data, model = big
+    plan = ck.Targeting(value=10.0, cost=0.8).fit(data, effect=model)
+    earned = plan.probability * (10.0 * model.scores - 0.8)
+    assert plan.profit.estimate == pytest.approx(earned.sum(), rel=1e-12)
+    assert plan.profit.se == pytest.approx(np.sqrt(len(earned)) * earned.std(ddof=1), rel=1e-9)
+    everyone = plan.candidates[1]
+    assert everyone.name == "everyone"
+    assert everyone.profit.estimate == pytest.approx(10.0 * model.estimate * len(data) - 0.8 * len(data))
+    assert everyone.profit.se == pytest.approx(10.0 * model.se * len(data), rel=1e-9)
+
+
+def test_nobody_where_nothing_can_be_justified(quick):
+    chosen = []
+    for seed in range(8):
+        data = ck.datasets.coupon_campaign(1000, effect=0.0, heterogeneity=0.0, random_state=500 + seed)
+        plan = ck.Targeting(value=10.0, cost=0.3).fit(data, effect=quick(data))
+        chosen.append(plan.policy)
+        if plan.policy == "nobody":
+            assert not plan.assignment.any()
+            assert plan.spend == 0.0 == plan.profit.estimate
+            assert plan.answer.startswith("Treat nobody")
+            assert plan.checks["profit"].status == "warn"
+    assert chosen.count("nobody") == 8
+
+
+def test_an_equal_effect_is_a_lottery_within_the_budget(fresh, roles):
+    flat = ck.Targeting(value=10.0, cost=0.05, budget=50.0)
+    plan = flat.fit(fresh, effect=np.full(len(fresh), 0.08), **roles)
+    assert plan.policy == "random_share"
+    np.testing.assert_allclose(plan.probability, 0.5)
+    assert plan.assignment.sum() == 1000
+    assert plan.spend == pytest.approx(50.0)
+    other = ck.Targeting(value=10.0, cost=0.05, budget=50.0, random_state=1)
+    again = other.fit(fresh, effect=np.full(len(fresh), 0.08), **roles)
+    assert (again.assignment != plan.assignment).any()
+    assert plan.shadow_price == pytest.approx(plan.profit.estimate / 50.0)
+    plan.plot()
+
+
+def test_a_clear_average_effect_without_a_ranking_treats_everyone(fresh, roles):
+    plan = ck.Targeting(value=10.0, cost=0.1).fit(fresh, effect=np.full(len(fresh), 0.08), **roles)
+    assert plan.policy == "everyone"
+    assert plan.assignment.all()
+    assert not plan.has_evidence
+
+
+def test_costs_per_person(big):
+    data, model = big
+    costs = np.where(data["channel"] == "mail", 3.0, 0.2)
+    plan = ck.Targeting(value=10.0).fit(data, effect=model, cost=costs)
+    by_column = ck.Targeting(value=10.0).fit(data.assign(price=costs), effect=model, cost="price")
+    np.testing.assert_array_equal(plan.assignment, by_column.assignment)
+    treated = plan.assignment
+    assert plan.spend == pytest.approx(costs[treated].sum())
+    assert not treated[costs == 3.0].any()
+    one = ck.Targeting(value=10.0).fit(data, effect=model, cost=0.8)
+    same = ck.Targeting(value=10.0, cost=0.8).fit(data, effect=model)
+    np.testing.assert_array_equal(one.assignment, same.assignment)
+
+
+def test_a_cost_on_redemption_is_paid_by_those_who_redeem(big):
+    data, model = big
+    plan = ck.Targeting(value=10.0, cost=2.0, paid_on="outcome").fit(data, effect=model)
+    p = model.prediction()
+    np.testing.assert_allclose(plan.cost, 2.0 * np.clip(p.baseline + p.effect, 0, 1))
+    truth = data["baseline"] + data["true_effect"]
+    net = (10.0 * data["true_effect"] - 2.0 * truth).to_numpy()
+    low, high = plan.profit.ci(0.01)
+    assert low < net[plan.assignment].sum() < high
+    assert net[plan.assignment].sum() > 0.85 * net[net > 0].sum()
+    assert plan.spend == pytest.approx((2.0 * truth)[plan.assignment].sum(), rel=0.05)
+
+
+def test_money_has_no_unit_and_rows_no_order(big, quick):
+    data, model = big
+    plan = ck.Targeting(value=10.0, cost=0.8, budget=1000.0).fit(data, effect=model)
+    cents = ck.Targeting(value=1000.0, cost=80.0, budget=100_000.0).fit(data, effect=model)
+    np.testing.assert_array_equal(cents.assignment, plan.assignment)
+    assert cents.profit.estimate == pytest.approx(100 * plan.profit.estimate)
+    assert cents.shadow_price == pytest.approx(plan.shadow_price)
+    shuffled = data.sample(frac=1, random_state=2)
+    other = ck.Targeting(value=10.0, cost=0.8, budget=1000.0).fit(shuffled, effect=quick(shuffled))
+    there = np.empty(len(data), dtype=bool)
+    there[shuffled.index] = other.assignment
+    np.testing.assert_array_equal(there, plan.assignment)
+    assert other.profit.estimate == pytest.approx(plan.profit.estimate)
+
+
+def test_another_unit_of_the_outcome_is_the_same_plan(quick):
+    data = ck.datasets.coupon_campaign(2000, random_state=12)
+    plain = ck.Targeting(value=10.0, cost=0.5, budget=300.0).fit(data, effect=quick(data))
+    scaled = data.assign(purchase=1e6 * data["purchase"] + 1e3)
+    million = ck.Targeting(value=1e-5, cost=0.5, budget=300.0).fit(scaled, effect=quick(scaled))
+    assert million.policy == plain.policy
+    assert million.candidates[2].profit.estimate == pytest.approx(plain.candidates[2].profit.estimate, rel=1e-6)
+
+
+def test_the_path_ends_at_everyone_and_passes_the_plan(big):
+    data, model = big
+    plan = ck.Targeting(value=10.0, cost=0.8).fit(data, effect=model)
+    path = plan.path
+    assert path["profit"].iloc[0] == 0.0
+    last = path.iloc[-1]
+    assert last["profit"] == pytest.approx(plan.candidates[1].profit.estimate)
+    assert last["spend"] == pytest.approx(plan.candidates[1].spend)
+    assert (path["band_low"].iloc[1:] <= path["low"].iloc[1:] + 1e-9).all()
+    assert path["planned_profit"].is_monotonic_increasing == bool((plan.expected_profit > 0).all())
+    top = path["planned_profit"].max()
+    assert top == pytest.approx(plan.planned_profit, rel=1e-9)
+    share = plan.chosen.n_treated / plan.n
+    at_plan = np.interp(share, path["share"], path["profit"])
+    assert at_plan == pytest.approx(plan.profit.estimate, rel=1e-9)
+    # As long as people are worth treating, a larger budget plans for no less.
+    worth = path["share"] <= share
+    assert path.loc[worth, "planned_profit"].is_monotonic_increasing
+
+
+def test_weights_count_people(big, quick):
+    data = ck.datasets.coupon_campaign(1500, random_state=13)
+    doubled = data.loc[data.index.repeat(1 + (data.index % 2))]
+    del big
+    given = {"outcome": "purchase", "treatment": "arm", "control": "no_coupon", "propensity": 0.5}
+    heavy = data.assign(w=1.0 + data.index % 2)
+    one = ck.Targeting(value=10.0, cost=0.1, budget=60.0).fit(heavy, effect="recency", weights="w", **given)
+    two = ck.Targeting(value=10.0, cost=0.1, budget=90.0).fit(doubled, effect="recency", **given)
+    assert one.candidates[2].n_treated / one.n == pytest.approx(two.candidates[2].n_treated / two.n, abs=0.05)
+    assert one.spend <= 60.0 * (1 + 1e-9)
+
+
+def test_holdout_size_has_the_power_it_promises():
+    rng = np.random.default_rng(0)
+    size = holdout_for(0.3, 5000, 9.0, 4.0, alpha=0.05, power=0.8)
+    wins = []
+    for _ in range(4000):
+        treated = 0.3 + 3.0 * rng.normal() / np.sqrt(5000 - size)
+        held = 2.0 * rng.normal() / np.sqrt(size)
+        wins.append((treated - held) / np.sqrt(9.0 / (5000 - size) + 4.0 / size) > 1.6449)
+    assert np.mean(wins) == pytest.approx(0.8, abs=0.02)
+    smaller = (0.3 / np.sqrt(9.0 / (5000 - size + 1) + 4.0 / (size - 1))) - 1.6449
+    assert smaller < 0.8416  # one fewer is not enough
+    with pytest.raises(ck.InferenceUnavailable, match="no hold-out"):
+        holdout_for(0.001, 100, 9.0, 4.0, alpha=0.05, power=0.8)
+    with pytest.raises(ck.DesignError, match="power"):
+        holdout_for(0.3, 5000, 9.0, 4.0, alpha=0.05, power=1.0)
+
+
+def test_the_plan_says_how_to_prove_it(big):
+    data, model = big
+    plan = ck.Targeting(value=10.0, cost=0.2).fit(data, effect=model)
+    assert 2 <= plan.holdout_size() < plan.holdout_size(power=0.95) < plan.n
+    assert any("hold back" in line for line in plan.passages()[0].text)
+
+
+def test_the_house_contract(big, tmp_path):
+    data, model = big
+    plan = ck.Targeting(value=10.0, cost=0.8, budget=1000.0).fit(data, effect=model)
+    frame = plan.to_frame()
+    assert list(frame) == ["row", "effect", "expected_profit", "cost", "probability", "treat"]
+    assert (frame["cost"] * frame["treat"]).sum() <= 1000.0 * (1 + 1e-12)
+    told = json.loads(plan.to_json())
+    assert told["policy"] == "ranked"
+    assert [row["policy"] for row in told["table"]] == ["nobody", "random share", "ranked"]
+    back = pickle.loads(pickle.dumps(plan))
+    assert back.answer == plan.answer
+    assert {p.section for p in plan.passages()} == {"action"}
+    assert plan.report(tmp_path / "t.html").read_text().count('class="ck-figure"') == 1
+    assert "Treat the 1,250 of 12,000 people ranked first" in plan.answer
+
+
+def test_refusals_teach(fresh, campaign, model, roles):
+    with pytest.raises(ck.DesignError, match="cost=-1"):
+        ck.Targeting(cost=-1)
+    with pytest.raises(ck.DesignError, match="budget=0"):
+        ck.Targeting(budget=0)
+    with pytest.raises(ck.DesignError, match="value=0"):
+        ck.Targeting(value=0)
+    with pytest.raises(ck.DesignError, match="paid_on"):
+        ck.Targeting(paid_on="click")
+    costs = np.ones(len(campaign))
+    costs[[5, 9]] = -1.0
+    with pytest.raises(ck.DataError, match=r"2 negative values \(first in row 5\)") as caught:
+        ck.Targeting().fit(campaign, effect=model, cost=costs)
+    assert caught.value.rows == (5, 9)
+    with pytest.raises(ck.DataError, match="amount of money"):
+        ck.Targeting().fit(campaign, effect=model, cost=-2.0)
+    with pytest.raises(ck.DesignError, match="0/1 outcome"):
+        ck.Targeting(paid_on="outcome").fit(fresh.assign(purchase=2.0 * fresh["purchase"]), effect="recency", **roles)
+    with pytest.raises(ck.DesignError, match="effect= is missing"):
+        ck.Targeting().fit(fresh)
