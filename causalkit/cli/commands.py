@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -21,7 +22,11 @@ def parse(argv: Sequence[str]) -> int:
         print(f"causalkit: {type(error).__name__}: {error}", file=sys.stderr)
         return 2
     except BrokenPipeError:  # the reader of our output left, as `head` does
-        sys.stderr.close()
+        # Nobody reads any more: a flush at the exit must not fail too.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:  # a file that may not be read or written
+        print(f"causalkit: {error}", file=sys.stderr)
+        return 2
     return 0
 
 

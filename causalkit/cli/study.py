@@ -82,9 +82,13 @@ class Study:
             raise DesignError("[estimator] has no name.", hint='Write name = "OLS"; `causalkit list` shows all.')
         estimator = Estimator.from_dict(config["estimator"])
         _known(config["roles"], _keywords(estimator), f"[roles] of {type(estimator).__name__}", "role")
+        _complete(config["roles"], type(estimator), "[roles]")
         steps = tuple(_step(step, number) for number, step in enumerate(_listed(config.get("then", [])), 1))
         report = config.get("report", {})
         _known(report, ("title", "subtitle"), "[report]", "key")
+        for key, text in report.items():
+            if not isinstance(text, str):
+                raise DesignError(f"[report] {key}={text!r} is not text.", hint=f'Write {key} = "...".')
         return cls(path, Source.read(config["data"]), estimator, config["roles"], steps, report)
 
     def load(self) -> Any:
@@ -205,6 +209,7 @@ def _step(config: Mapping[str, Any], number: int) -> Step:
     fields = [f.name for f in dataclasses.fields(kind)]
     keywords = [keyword for keyword in _fit_keywords(kind) if keyword != "effect"]
     _known(values, (*fields, *keywords), f"{where} ({name})", "key")
+    _complete({"effect": None, **values}, kind, where)
     tool = kind(**{key: value for key, value in values.items() if key in fields})
     return Step(tool, {key: value for key, value in values.items() if key not in fields})
 
@@ -216,6 +221,13 @@ def _keywords(estimator: Estimator[Any]) -> tuple[str, ...]:
 def _fit_keywords(kind: Any) -> tuple[str, ...]:
     fit = getattr(kind, "fit", None)
     return tuple(inspect.signature(fit).parameters)[2:] if callable(fit) else ()
+
+
+def _complete(given: Mapping[str, Any], kind: Any, where: str) -> None:
+    """Require the keywords without which ``fit`` can't be called."""
+    for name, parameter in list(inspect.signature(kind.fit).parameters.items())[2:]:
+        if parameter.default is inspect.Parameter.empty and name not in given:
+            raise DesignError(f"{where} does not name the {name}.", hint=f'Write {name} = "...".')
 
 
 def _known(given: Any, known: tuple[str, ...], where: str, what: str) -> None:

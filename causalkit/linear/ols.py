@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
 from causalkit.core import format as fmt
 from causalkit.core.check import Check, Checks
-from causalkit.core.effects import Effects
+from causalkit.core.effects import Effects, Test
 from causalkit.core.estimate import Covariance, Estimate, Influence
 from causalkit.core.estimator import Estimator
 from causalkit.core.input_checks import missing_check
@@ -23,6 +23,10 @@ from causalkit.errors import DesignError
 from causalkit.inference.vcov import hac
 from causalkit.kernels.arrays import Floats, Ints, read_only
 from causalkit.linear.least_squares import LeastSquares, least_squares
+
+if TYPE_CHECKING:
+    from causalkit.inference.bootstrap import WildBootstrap
+    from causalkit.inference.confidence_set import ConfidenceSet
 
 VCOV = ("auto", "iid", "HC0", "HC1", "HC2", "HC3", "CR0", "CR1", "CR2", "CR3", "HAC")
 INTERCEPT = "intercept"
@@ -52,6 +56,57 @@ class OLSResult(Result):
     r2_within: float
     collinear: Mapping[str, str]
     n_singletons: int
+
+    def test(self, null: float = 0.0, method: str | None = None) -> Test:
+        """Test that the headline equals ``null``; ``method="wild"`` by the wild cluster bootstrap."""
+        if method != "wild":
+            return super().test(null, method)
+        found = self.wild_bootstrap(null)
+        return Test(found.statistic, found.pvalue, float("nan"), null, "wild cluster bootstrap")
+
+    def ci(self, alpha: float = 0.05, method: str | None = None) -> tuple[float, float] | ConfidenceSet:
+        """Return the interval of the headline; ``method="wild"`` inverts the bootstrap test into a ConfidenceSet."""
+        return super().ci(alpha, method) if method != "wild" else self.wild_bootstrap().confidence_set(alpha)
+
+    def wild_bootstrap(self, null: float = 0.0, n_boot: int | None = None, random_state: int = 0) -> WildBootstrap:
+        """Test the headline by the wild cluster bootstrap, which holds its level with few clusters.
+
+        The null is imposed (Cameron, Gelbach and Miller 2008). With few clusters all sign vectors are enumerated and the
+        p-value is exact.
+
+        Parameters
+        ----------
+        null : float
+            Value under the null hypothesis.
+        n_boot : int, optional
+            Draws; 9999 by default.
+        random_state : int
+            Seed of the draws.
+
+        Returns
+        -------
+        WildBootstrap
+            ``statistic``, ``pvalue``, ``exact``, ``monte_carlo_error``, and ``confidence_set(alpha)``.
+        """
+        from causalkit.linear.wild import wild_bootstrap
+
+        sample = self._kept()
+        cluster = sample.several("cluster")
+        if len(cluster) != 1:
+            raise DesignError("the wild cluster bootstrap needs one cluster column.", hint="Name cluster= at the fit.")
+        design, names, _ = _design(sample)
+        return wild_bootstrap(
+            sample.outcome,
+            design,
+            names.index(self.effects.terms[self._at]),
+            sample.several("absorb"),
+            cluster[0],
+            weights=sample.optional("weights"),
+            n_parameters=self.n_parameters,
+            null=null,
+            n_boot=n_boot,
+            random_state=random_state,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -53,8 +53,10 @@ class Evidence:
         The rows used.
     effect : Floats, shape (n,)
         Predicted effect (or a score), by a model that has not seen the row's outcome.
+    scores : Floats, shape (n,)
+        Doubly robust scores of the effect.
     arm_scores : Floats, shape (n, 2)
-        Doubly robust scores of the control and of the arm of interest, in units of the outcome.
+        Doubly robust scores of the control and of the arm of interest. Their difference is ``scores`` up to rounding.
     prediction : EffectPrediction
         Baseline and effect with their errors. Of a model, its own; of an array, the calibration line of the array.
     folds : Codes, shape (n,), or None
@@ -73,6 +75,7 @@ class Evidence:
 
     sample: Sample
     effect: Floats
+    scores: Floats
     arm_scores: Floats
     prediction: EffectPrediction
     folds: Codes | None
@@ -81,11 +84,6 @@ class Evidence:
     source: Source
     is_effect: bool
     propensity: str
-
-    @property
-    def scores(self) -> Floats:
-        """Doubly robust scores of the effect, shape (n,)."""
-        return self.arm_scores[:, 1] - self.arm_scores[:, 0]
 
     @property
     def codes(self) -> Codes | None:
@@ -109,7 +107,7 @@ class Evidence:
 
     def checks(self) -> dict[str, Check]:
         """What was used, and whether the effects are held out."""
-        from causalkit.effects.checks import missing_check
+        from causalkit.core.input_checks import missing_check
 
         return {"missing": missing_check(self.sample), "held_out": self._held_out()}
 
@@ -183,21 +181,24 @@ def _from_model(data: Any, model: Any, given: Mapping[str, Any], random_state: i
     changed = any(key in asked and not _same(asked[key], own.get(key)) for key in _OF_SCORES)
     if at is None or changed:
         chosen = {key: getattr(model.estimator, key, None) for key in ("regressor", "classifier")}
-        arm_scores, _, kind = _scores(sample, random_state, **chosen)
+        made = _scores(sample, random_state, **chosen)
     else:
-        arm_scores, kind = model.nuisances.scores[at][:, :2], model.nuisances.propensity.source
+        contrasts = model.scores if model.scores.ndim == 1 else model.scores[:, 0]
+        nuisances = model.nuisances
+        made = _Scores(contrasts[at], nuisances.scores[at][:, :2], nuisances.mu[at], nuisances.propensity.source)
     prediction = _take_prediction(model.prediction(data), sample.rows.positions)
     return Evidence(
         sample=sample,
         effect=prediction.effect,
-        arm_scores=read_only(arm_scores),
+        scores=read_only(made.contrast),
+        arm_scores=read_only(made.arms),
         prediction=prediction,
         folds=None if at is None else model.folds[at],
         groups=clusters_of(sample),
         weights=_mean_one(sample),
         source="out_of_fold" if training else "new_rows",
         is_effect=True,
-        propensity=kind,
+        propensity=made.propensity,
     )
 
 
@@ -206,23 +207,24 @@ def _from_numbers(data: Any, given: Mapping[str, Any], random_state: int) -> Evi
     if effect is not None and not isinstance(effect, str) and any(hasattr(effect, m) for m in ("effect", "predict")):
         given = {**given, "effect": _predicted(data, effect, given.get("covariates"))}
     sample = _bind(data, {key: value for key, value in given.items() if _was_given(value)})
-    arm_scores, mu, kind = _scores(sample, random_state)
+    made = _scores(sample, random_state)
     ranked = sample.number("score" if sample.has("score") else "effect")
     weights, groups = _mean_one(sample), clusters_of(sample)
     codes = None if groups is None else groups.codes
-    baseline = mu[:, 0] if sample.features().names else np.zeros(sample.n)
-    line = line_prediction(ranked, arm_scores, baseline, weights, codes)
+    baseline = made.mu[:, 0] if sample.features().names else np.zeros(sample.n)
+    line = line_prediction(ranked, made.contrast, made.arms[:, 0], baseline, weights, codes)
     return Evidence(
         sample=sample,
         effect=ranked,
-        arm_scores=read_only(arm_scores),
+        scores=read_only(made.contrast),
+        arm_scores=read_only(made.arms),
         prediction=line,
         folds=None,
         groups=groups,
         weights=weights,
         source="given",
         is_effect=not sample.has("score"),
-        propensity=kind,
+        propensity=made.propensity,
     )
 
 
@@ -261,16 +263,28 @@ def _rows_of_fit(sample: Sample, used: Ints) -> Sample:
     return sample if kept.all() else sample.take(np.flatnonzero(kept))
 
 
-def _scores(sample: Sample, random_state: int, **chosen: Any) -> tuple[Floats, Floats, str]:
-    """Cross-fit the doubly robust scores of these rows: scores (n, 2), expected outcomes, source of propensities."""
+class _Scores(NamedTuple):
+    """Scores of the contrast (n,) and of the two arms (n, 2), expected outcomes by arm, source of propensities."""
+
+    contrast: Floats
+    arms: Floats
+    mu: Floats
+    propensity: str
+
+
+def _scores(sample: Sample, random_state: int, **chosen: Any) -> _Scores:
+    """Cross-fit the doubly robust scores of these rows."""
     from causalkit.core.settings import n_jobs_or_default
 
     options = {"regressor": None, "classifier": None, **chosen}
     # Scores must not depend on what they will judge: the canonical order of rows sees every numeric role.
     sample = replace(sample, columns={role: c for role, c in sample.columns.items() if role in ROLES})
     run = cross_fit(sample, n_folds=N_FOLDS, random_state=random_state, n_jobs=n_jobs_or_default(None), **options)
-    nuisances = run.in_user_order(sample).in_outcome_units()
-    return nuisances.scores[:, :2], nuisances.mu, nuisances.propensity.source
+    study = run.in_user_order(sample)
+    nuisances = study.in_outcome_units()
+    # The contrast is taken on the learning scale: a difference of levels would lose digits far from zero.
+    contrast = study.scale.unit * study.contrasts[:, 0]
+    return _Scores(contrast, nuisances.scores[:, :2], nuisances.mu, nuisances.propensity.source)
 
 
 def _mean_one(sample: Sample) -> Floats | None:

@@ -11,7 +11,12 @@ from causalkit.kernels.arrays import Codes, Floats, read_only
 
 
 def line_prediction(
-    priority: Floats, arm_scores: Floats, baseline: Floats, weights: Floats | None = None, groups: Codes | None = None
+    priority: Floats,
+    scores: Floats,
+    control_scores: Floats,
+    baseline: Floats,
+    weights: Floats | None = None,
+    groups: Codes | None = None,
 ) -> EffectPrediction:
     """Calibrate numbers that rank people into effects, and predicted baselines into baselines.
 
@@ -24,16 +29,16 @@ def line_prediction(
     ----------
     priority : Floats, shape (n,)
         Numbers that should rise with the effect, in any unit.
-    arm_scores : Floats, shape (n, 2)
-        Doubly robust scores of the control and of the treated outcome.
+    scores, control_scores : Floats, shape (n,)
+        Doubly robust scores of the effect, and of the outcome without treatment.
     baseline : Floats, shape (n,)
         Predicted outcome without treatment, out of fold; constant where there is no prediction.
     weights, groups : optional
         Weights and clusters.
     """
     share = np.full(len(priority), 1.0 / len(priority)) if weights is None else weights / weights.sum()
-    effect, x, psi_effect = _line(arm_scores[:, 1] - arm_scores[:, 0], priority, share, weights, groups)
-    level, m, psi_level = _line(arm_scores[:, 0], baseline, share, weights, groups)
+    effect, x, psi_effect = _line(scores, priority, share, weights, groups)
+    level, m, psi_level = _line(control_scores, baseline, share, weights, groups)
     vcov = sandwich(np.column_stack([psi_effect, psi_level]), groups, _factor(len(priority), groups))
     along, across = np.column_stack([np.ones_like(x), x]), np.column_stack([np.ones_like(m), m])
     return EffectPrediction(
