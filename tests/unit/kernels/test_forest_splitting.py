@@ -1,0 +1,163 @@
+"""The split search against brute force in plain numpy."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import numpy as np
+import pytest
+
+from causalkit.kernels.forest_binning import MISSING
+from causalkit.kernels.forest_random import stream
+from causalkit.kernels.forest_relabel import HEAD, HIGH, invert, relabel
+from causalkit.kernels.forest_splitting import best_split, make_scratch
+
+
+def node(seed, m=60, arms=2, gaps=0.0, n_codes=12):
+    rng = np.random.default_rng(seed)
+    codes = rng.integers(0, n_codes, (1, m)).astype(np.uint8)
+    codes[:, rng.random(m) < gaps] = MISSING
+    arm = rng.integers(0, arms, m).astype(np.int32)
+    w = np.column_stack([(arm == a) - 1 / arms for a in range(1, arms)])
+    y = rng.normal(size=m) + w[:, 0] * codes[0] / 4
+    return codes, y, w, rng.uniform(0.5, 2.0, m), arm
+
+
+def rho_by_hand(y, w, s):
+    d = w - np.average(w, axis=0, weights=s)
+    cov = (d * s[:, None]).T @ d / s.sum()
+    z = y - np.average(y, weights=s)
+    tau = np.linalg.solve(cov * s.sum(), (d * s[:, None]).T @ z)
+    return (d * (z - d @ tau)[:, None]) @ np.linalg.inv(cov)
+
+
+def info(w, s):
+    return s[:, None] * (w - np.average(w, axis=0, weights=s)) ** 2
+
+
+def gain_by_hand(left, rho, s, arm, d, min_node, alpha):
+    """The criterion in its two-sided form; None where the split is not allowed."""
+    for side in (left, ~left):
+        if any((arm[side] == a).sum() < min_node for a in range(arm.max() + 1)):
+            return None
+        if (d[side].sum(axis=0) < alpha * d.sum(axis=0)).any():
+            return None
+    total = (rho * s[:, None])[left].sum(axis=0), (rho * s[:, None])[~left].sum(axis=0)
+    return sum((t**2).sum() / s[side].sum() for t, side in zip(total, (left, ~left), strict=True))
+
+
+def split(codes, y, w, s, arm, *, category=False, min_node=2, alpha=0.05):
+    rows = np.arange(len(y))
+    table, chosen = np.empty((len(y), HEAD + 3 * w.shape[1])), np.zeros(4, np.uint64)
+    assert relabel(rows, y, w, s, arm, table)
+    f, t, side = best_split(
+        codes, rows, table, np.arange(len(codes)), len(codes), np.full(len(codes), category),
+        np.full(len(codes), MISSING), w.shape[1] > 1, min_node, alpha, make_scratch(table.shape[1]), stream(0, 0, 0),
+        chosen,
+    )  # fmt: skip
+    if f < 0:
+        return None
+    if category:
+        return np.array([bool(int(chosen[q >> 6]) >> (int(q) & 63) & 1) for q in codes[f]])
+    return np.where(codes[f] == MISSING, side, codes[f] <= t)
+
+
+@pytest.mark.parametrize("arms", [2, 3])
+def test_relabelling_is_the_formula(arms):
+    _, y, w, s, arm = node(1, arms=arms)
+    table = np.empty((len(y), HEAD + 3 * (arms - 1)))
+    assert relabel(np.arange(len(y)), y, w, s, arm, table)
+    assert table[:, 0] == pytest.approx(s)
+    assert table[:, 1::3] == pytest.approx(rho_by_hand(y, w, s) * s[:, None], rel=1e-10, abs=1e-12)
+    assert table[:, 2::3] == pytest.approx(1 + HIGH * (arm[:, None] == np.arange(1, arms)))
+    assert table[:, 3::3] == pytest.approx(info(w, s))
+    assert table[:, 1::3].sum(axis=0) == pytest.approx(0.0, abs=1e-9)
+
+
+def test_a_dose_is_high_above_its_mean():
+    rng = np.random.default_rng(0)
+    w, table = rng.normal(size=(30, 1)), np.empty((30, 4))
+    assert relabel(np.arange(30), rng.normal(size=30), w, np.ones(30), np.full(30, -1, np.int32), table)
+    assert (table[:, 2] > HIGH).tolist() == (w[:, 0] > w.mean()).tolist()
+
+
+@pytest.mark.parametrize("k", [1, 2])
+def test_nothing_to_relabel_where_the_treatment_is_constant(k):
+    w = np.full((20, k), 0.3)
+    assert not relabel(np.arange(20), np.arange(20.0), w, np.ones(20), np.zeros(20, np.int32), np.empty((20, 1 + 3 * k)))
+
+
+@pytest.mark.parametrize("arms", [2, 3])
+@pytest.mark.parametrize("gaps", [0.0, 0.3])
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("m", [60, 200])
+def test_numbers(arms, gaps, seed, m):
+    codes, y, w, s, arm = node(seed, m=m, arms=arms, gaps=gaps)
+    rho, d = rho_by_hand(y, w, s), info(w, s)
+    known = codes[0] != MISSING
+    options = []
+    for cut in range(13):
+        options.append(known & (codes[0] <= cut))
+        options.append(~known | (codes[0] <= cut))
+    gains = [g for left in options if (g := gain_by_hand(left, rho, s, arm, d, 2, 0.05)) is not None]
+    left = split(codes, y, w, s, arm)
+    assert gain_by_hand(left, rho, s, arm, d, 2, 0.05) == pytest.approx(max(gains), rel=1e-9)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_categories_find_the_best_of_all_subsets(seed):
+    codes, y, w, s, arm = node(seed, m=150, gaps=0.15, n_codes=6)
+    rho, d = rho_by_hand(y, w, s), info(w, s)
+    levels = np.unique(codes)
+    options = [np.isin(codes[0], part) for size in range(1, len(levels)) for part in combinations(levels, size)]
+    gains = [gain_by_hand(left, rho, s, arm, d, 0, 0.0) for left in options]
+    left = split(codes, y, w, s, arm, category=True, min_node=0, alpha=0.0)
+    assert gain_by_hand(left, rho, s, arm, d, 0, 0.0) == pytest.approx(max(gains), rel=1e-9)
+
+
+def test_the_best_covariate_wins():
+    codes, y, w, s, arm = node(3, m=300)
+    noise = np.random.default_rng(0).integers(0, 12, (4, 300)).astype(np.uint8)
+    both = np.vstack([noise[:2], codes, noise[2:]])
+    assert split(both, y, w, s, arm).tolist() == split(codes, y, w, s, arm).tolist()
+
+
+@pytest.mark.parametrize(("min_node", "alpha"), [(9, 0.0), (1, 0.4)])
+def test_the_leaf_rules_bind(min_node, alpha):
+    codes, y, w, s, arm = node(5, m=60)
+    free, left = split(codes, y, w, s, arm, min_node=1, alpha=0.0), split(
+        codes, y, w, s, arm, min_node=min_node, alpha=alpha
+    )  # fmt: skip
+    assert left.tolist() != free.tolist()
+    for side in (left, ~left):
+        assert min((arm[side] == a).sum() for a in (0, 1)) >= min_node
+        assert info(w, s)[side].sum() >= alpha * info(w, s).sum()
+
+
+def test_no_split_where_an_arm_is_too_rare():
+    codes, y, w, s, arm = node(5, m=60)
+    assert split(codes, y, w, s, arm, min_node=int(arm.sum()) // 2 + 1) is None
+
+
+def test_high_codes_and_the_middle_of_a_gap():
+    rng = np.random.default_rng(0)
+    half = rng.random(80) < 0.5
+    codes = np.where(half, 10, 254).astype(np.uint8)[None]
+    arm = rng.integers(0, 2, 80).astype(np.int32)
+    rows, table, chosen = np.arange(80), np.empty((80, 4)), np.zeros(4, np.uint64)
+    assert relabel(rows, half * arm * 1.0, (arm - 0.5)[:, None], np.ones(80), arm, table)
+    f, t, _ = best_split(
+        codes, rows, table, np.arange(1), 1, np.zeros(1, bool), np.full(1, 255), False, 2, 0.05, make_scratch(4),
+        stream(0, 0, 0), chosen,
+    )  # fmt: skip
+    assert (f, t) == (0, 132)
+
+
+@pytest.mark.parametrize("k", [1, 2, 4])
+def test_invert(k):
+    root = np.random.default_rng(k).normal(size=(k, k + 2))
+    matrix = root @ root.T
+    inverse = matrix.copy()
+    assert invert(inverse)
+    assert inverse == pytest.approx(np.linalg.inv(matrix), rel=1e-9)
+    assert not invert(np.zeros((k, k)))
