@@ -31,7 +31,8 @@ class Step:
 
     def run(self, data: Any, result: Result) -> Presentable:
         """Run the step on the study's data and the fitted result."""
-        return self.tool.fit(data, effect=result, **self.keywords)
+        followed: Presentable = self.tool.fit(data, effect=result, **self.keywords)
+        return followed
 
 
 @dataclass(frozen=True)
@@ -162,7 +163,7 @@ class Outcome:
 
         report = self.study.report
         first, last = self.parts[0], self.parts[-1]
-        common = {
+        common: dict[str, Any] = {
             "lead": first.answer if first is last else f"{first.answer} {last.answer}",
             "title": report.get("title", self.study.path.stem),
             "subtitle": report.get("subtitle", ""),

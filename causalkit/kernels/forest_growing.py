@@ -106,7 +106,7 @@ def goes_left(code: int, is_category: bool, threshold: int, missing_left: bool, 
     """Tell to which side a code goes."""
     if is_category:
         word = sets[threshold, code >> 6]
-        return (word >> np.uint64(code & 63)) & np.uint64(1) != 0
+        return (word >> np.uint64(code & 63)) & np.uint64(1) != 0  # type: ignore[no-any-return]
     return missing_left if code == MISSING else code <= threshold
 
 

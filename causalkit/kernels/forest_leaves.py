@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
 from causalkit.kernels.arrays import Bools, Codes, Floats, Ints
 from causalkit.kernels.forest_binning import Bytes
@@ -38,9 +37,7 @@ def find_leaves(
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def prune(
-    seen: Bools, feature: Features, threshold: Codes, child: Codes, missing_left: Bools
-) -> bool:
+def prune(seen: Bools, feature: Features, threshold: Codes, child: Codes, missing_left: Bools) -> bool:
     """Remove the nodes in which the effect can't be seen; return whether it is seen at the root.
 
     The place of such a node, and its parent's, is taken by its sibling; where neither child is seen the parent becomes
@@ -97,9 +94,7 @@ def seen_by_doses(leaf: Codes, w: Floats, feature: Features, child: Codes) -> Bo
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def leaf_means(
-    leaf: Codes, nodes: int, y: Floats, w: Floats, s: Floats, extra: Floats
-) -> tuple[Floats, Codes]:
+def leaf_means(leaf: Codes, nodes: int, y: Floats, w: Floats, s: Floats, extra: Floats) -> tuple[Floats, Codes]:
     """Average over the rows of each leaf what predictions are made of.
 
     Returns

@@ -40,7 +40,7 @@ def next_bits(state: State) -> Any:
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def uniform(state: State) -> float:
     """Return a number in [0, 1)."""
-    return float(next_bits(state) >> np.uint64(11)) * 2.0**-53  # type: ignore[no-any-return]
+    return float(next_bits(state) >> np.uint64(11)) * 2.0**-53
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]

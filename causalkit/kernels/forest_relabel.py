@@ -15,9 +15,7 @@ _FLAT = 1e-10
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def relabel(
-    rows: Ints, y: Floats, w: Floats, s: Floats, arms: Codes, table: Floats
-) -> bool:
+def relabel(rows: Ints, y: Floats, w: Floats, s: Floats, arms: Codes, table: Floats) -> bool:
     """Fill the table of what each row adds to a bin; return whether the treatments vary in the node.
 
     With ``A`` the weighted covariance of the treatments in the node, ``tau`` their coefficients in a regression of the
@@ -40,7 +38,7 @@ def relabel(
     """
     k = w.shape[1]
     if k == 1:
-        return _relabel_one(rows, y, w, s, arms, table)
+        return _relabel_one(rows, y, w, s, arms, table)  # type: ignore[no-any-return]
     mean = np.zeros(k)
     total, center = 0.0, 0.0
     for i in rows:

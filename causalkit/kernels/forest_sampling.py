@@ -18,9 +18,7 @@ def draw_bag(n_units: int, state: State) -> Ints:
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def draw_tree(
-    bag: Ints, share: float, honest: float, starts: Ints, rows: Ints, state: State
-) -> tuple[Ints, Ints]:
+def draw_tree(bag: Ints, share: float, honest: float, starts: Ints, rows: Ints, state: State) -> tuple[Ints, Ints]:
     """Draw the rows of a tree from a bag: those that choose splits, and those that fill the leaves.
 
     Parameters

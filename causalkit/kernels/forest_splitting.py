@@ -130,9 +130,7 @@ def best_split(
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _fill(
-    codes: Bytes, rows: Ints, table: Floats, histogram: Floats, order: Ints, marks: Words, n_codes: int
-) -> int:
+def _fill(codes: Bytes, rows: Ints, table: Floats, histogram: Floats, order: Ints, marks: Words, n_codes: int) -> int:
     """Add the rows to their bins; list the bins met, ascending."""
     if table.shape[1] == HEAD + 3:  # one treatment: written out, as it is what forests spend their time on
         for i in range(rows.size):
@@ -158,7 +156,7 @@ def _fill(
             found += histogram[q, 0] > 0.0
         order[found] = MISSING
         found += histogram[MISSING, 0] > 0.0
-        return found
+        return found  # type: ignore[no-any-return]
     marks[:] = np.uint64(0)
     for i in range(rows.size):
         q = codes[rows[i]]

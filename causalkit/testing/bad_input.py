@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -51,7 +52,7 @@ def infinite_values(subject: Subject) -> None:
         for value in (np.inf, -np.inf):
             data = _spoilt(subject, name, value)
             words = (repr(name), str(len(SPOILT)), f"row {SPOILT[0]}")
-            require_taught(lambda d=data: subject.fit(d), f"{value} in {role}", *words, kind=DataError)
+            require_taught(partial(subject.fit, data), f"{value} in {role}", *words, kind=DataError)
 
 
 @probe()
@@ -66,7 +67,7 @@ def missing_values_refused(subject: Subject) -> None:
             data = _spoilt(subject, name, gap)
             words = (repr(name), str(len(SPOILT)), f"row {SPOILT[0]}")
             told = f"{gap} in {role} with missing='raise'"
-            require_taught(lambda d=data: subject.fit(d, missing="raise"), told, *words, kind=DataError)
+            require_taught(partial(subject.fit, data, missing="raise"), told, *words, kind=DataError)
 
 
 @probe()
@@ -105,9 +106,7 @@ def nothing_but_gaps(subject: Subject) -> None:
             spec = subject.estimator.roles[role]
             if spec.native_missing:
                 continue
-            require_taught(
-                lambda d=data: subject.fit(d, missing="drop"), told, repr(name), kind=(DataError, DesignError)
-            )
+            require_taught(partial(subject.fit, data, missing="drop"), told, repr(name), kind=(DataError, DesignError))
 
 
 @probe()
@@ -117,9 +116,7 @@ def unknown_column(subject: Subject) -> None:
         wrong = f"{name}_"
         value = [wrong] if isinstance(subject.keywords[role], list | tuple) else wrong
         words = (repr(wrong), "Did you mean", repr(name))
-        require_taught(
-            lambda r=role, v=value: subject.fit(**{r: v}), f"an unknown column as {role}", *words, kind=DataError
-        )
+        require_taught(partial(subject.fit, **{role: value}), f"an unknown column as {role}", *words, kind=DataError)
 
 
 @probe()
@@ -168,12 +165,12 @@ def text_for_numbers(subject: Subject) -> None:
     days = pd.date_range("2024-01-01", periods=len(subject.data), freq="D")
     for role, name in subject.columns(*NUMERIC):
         texts = subject.data.assign(**{name: subject.data[name].map(str)})
-        require_taught(lambda d=texts: subject.fit(d), f"text in {role}", repr(name), "row 0", kind=DataError)
+        require_taught(partial(subject.fit, texts), f"text in {role}", repr(name), "row 0", kind=DataError)
         dates = subject.data.assign(**{name: days})
-        require_taught(lambda d=dates: subject.fit(d), f"dates in {role}", repr(name), kind=DataError)
+        require_taught(partial(subject.fit, dates), f"dates in {role}", repr(name), kind=DataError)
     for role, name in subject.columns("features", "treatment"):
         dates = subject.data.assign(**{name: days})
-        require_taught(lambda d=dates: subject.fit(d), f"dates in {role}", repr(name), kind=(DataError, DesignError))
+        require_taught(partial(subject.fit, dates), f"dates in {role}", repr(name), kind=(DataError, DesignError))
 
 
 @probe()
@@ -186,20 +183,18 @@ def two_roles(subject: Subject) -> None:
         named = list(subject.keywords[role]) if spec.many else []
         for culprit in filter(None, (outcome, treatment)):
             require_taught(
-                lambda r=role, v=[*named, culprit]: subject.fit(**{r: v}),
+                partial(subject.fit, **{role: [*named, culprit]}),
                 f"{culprit} in {role}",
                 repr(culprit),
                 kind=DesignError,
             )
         if named:
             twice = [*named, named[0]]
-            require_taught(
-                lambda r=role, v=twice: subject.fit(**{r: v}), "a column twice", repr(named[0]), kind=DesignError
-            )
+            require_taught(partial(subject.fit, **{role: twice}), "a column twice", repr(named[0]), kind=DesignError)
     for role in subject.roles("weights", "propensity", "label"):
         if outcome:
             require_taught(
-                lambda r=role: subject.fit(**{r: outcome}), f"outcome as {role}", repr(outcome), kind=DesignError
+                partial(subject.fit, **{role: outcome}), f"outcome as {role}", repr(outcome), kind=DesignError
             )
 
 
@@ -212,7 +207,7 @@ def arrays(subject: Subject) -> None:
             continue
         short = subject.data[name].to_numpy()[:-1]
         require_taught(
-            lambda r=role, v=short: subject.fit(**{r: v}), f"a short array as {role}", role, str(n), kind=DesignError
+            partial(subject.fit, **{role: short}), f"a short array as {role}", role, str(n), kind=DesignError
         )
         array = subject.bind(**{role: subject.data[name].to_numpy()})
         require(
@@ -255,7 +250,7 @@ def constant_outcome(subject: Subject) -> None:
     """An outcome that never varies: a finite answer or a taught error, never NaN."""
     for value in (0.0, 3.0):
         data = subject.data.assign(**{str(subject.column("outcome")): value})
-        _finite_or_taught(lambda d=data: subject.fit(d), f"an outcome of {value} in every row")
+        _finite_or_taught(partial(subject.fit, data), f"an outcome of {value} in every row")
 
 
 @probe(when=lambda s: bool(s.roles("features")))
@@ -266,4 +261,4 @@ def useless_covariates(subject: Subject) -> None:
     data = subject.data.assign(**{"the same again": subject.data[name], "constant": 1.0, "one level": "x"})
     for extra in ("the same again", "constant", "one level"):
         covariates = [*subject.keywords[role], extra]
-        _finite_or_taught(lambda c=covariates: subject.fit(data, **{role: c}), f"the covariate {extra!r}")
+        _finite_or_taught(partial(subject.fit, data, **{role: covariates}), f"the covariate {extra!r}")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import causalkit
@@ -26,10 +28,11 @@ def misspelt_field(subject: Subject) -> None:
     estimator = subject.estimator
     field = next(iter(estimator.params()))
     wrong = f"{field}z"
-    for told, call in (
-        ("replace", lambda: estimator.replace(**{wrong: 1})),
-        ("from_dict", lambda: type(estimator).from_dict({"name": type(estimator).__name__, wrong: 1})),
-    ):
+    calls: dict[str, Callable[[], Any]] = {
+        "replace": partial(estimator.replace, **{wrong: 1}),
+        "from_dict": partial(type(estimator).from_dict, {"name": type(estimator).__name__, wrong: 1}),
+    }
+    for told, call in calls.items():
         try:
             call()
         except DesignError as error:

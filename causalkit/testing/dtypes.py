@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
@@ -115,7 +116,8 @@ def categorical_labels(subject: Subject) -> None:
 def arrow_labels(subject: Subject) -> None:
     """Arrow strings give the numbers of text; so do plain objects."""
     import pandas as pd
-    import pyarrow as pa
+
+    pa = import_module("pyarrow")
 
     for told, kind in (("Arrow strings", pd.ArrowDtype(pa.string())), ("objects", object)):
         data = subject.data.copy()
@@ -138,7 +140,7 @@ def polars_table(subject: Subject) -> None:
 @probe(when=lambda _: find_spec("pyarrow") is not None, slow=True)
 def arrow_table(subject: Subject) -> None:
     """A pyarrow table gives the numbers of pandas."""
-    import pyarrow as pa
+    pa = import_module("pyarrow")
 
     table = pa.table({name: subject.data[name].tolist() for name in subject.data.columns})
     subject.require_same(subject.fit(table), "pyarrow")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from html.parser import HTMLParser
@@ -100,7 +101,7 @@ def _hostile_fit(subject: Subject, first: str, second: str) -> Any:
 @probe()
 def hostile_names(subject: Subject) -> None:
     """Names that look like code stay text in every format, and change no number."""
-    for first, second in list(zip(HOSTILE, HOSTILE[1:], strict=False))[:: 4 if subject.fast else 2]:
+    for first, second in list(itertools.pairwise(HOSTILE))[:: 4 if subject.fast else 2]:
         result = _hostile_fit(subject, first, second)
         subject.require_same(result, f"arms named {first!r} and {second!r}")
         _require_inert_html(result._repr_html_())

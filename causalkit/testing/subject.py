@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -150,10 +151,8 @@ def numbers(result: Any) -> dict[str, Floats]:
     """Return the estimates and, where there are any, the standard errors; of a report, the numbers of its table."""
     if isinstance(result, Result):
         found = {"estimate": result.effects.values}
-        try:
+        with contextlib.suppress(InferenceUnavailable):
             found["se"] = result.effects.se
-        except InferenceUnavailable:
-            pass
         return found
     frame = result.to_frame().select_dtypes("number")
     return {"estimate": frame.to_numpy(dtype=float).ravel()}

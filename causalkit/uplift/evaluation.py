@@ -46,7 +46,7 @@ class UpliftEvaluation(Estimator[UpliftResult]):
     ----------
     alpha : float
         Level of the one-sided verdict ``has_evidence``, and one minus the coverage of bands.
-    random_state : int
+    random_state : int, optional
         Seed of the cross-fitting of scores, where the effects are not those of a model on its own training table.
 
     Notes
@@ -65,7 +65,7 @@ class UpliftEvaluation(Estimator[UpliftResult]):
     """
 
     alpha: float = params.number(0.05, low=0.0, high=0.5, open_low=True, open_high=True)
-    random_state: int = params.integer(0, low=0)
+    random_state: int | None = params.seed()
 
     roles: ClassVar[Mapping[str, Role]] = {role: spec for role, spec in BOUND.items() if role != "cost"}
     assignment: ClassVar[Assignment | None] = Assignment("treatment", "row")
@@ -138,8 +138,9 @@ class UpliftEvaluation(Estimator[UpliftResult]):
             "weights": weights,
             "missing": missing,
         }
-        evidence = gather(data, given, self.random_state)
-        result = self._evaluate(_as_sample(evidence), evidence.checks())
+        run: UpliftEvaluation = self.seeded()  # type: ignore[assignment]
+        evidence = gather(data, given, run.random_state or 0)
+        result = run._evaluate(_as_sample(evidence), evidence.checks())
         return replace(result, roles={**evidence.sample.given, "effect": effect})
 
     def estimate(self, sample: Sample) -> UpliftResult:
@@ -148,7 +149,8 @@ class UpliftEvaluation(Estimator[UpliftResult]):
             raise InferenceUnavailable(
                 "this sample has no held-out scores.", hint="Call fit(data, effect=...), or refit(data) with a table."
             )
-        return self._evaluate(sample, {})
+        run: UpliftEvaluation = self.seeded()  # type: ignore[assignment]
+        return run._evaluate(sample, {})
 
     def _evaluate(self, sample: Sample, checks: Mapping[str, Check]) -> UpliftResult:
         scores, effect = sample.number("held_out_score"), sample.number("ranked_effect")
@@ -185,6 +187,7 @@ class UpliftEvaluation(Estimator[UpliftResult]):
             groups=_gates(scores, effect, priority, weights, codes),
             slope=None if line is None else (line.slope, float(line.se[1])),
             average=_average(scores, weights),
+            contrast=name,
         )
 
     def _numbers(

@@ -39,6 +39,8 @@ class UpliftResult(Result):
         Calibration slope of held-out scores on predicted effects, and its standard error.
     average : float
         Average effect of these rows.
+    contrast : str
+        What is compared.
     """
 
     heterogeneity: Heterogeneity
@@ -47,6 +49,7 @@ class UpliftResult(Result):
     groups: GroupEffects | None
     slope: tuple[float, float] | None
     average: float
+    contrast: str
 
     @property
     def plots(self) -> tuple[str, ...]:  # type: ignore[override]
@@ -66,7 +69,7 @@ class UpliftResult(Result):
     @property
     def title(self) -> str:
         """What was evaluated."""
-        return "Does the ranking find the people who gain most?"
+        return f"Ranking people by the effect of {self.contrast}"
 
     @property
     def answer(self) -> str:

@@ -7,9 +7,10 @@ on those rows. A part of the training table is refused: effects that have seen t
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -29,6 +30,7 @@ from causalkit.kernels.arrays import Codes, Floats, Ints, read_only
 from causalkit.uplift.leak import is_training_table, refuse_training_rows
 from causalkit.uplift.line import line_prediction
 
+_T = TypeVar("_T")
 Source = Literal["out_of_fold", "new_rows", "given"]
 
 #: Roles that uplift tools bind.
@@ -126,6 +128,13 @@ class Evidence:
             f"The effects were handed over as numbers; whether these rows trained them is not known{scores}.",
             advice="Make sure that they come from a model that has not seen these outcomes, or pass the fitted model.",
         )
+
+
+def seeded(tool: _T) -> _T:
+    """Return the tool with a seed drawn where ``random_state`` is None, so that its report stores it."""
+    if tool.random_state is None:  # type: ignore[attr-defined]
+        return replace(tool, random_state=secrets.randbits(31))  # type: ignore[type-var]
+    return tool
 
 
 def gather(data: Any, given: Mapping[str, Any], random_state: int = 0) -> Evidence:
@@ -322,4 +331,4 @@ def _predicted(data: Any, model: Any, covariates: Any) -> Floats:
     return found.reshape(-1)
 
 
-__all__ = ["BOUND", "Evidence", "gather"]
+__all__ = ["BOUND", "Evidence", "gather", "seeded"]

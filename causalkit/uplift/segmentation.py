@@ -18,7 +18,7 @@ from causalkit.effects.prediction import EffectPrediction
 from causalkit.errors import DesignError
 from causalkit.inference.wald import t_interval
 from causalkit.kernels.arrays import Codes, Floats, read_only
-from causalkit.uplift.evidence import Evidence, gather
+from causalkit.uplift.evidence import Evidence, gather, seeded
 from causalkit.uplift.heterogeneity import heterogeneity
 from causalkit.uplift.labels import SEGMENTS, claim_pvalues, label
 from causalkit.uplift.segment_report import SegmentReport, validation_check
@@ -56,7 +56,7 @@ class Segmentation:
         people otherwise.
     method : {"bh", "by"}
         Adjustment for the number of people: Benjamini-Hochberg, or Benjamini-Yekutieli.
-    random_state : int
+    random_state : int, optional
         Seed of the cross-fitting of scores, where the effects are not those of a model on its own training table.
 
     Notes
@@ -85,7 +85,7 @@ class Segmentation:
     margin: float | None = params.number(None, low=0.0, open_low=True)
     cutoff: float | None = params.number(None)
     method: str = params.choice("bh", "bh", "by")
-    random_state: int = params.integer(0, low=0)
+    random_state: int | None = params.seed()
 
     def __post_init__(self) -> None:
         params.enforce(self)
@@ -146,7 +146,8 @@ class Segmentation:
             "weights": weights,
             "missing": missing,
         }
-        return self._segment(gather(data, given, self.random_state))
+        run = seeded(self)
+        return run._segment(gather(data, given, run.random_state or 0))
 
     def _segment(self, evidence: Evidence) -> SegmentReport:
         p = evidence.prediction

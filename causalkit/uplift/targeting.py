@@ -14,7 +14,7 @@ from causalkit.core.check import Check, Checks
 from causalkit.data.frame import first_rows
 from causalkit.errors import DataError, DesignError
 from causalkit.kernels.arrays import Floats, read_only
-from causalkit.uplift.evidence import Evidence, gather
+from causalkit.uplift.evidence import Evidence, gather, seeded
 from causalkit.uplift.heterogeneity import Heterogeneity, heterogeneity
 from causalkit.uplift.knapsack import Allocation, allocate, draw, uniform
 from causalkit.uplift.policy_value import policy_profit
@@ -50,7 +50,7 @@ class Targeting:
         ``cost * P(outcome | treated)``.
     alpha : float
         Level of both one-sided tests; and one minus the coverage of intervals and bands.
-    random_state : int
+    random_state : int, optional
         Seed of the lottery among equals, and of the cross-fitting of scores where they are not the model's own.
 
     Notes
@@ -73,7 +73,7 @@ class Targeting:
     budget: float | None = params.number(None, low=0.0, open_low=True)
     paid_on: str = params.choice("treatment", "treatment", "outcome")
     alpha: float = params.number(0.05, low=0.0, high=0.5, open_low=True, open_high=True)
-    random_state: int = params.integer(0, low=0)
+    random_state: int | None = params.seed()
 
     def __post_init__(self) -> None:
         params.enforce(self)
@@ -142,8 +142,9 @@ class Targeting:
         }
         if single and not (np.isfinite(cost) and cost >= 0):
             raise DataError(f"cost={cost!r} is not an amount of money.", hint="Pass zero or more.")
-        evidence = gather(data, given, self.random_state)
-        return self._plan(evidence, self._costs(evidence, float(cost) if single else self.cost))
+        run = seeded(self)
+        evidence = gather(data, given, run.random_state or 0)
+        return run._plan(evidence, run._costs(evidence, float(cost) if single else run.cost))
 
     def _costs(self, evidence: Evidence, single: float) -> Floats:
         """Price of each person's treatment (per redemption where it is paid on the outcome)."""
@@ -180,7 +181,7 @@ class Targeting:
         chosen = self._choose(candidates, found)
         mass = np.ones(len(cost)) if weights is None else weights
         assignment = draw(
-            chosen.probability, mass * cost, self.budget, evidence.sample.canonical_order, self.random_state
+            chosen.probability, mass * cost, self.budget, evidence.sample.canonical_order, self.random_state or 0
         )
         share = candidates[2].n_treated / len(cost)
         path = profit_path(ranked.rank, net_scores, gain, cost, share, weights, evidence.codes)

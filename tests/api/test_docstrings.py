@@ -104,6 +104,10 @@ def test_documented(name):
     assert summary.endswith((".", "?", ":")) or len(text.splitlines()) > 1, summary
     # ``see :meth:`cate` `` hands the reader on to where the same parameters are documented.
     shared = [inspect.getdoc(_sibling(name, other)) or "" for other in re.findall(r":meth:`(?:\w+\.)?(\w+)`", text)]
+    # What a method of the base documents holds for the one that replaces it.
+    owner, _, method = name.partition(".")
+    bases = getattr(_public().get(owner), "__mro__", ())[1:]
+    shared += [inspect.getdoc(vars(base)[method]) or "" for base in bases if method in vars(base)]
     known = documented(text).union(*map(documented, shared))
     missing = [parameter for parameter in parameters if parameter not in known]
     if len(parameters) == 1 and "." in name and not inspect.isclass(value):

@@ -12,26 +12,24 @@ import pytest
 import causalkit
 
 ROOT = Path(causalkit.__file__).parent
-LAZY = set(
-    [
-        "econml",
-        "dowhy",
-        "lightgbm",
-        "sklearn",
-        "statsmodels",
-        "matplotlib",
-        "numba",
-        "shap",
-        "duckdb",
-        "pyspark",
-        "ibis",
-        "pandas",
-        "polars",
-        "pyarrow",
-        "networkx",
-    ]
-)
-FAMILIES = set(["did", "rdd", "iv", "synth", "effects", "graph", "experiment", "geo", "switchback"])
+LAZY = {
+    "econml",
+    "dowhy",
+    "lightgbm",
+    "sklearn",
+    "statsmodels",
+    "matplotlib",
+    "numba",
+    "shap",
+    "duckdb",
+    "pyspark",
+    "ibis",
+    "pandas",
+    "polars",
+    "pyarrow",
+    "networkx",
+}
+FAMILIES = {"did", "rdd", "iv", "synth", "effects", "graph", "experiment", "geo", "switchback"}
 #: The exceptions that the design states.
 MAY = {("geo", "synth"), ("experiment", "iv")}
 
@@ -79,7 +77,7 @@ def test_families_do_not_import_each_other():
     for name, path in SOURCES.items():
         family = name.partition("/")[0]
         for module in _imports(path, inside_functions=True) if family in FAMILIES else ():
-            other = (module.split(".") + [""])[1] if module.startswith("causalkit.") else ""
+            other = ([*module.split("."), ""])[1] if module.startswith("causalkit.") else ""
             if other in FAMILIES - {family} and (family, other) not in MAY:
                 strays.append((name, module))
     assert not strays

@@ -77,7 +77,9 @@ def test_the_interval_of_a_profit_covers():
         n = 500
         x, arm = rng.uniform(-1, 1, n), rng.integers(0, 2, n)
         data = {"y": rng.normal(size=n) + arm * x, "arm": arm, "x": x}
-        plan = ck.Targeting(value=1.0, cost=0.0).fit(data, outcome="y", treatment="arm", propensity=0.5, effect="x")
+        plan = ck.Targeting(value=1.0, cost=0.0, random_state=0).fit(
+            data, outcome="y", treatment="arm", propensity=0.5, effect="x"
+        )
         low, high = plan.candidates[1].profit.ci()
         covered += low <= 0.0 <= high  # treating everyone earns nothing on average
     assert 0.95 - 3 * np.sqrt(0.05 * 0.95 / runs) <= covered / runs <= 1.0

@@ -129,9 +129,11 @@ def test_files_that_are_not_there(tmp_path, capsys):
     assert "can't be read" in refused(capsys, "check", str(tmp_path))
 
 
-@pytest.mark.parametrize(("out", "message"), [("report.pdf", "no known suffix"), ("no/such/report.html", "does not exist")])
+@pytest.mark.parametrize(
+    ("out", "message"), [("report.pdf", "no known suffix"), ("no/such/report.html", "does not exist")]
+)
 def test_a_report_that_could_not_be_written_stops_the_run_at_once(folder, capsys, monkeypatch, out, message):
-    monkeypatch.setattr("causalkit.cli.study.load_source", None)
+    monkeypatch.setattr("causalkit.cli.source.load_source", None)
     study = folder / "study.toml"
     assert message in refused(capsys, "run", str(study), "--out", str(folder / out))
 
@@ -161,7 +163,9 @@ def test_version(capsys):
 
 
 def _process(*argv, **changes):
-    return subprocess.run([sys.executable, "-m", "causalkit", *argv], capture_output=True, text=True, check=False, **changes)
+    return subprocess.run(
+        [sys.executable, "-m", "causalkit", *argv], capture_output=True, text=True, check=False, **changes
+    )
 
 
 def test_as_a_program(folder):

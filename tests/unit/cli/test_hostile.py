@@ -15,7 +15,7 @@ from causalkit.cli import main
 
 DROP = '"; DROP TABLE x; --'
 SCRIPT = "<script>alert(1)</script>"
-QUOTES = "O'Brien \"the\" `best` \\ 100%"
+QUOTES = 'O\'Brien "the" `best` \\ 100%'
 LINES = "first line\nsecond line"
 UNICODE = "naïve ∑ 漢字 \u202e evil"
 IMAGE = '<img src=x onerror="alert(2)">'

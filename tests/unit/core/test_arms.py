@@ -61,7 +61,9 @@ def test_arms(values, allowed, control, level, levels):
     assert isinstance(column, Arms)
     assert column.levels == levels
     assert [type(one) for one in column.levels] == [type(one) for one in levels]
-    plain = [None if value is pd.NA else value for value in (values.tolist() if hasattr(values, "tolist") else list(values))]
+    plain = [
+        None if value is pd.NA else value for value in (values.tolist() if hasattr(values, "tolist") else list(values))
+    ]
     for code, value, gap in zip(column.codes, plain, gaps, strict=True):
         assert gap if value is None else levels[code] == value
 

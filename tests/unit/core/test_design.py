@@ -115,7 +115,13 @@ def test_the_array_is_copied(table):
 
 def test_arrays_of_the_sample_are_read_only(table):
     sample = bind(table, covariates=["x"], cluster="g", weights="w", missing="native")
-    for array in (sample.outcome, sample.arms.codes, sample.features().values, sample.several("cluster")[0].codes, sample.rows.positions):
+    for array in (
+        sample.outcome,
+        sample.arms.codes,
+        sample.features().values,
+        sample.several("cluster")[0].codes,
+        sample.rows.positions,
+    ):
         assert not array.flags.writeable
 
 
@@ -172,7 +178,9 @@ def test_a_column_may_be_cluster_and_unit_and_covariate(table):
 def test_empty_and_all_missing(table):
     with pytest.raises(DataError, match="no rows"):
         bind(table.iloc[:0])
-    with pytest.raises(DataError, match=r"no row is left.*1 by missing treatment \('t'\); 5 by missing outcome \('y'\)"):
+    with pytest.raises(
+        DataError, match=r"no row is left.*1 by missing treatment \('t'\); 5 by missing outcome \('y'\)"
+    ):
         bind(table.assign(y=None))
 
 

@@ -136,7 +136,9 @@ def test_independent_samples_add_variances_whatever_the_carrier():
     assert joint.df.tolist() == [5.0, 6.0, np.inf]
 
 
-@pytest.mark.parametrize("other", [Covariance(np.eye(1), np.ones(1)), Draws(np.ones((3, 1))), Placebos(np.ones((3, 1)))])
+@pytest.mark.parametrize(
+    "other", [Covariance(np.eye(1), np.ones(1)), Draws(np.ones((3, 1))), Placebos(np.ones((3, 1)))]
+)
 def test_unknown_dependence_is_refused(other):
     a = mean_estimate(RNG.normal(size=10), Rows(np.arange(10), "one"))
     with pytest.raises(InferenceUnavailable, match=r"dependence.*not known.*independent=True"):
@@ -145,13 +147,17 @@ def test_unknown_dependence_is_refused(other):
 
 def test_linear_combinations():
     psi = RNG.normal(size=(25, 3))
-    estimate = Estimate([1.0, 2.0, 4.0], Influence(psi, Rows(np.arange(25), "t"), scale=1.5, df=np.array([3.0, 9.0, 7.0])))
+    estimate = Estimate(
+        [1.0, 2.0, 4.0], Influence(psi, Rows(np.arange(25), "t"), scale=1.5, df=np.array([3.0, 9.0, 7.0]))
+    )
     weights = np.array([[1.0, -1.0, 0.0], [0.0, 0.5, 0.5], [0.0, 0.0, 0.0]])
     found = estimate.linear(weights)
     np.testing.assert_allclose(found.theta, weights @ [1.0, 2.0, 4.0])
     np.testing.assert_allclose(found.vcov, 1.5 * weights @ psi.T @ psi @ weights.T, atol=1e-13)
     assert found.df.tolist() == [3.0, 7.0, np.inf]
-    np.testing.assert_allclose(Estimate(estimate.theta, estimate.carrier.folded()).linear(weights).vcov, found.vcov, atol=1e-13)
+    np.testing.assert_allclose(
+        Estimate(estimate.theta, estimate.carrier.folded()).linear(weights).vcov, found.vcov, atol=1e-13
+    )
 
 
 def test_a_contrast_of_the_wrong_length_is_refused():

@@ -29,7 +29,11 @@ def require_equal(found, reference, k=1e-10):
 @pytest.mark.parametrize("weighted", [False, True])
 def test_heteroskedastic(study, vcov, weighted):
     weights = study["weight"].to_numpy(float)
-    model = sm.WLS(study["spend"].to_numpy(), design(study), weights=weights) if weighted else sm.OLS(study["spend"].to_numpy(), design(study))
+    model = (
+        sm.WLS(study["spend"].to_numpy(), design(study), weights=weights)
+        if weighted
+        else sm.OLS(study["spend"].to_numpy(), design(study))
+    )
     reference = model.fit(cov_type="nonrobust" if vcov == "iid" else vcov, use_t=True)
     found = ck.OLS(vcov=vcov).fit(study, **ROLES, covariates=["age", "income"], weights="weight" if weighted else None)
     require_equal(found, reference)
@@ -43,7 +47,9 @@ def test_heteroskedastic(study, vcov, weighted):
 def test_clustered(study, weighted):
     weights = study["weight"].to_numpy(float) if weighted else np.ones(len(study))
     codes = np.unique(study["store"], return_inverse=True)[1]
-    reference = sm.WLS(study["spend"].to_numpy(), design(study), weights=weights).fit(cov_type="cluster", cov_kwds={"groups": codes}, use_t=True)
+    reference = sm.WLS(study["spend"].to_numpy(), design(study), weights=weights).fit(
+        cov_type="cluster", cov_kwds={"groups": codes}, use_t=True
+    )
     found = ck.OLS().fit(
         study, **ROLES, covariates=["age", "income"], cluster="store", weights="weight" if weighted else None
     )
@@ -54,7 +60,14 @@ def test_clustered(study, weighted):
 def test_categories(study):
     reference = sm.OLS(study["spend"], design(study, segments=True)).fit(cov_type="HC1")
     found = ck.OLS().fit(study, **ROLES, covariates=["age", "income", "segment"])
-    assert found.coefficients.terms == ("coupon minus none", "intercept", "age", "income", "segment[loyal]", "segment[new]")
+    assert found.coefficients.terms == (
+        "coupon minus none",
+        "intercept",
+        "age",
+        "income",
+        "segment[loyal]",
+        "segment[new]",
+    )
     np.testing.assert_allclose(found.coefficients.values, reference.params, rtol=1e-9)
     np.testing.assert_allclose(found.coefficients.se, reference.bse, rtol=1e-9)
 

@@ -40,7 +40,9 @@ def test_labels_of_dropped_rows_leave_no_gap():
 
 
 def test_repeated_unit_and_period():
-    with pytest.raises(DataError, match=r"1 rows repeat a unit and period, first id='a', year=2003 \(row 5\)") as caught:
+    with pytest.raises(
+        DataError, match=r"1 rows repeat a unit and period, first id='a', year=2003 \(row 5\)"
+    ) as caught:
         panel([*ROWS, ("a", 2003, 9.0, 7)])
     assert caught.value.rows == (5,)
 

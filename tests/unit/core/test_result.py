@@ -52,10 +52,15 @@ def test_difference_is_that_of_stacked_regressions(both, study):
     a, b = fit(study, "HC0"), fit(study, "HC0", covariates=["age", "income"])
     n = len(study)
     t = (study["arm"] == "coupon").to_numpy(float)
-    one, two = np.column_stack([np.ones(n), t]), np.column_stack([np.ones(n), t, study[["age", "income"]].to_numpy(float)])
+    one, two = (
+        np.column_stack([np.ones(n), t]),
+        np.column_stack([np.ones(n), t, study[["age", "income"]].to_numpy(float)]),
+    )
     X = np.block([[one, np.zeros((n, 4))], [np.zeros((n, 2)), two]])
     y = np.tile(study["spend"].to_numpy(), 2)
-    fitted = sm.OLS(y, X).fit(cov_type="cluster", cov_kwds={"groups": np.tile(np.arange(n), 2), "use_correction": False})
+    fitted = sm.OLS(y, X).fit(
+        cov_type="cluster", cov_kwds={"groups": np.tile(np.arange(n), 2), "use_correction": False}
+    )
     contrast = np.array([0, 1, 0, -1, 0, 0])
     found = a - b
     assert found.estimate == pytest.approx(contrast @ fitted.params, abs=1e-12)
@@ -93,7 +98,9 @@ def test_variances_without_influence_do_not_subtract(study):
         fit(study, "HC3") - fit(study, "HC3")
 
 
-@pytest.mark.parametrize("roles", [{}, {"covariates": ["age", "segment"]}, {"weights": "weight", "covariates": ["age"]}])
+@pytest.mark.parametrize(
+    "roles", [{}, {"covariates": ["age", "segment"]}, {"weights": "weight", "covariates": ["age"]}]
+)
 @pytest.mark.parametrize("vcov", ["HC0", "HC1", "CR0", "CR1"])
 def test_another_variance_is_that_of_a_refit(study, roles, vcov):
     clustered = vcov.startswith("CR")

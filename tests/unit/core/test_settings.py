@@ -58,7 +58,8 @@ def test_progress_goes_to_stderr_and_only_where_wanted(capsys):
 
 
 @pytest.mark.parametrize(
-    ("progress", "jobs", "shown"), [("1", "3", "True 3"), ("0", "-2", "False 1"), ("", "many", "False 1"), (None, None, "None 1")]
+    ("progress", "jobs", "shown"),
+    [("1", "3", "True 3"), ("0", "-2", "False 1"), ("", "many", "False 1"), (None, None, "None 1")],
 )
 def test_environment(progress, jobs, shown):
     environment = {k: v for k, v in (("CAUSALKIT_PROGRESS", progress), ("CAUSALKIT_N_JOBS", jobs)) if v is not None}

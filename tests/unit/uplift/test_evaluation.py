@@ -15,7 +15,7 @@ from causalkit.uplift.ranking import rank_weighted_effect
 
 @pytest.fixture(scope="module")
 def result(campaign, model):
-    return ck.UpliftEvaluation().fit(campaign, effect=model)
+    return ck.UpliftEvaluation(random_state=0).fit(campaign, effect=model)
 
 
 def test_on_its_own_table_a_model_is_judged_fold_by_fold(result, model):
@@ -32,14 +32,14 @@ def test_on_its_own_table_a_model_is_judged_fold_by_fold(result, model):
 
 
 def test_a_copy_is_recognised_and_a_part_refused(campaign, model, result):
-    assert ck.UpliftEvaluation().fit(campaign.copy(), effect=model).estimate == result.estimate
+    assert ck.UpliftEvaluation(random_state=0).fit(campaign.copy(), effect=model).estimate == result.estimate
     for part in (campaign.iloc[:1000], campaign.iloc[::-1]):
         with pytest.raises(ck.DesignError, match="trained the model"):
-            ck.UpliftEvaluation().fit(part, effect=model)
+            ck.UpliftEvaluation(random_state=0).fit(part, effect=model)
 
 
 def test_new_rows_get_cross_fitted_scores(fresh, model):
-    found = ck.UpliftEvaluation().fit(fresh, effect=model)
+    found = ck.UpliftEvaluation(random_state=0).fit(fresh, effect=model)
     assert found.n == len(fresh)
     assert not found.sample.has("fold")
     scores = found.sample.number("held_out_score")
@@ -52,9 +52,9 @@ def test_new_rows_get_cross_fitted_scores(fresh, model):
 
 def test_numbers_and_columns_rank_alike(fresh, model, roles):
     known = fresh.assign(effect=model.cate(fresh))
-    one = ck.UpliftEvaluation().fit(known, effect="effect", **roles)
-    two = ck.UpliftEvaluation().fit(fresh, effect=model.cate(fresh), **roles)
-    three = ck.UpliftEvaluation().fit(fresh, score=10 * model.cate(fresh) - 3, **roles)
+    one = ck.UpliftEvaluation(random_state=0).fit(known, effect="effect", **roles)
+    two = ck.UpliftEvaluation(random_state=0).fit(fresh, effect=model.cate(fresh), **roles)
+    three = ck.UpliftEvaluation(random_state=0).fit(fresh, score=10 * model.cate(fresh) - 3, **roles)
     assert one.estimate == two.estimate == pytest.approx(three.estimate)
     # Scores do not depend on what they judge, so two rankings are compared on the same scores.
     np.testing.assert_array_equal(one.sample.number("held_out_score"), three.sample.number("held_out_score"))
@@ -63,19 +63,21 @@ def test_numbers_and_columns_rank_alike(fresh, model, roles):
 
 
 def test_the_truth_is_found_and_noise_is_not(fresh, roles):
-    truth = ck.UpliftEvaluation().fit(fresh, effect="true_effect", **roles)
+    truth = ck.UpliftEvaluation(random_state=0).fit(fresh, effect="true_effect", **roles)
     assert truth.has_evidence
     assert truth.answer.startswith("The ranking is better than a random one")
     assert truth.checks["heterogeneity"].status == "pass"
     assert truth.checks["calibration"].status == "pass"
-    noise = ck.UpliftEvaluation().fit(fresh, score=np.random.default_rng(1).normal(size=len(fresh)), **roles)
+    noise = ck.UpliftEvaluation(random_state=0).fit(
+        fresh, score=np.random.default_rng(1).normal(size=len(fresh)), **roles
+    )
     assert not noise.has_evidence
     assert noise.answer.startswith("No evidence of heterogeneity")
     assert noise.checks["heterogeneity"].status == "warn"
 
 
 def test_a_constant_effect_is_exactly_zero(fresh, roles):
-    found = ck.UpliftEvaluation().fit(fresh, effect=np.full(len(fresh), 0.1), **roles)
+    found = ck.UpliftEvaluation(random_state=0).fit(fresh, effect=np.full(len(fresh), 0.1), **roles)
     assert found.estimate == 0.0
     assert not found.has_evidence
     assert "same predicted effect" in found.answer
@@ -89,7 +91,7 @@ def test_a_constant_effect_is_exactly_zero(fresh, roles):
 def test_a_constant_model_has_flat_curves(campaign, roles):
     learner = ck.DRLearner(random_state=0, regressor="mean", classifier="mean", n_boot=10)
     flat = learner.fit(campaign, covariates=["recency"], **roles)
-    found = ck.UpliftEvaluation().fit(campaign, effect=flat)
+    found = ck.UpliftEvaluation(random_state=0).fit(campaign, effect=flat)
     np.testing.assert_allclose(found.effects.values[2:], found.average, rtol=1e-9)
     np.testing.assert_allclose(found.toc.value, 0.0, atol=1e-12)
 
@@ -99,23 +101,25 @@ def test_another_models_fit_is_accepted(fresh, roles):
         def effect(self, x):
             return x.to_numpy()[:, 0] / 100
 
-    found = ck.UpliftEvaluation().fit(fresh, effect=Foreign(), covariates=["recency"], **roles)
-    exact = ck.UpliftEvaluation().fit(fresh, effect=fresh["recency"] / 100, covariates=["recency"], **roles)
+    found = ck.UpliftEvaluation(random_state=0).fit(fresh, effect=Foreign(), covariates=["recency"], **roles)
+    exact = ck.UpliftEvaluation(random_state=0).fit(
+        fresh, effect=fresh["recency"] / 100, covariates=["recency"], **roles
+    )
     assert found.estimate == pytest.approx(exact.estimate)
     with pytest.raises(ck.DesignError, match="needs covariates"):
-        ck.UpliftEvaluation().fit(fresh, effect=Foreign(), **roles)
+        ck.UpliftEvaluation(random_state=0).fit(fresh, effect=Foreign(), **roles)
 
 
 def test_order_library_and_scale_do_not_matter(fresh, roles):
     import polars as pl
 
-    base = ck.UpliftEvaluation().fit(fresh, effect="recency", covariates=["loyalty"], **roles)
+    base = ck.UpliftEvaluation(random_state=0).fit(fresh, effect="recency", covariates=["loyalty"], **roles)
     shuffled = fresh.sample(frac=1, random_state=1)
     for data in (shuffled, pl.from_pandas(fresh)):
-        other = ck.UpliftEvaluation().fit(data, effect="recency", covariates=["loyalty"], **roles)
+        other = ck.UpliftEvaluation(random_state=0).fit(data, effect="recency", covariates=["loyalty"], **roles)
         np.testing.assert_allclose(other.effects.values, base.effects.values, rtol=1e-9)
         np.testing.assert_allclose(other.effects.se, base.effects.se, rtol=1e-9)
-    big = ck.UpliftEvaluation().fit(
+    big = ck.UpliftEvaluation(random_state=0).fit(
         fresh.assign(purchase=1e6 * fresh["purchase"]), effect="recency", covariates=["loyalty"], **roles
     )
     np.testing.assert_allclose(big.effects.values, 1e6 * base.effects.values, rtol=1e-8)
@@ -134,7 +138,7 @@ def test_bands_hold_the_curve_and_are_wider_than_points(result):
 def test_clusters_widen_what_they_should(quick):
     data = ck.datasets.coupon_campaign(1500, n_stores=30, random_state=8)
     fitted = quick(data, cluster="store")
-    found = ck.UpliftEvaluation().fit(data, effect=fitted)
+    found = ck.UpliftEvaluation(random_state=0).fit(data, effect=fitted)
     exact = by_fold(fitted.scores, fitted.cate(), fitted.folds, groups=found.sample.groups("cluster").codes)
     assert found.se == pytest.approx(exact.effect.se)
     assert found.effects.numbers.carrier.kind == "CR1"
@@ -152,7 +156,7 @@ def test_the_house_contract(result, tmp_path, campaign, model):
     assert back.answer == result.answer
     assert result.refit().estimate == result.estimate
     assert result.refit(campaign).estimate == result.estimate
-    difference = result - ck.UpliftEvaluation().fit(campaign, effect=model)
+    difference = result - ck.UpliftEvaluation(random_state=0).fit(campaign, effect=model)
     assert difference.estimate == 0.0
     assert difference.se == pytest.approx(0.0, abs=1e-15)
 
@@ -169,7 +173,7 @@ def test_hostile_names(campaign, quick):
     fitted = quick(
         data, outcome=odd["purchase"], treatment=odd["arm"], covariates=[odd["recency"], odd["loyalty"], odd["channel"]]
     )
-    found = ck.UpliftEvaluation().fit(data, effect=fitted)
+    found = ck.UpliftEvaluation(random_state=0).fit(data, effect=fitted)
     segments = ck.Segmentation().fit(data, effect=fitted)
     plan = ck.Targeting(value=10.0, cost=0.3).fit(data, effect=fitted)
     for part in (found, segments, plan):
@@ -183,21 +187,21 @@ def test_hostile_names(campaign, quick):
 
 def test_refusals_teach(fresh, campaign, roles):
     with pytest.raises(ck.DesignError, match="effect= is missing"):
-        ck.UpliftEvaluation().fit(fresh)
+        ck.UpliftEvaluation(random_state=0).fit(fresh)
     with pytest.raises(ck.DesignError, match="outcome= is missing"):
-        ck.UpliftEvaluation().fit(fresh, effect="recency", treatment="arm", control="no_coupon")
+        ck.UpliftEvaluation(random_state=0).fit(fresh, effect="recency", treatment="arm", control="no_coupon")
     average = ck.OLS().fit(campaign, outcome="purchase", treatment="arm", control="no_coupon")
     with pytest.raises(ck.DesignError, match="average effects"):
-        ck.UpliftEvaluation().fit(campaign, effect=average)
+        ck.UpliftEvaluation(random_state=0).fit(campaign, effect=average)
     with pytest.raises(ck.DesignError, match="alpha"):
         ck.UpliftEvaluation(alpha=0.0)
     with pytest.raises(ck.DesignError, match="shape"):
-        ck.UpliftEvaluation().fit(fresh, effect=np.ones(5), **roles)
+        ck.UpliftEvaluation(random_state=0).fit(fresh, effect=np.ones(5), **roles)
 
 
 def test_rows_without_an_effect_are_dropped_and_told(fresh, roles):
     gaps = fresh.assign(effect=fresh["recency"].where(fresh.index >= 100))
-    found = ck.UpliftEvaluation().fit(gaps, effect="effect", **roles)
+    found = ck.UpliftEvaluation(random_state=0).fit(gaps, effect="effect", **roles)
     assert found.n == len(fresh) - 100
     assert "100" in found.checks["missing"].message
 

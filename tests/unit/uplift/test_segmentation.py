@@ -117,7 +117,7 @@ def test_one_effect_for_all_is_said_in_words(campaign, roles):
 
 
 def test_without_evidence_a_label_needs_the_average_effect(campaign, model):
-    assert not ck.UpliftEvaluation().fit(campaign, effect=model).has_evidence
+    assert not ck.UpliftEvaluation(random_state=0).fit(campaign, effect=model).has_evidence
     bold = replace(model, out_of_fold=Spread(model.out_of_fold.mean, 1e-4 * model.out_of_fold.covariance))
     alone = label(claim_pvalues(bold.prediction(), 0.1, 0.1, 0.5), 0.05)
     assert (alone.codes == 0).mean() > 0.2  # a model this sure of itself names persuadables
@@ -127,10 +127,10 @@ def test_without_evidence_a_label_needs_the_average_effect(campaign, model):
 
 
 def test_numbers_are_calibrated_first(fresh, roles):
-    report = ck.Segmentation().fit(fresh, effect="recency", covariates=["loyalty"], **roles)
+    report = ck.Segmentation(random_state=0).fit(fresh, effect="recency", covariates=["loyalty"], **roles)
     frame = report.to_frame()
     # The least-squares line of scores on the numbers, pulled towards flat.
-    evaluation = ck.UpliftEvaluation().fit(fresh, effect="recency", covariates=["loyalty"], **roles)
+    evaluation = ck.UpliftEvaluation(random_state=0).fit(fresh, effect="recency", covariates=["loyalty"], **roles)
     scores = evaluation.sample.number("held_out_score")
     x = fresh["recency"].to_numpy() - fresh["recency"].mean()
     slope = (x @ scores) / (x @ x)

@@ -72,7 +72,7 @@ def test_nobody_where_nothing_can_be_justified(quick):
 
 
 def test_an_equal_effect_is_a_lottery_within_the_budget(fresh, roles):
-    flat = ck.Targeting(value=10.0, cost=0.05, budget=50.0)
+    flat = ck.Targeting(value=10.0, cost=0.05, budget=50.0, random_state=0)
     plan = flat.fit(fresh, effect=np.full(len(fresh), 0.08), **roles)
     assert plan.policy == "random_share"
     np.testing.assert_allclose(plan.probability, 0.5)
@@ -85,8 +85,15 @@ def test_an_equal_effect_is_a_lottery_within_the_budget(fresh, roles):
     plan.plot()
 
 
+def test_a_drawn_seed_is_stored(fresh, roles):
+    flat = np.full(len(fresh), 0.08)
+    plan = ck.Targeting(value=10.0, cost=0.05, budget=50.0).fit(fresh, effect=flat, **roles)
+    again = plan.tool.fit(fresh, effect=flat, **roles)
+    np.testing.assert_array_equal(again.assignment, plan.assignment)
+
+
 def test_a_clear_average_effect_without_a_ranking_treats_everyone(fresh, roles):
-    plan = ck.Targeting(value=10.0, cost=0.1).fit(fresh, effect=np.full(len(fresh), 0.08), **roles)
+    plan = ck.Targeting(value=10.0, cost=0.1, random_state=0).fit(fresh, effect=np.full(len(fresh), 0.08), **roles)
     assert plan.policy == "everyone"
     assert plan.assignment.all()
     assert not plan.has_evidence
@@ -169,8 +176,10 @@ def test_weights_count_people(big, quick):
     del big
     given = {"outcome": "purchase", "treatment": "arm", "control": "no_coupon", "propensity": 0.5}
     heavy = data.assign(w=1.0 + data.index % 2)
-    one = ck.Targeting(value=10.0, cost=0.1, budget=60.0).fit(heavy, effect="recency", weights="w", **given)
-    two = ck.Targeting(value=10.0, cost=0.1, budget=90.0).fit(doubled, effect="recency", **given)
+    one = ck.Targeting(value=10.0, cost=0.1, budget=60.0, random_state=0).fit(
+        heavy, effect="recency", weights="w", **given
+    )
+    two = ck.Targeting(value=10.0, cost=0.1, budget=90.0, random_state=0).fit(doubled, effect="recency", **given)
     assert one.candidates[2].n_treated / one.n == pytest.approx(two.candidates[2].n_treated / two.n, abs=0.05)
     assert one.spend <= 60.0 * (1 + 1e-9)
 
