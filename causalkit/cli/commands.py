@@ -40,7 +40,10 @@ def _parser() -> argparse.ArgumentParser:
     run = commands.add_parser("run", help="run a study file and write its report")
     run.add_argument("study", metavar="STUDY.toml", type=Path)
     run.add_argument(
-        "--out", type=Path, help="the report (.html, .md, .tex or .json); the numbers go to a .json beside it", metavar="REPORT"
+        "--out",
+        type=Path,
+        help="the report (.html, .md, .tex or .json); the numbers go to a .json beside it",
+        metavar="REPORT",
     )
     run.set_defaults(command=_run)
 

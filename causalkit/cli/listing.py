@@ -27,7 +27,9 @@ def listing() -> str:
         takes = ", ".join(role for role, spec in kind.roles.items() if not spec.required)
         rows.append((name, needs, takes, _first_line(kind)))
     table = Table.of(("name", "needs", "also takes", "what it does"), rows)
-    return f"{table.to_text()}\n\nIn a study file: [estimator] name = \"{rows[0][0]}\". In Python: causalkit.{rows[0][0]}()."
+    return (
+        f'{table.to_text()}\n\nIn a study file: [estimator] name = "{rows[0][0]}". In Python: causalkit.{rows[0][0]}().'
+    )
 
 
 def _first_line(kind: type) -> str:

@@ -77,7 +77,9 @@ class Study:
         _known(config, TABLES, f"{path.name}", "table")
         for table in ("data", "estimator", "roles"):
             if not isinstance(config.get(table), dict):
-                raise DesignError(f"{path.name} has no [{table}] table.", hint=f"Add [{table}]; see examples/vouchers.toml.")
+                raise DesignError(
+                    f"{path.name} has no [{table}] table.", hint=f"Add [{table}]; see examples/vouchers.toml."
+                )
         _known(config["data"], ("source", "rename", "recode"), "[data]", "key")
         if "name" not in config["estimator"]:
             raise DesignError("[estimator] has no name.", hint='Write name = "OLS"; `causalkit list` shows all.')
@@ -104,7 +106,9 @@ class Study:
             f"data: {self.source.name}, {fmt.plural(sample.n_input, 'row')}, of which {sample.n:,} would be used",
             f"estimator: {self.estimator!r}",
         ]
-        lines += [f"  left out: {count:,} for {reason} ({name})" for reason, name, count, _ in sample.dropped.reasons if count]
+        lines += [
+            f"  left out: {count:,} for {reason} ({name})" for reason, name, count, _ in sample.dropped.reasons if count
+        ]
         lines += [f"then: {step.tool!r}" for step in self.steps]
         return "\n".join(lines)
 
@@ -183,7 +187,9 @@ def _load(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise DataError(f"there is no study file {str(path)!r}.", hint="Check the path.") from None
     except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"the study file {str(path)!r} can't be read: {error}.", hint="It must be UTF-8 text.") from None
+        raise DataError(
+            f"the study file {str(path)!r} can't be read: {error}.", hint="It must be UTF-8 text."
+        ) from None
     except tomllib.TOMLDecodeError as error:
         raise DataError(f"{path.name} is not valid TOML: {error}.", hint="See examples/vouchers.toml.") from None
 
@@ -206,7 +212,9 @@ def _step(config: Mapping[str, Any], number: int) -> Step:
     except AttributeError as error:
         raise DesignError(f"{where}: {error}") from None
     if not (dataclasses.is_dataclass(kind) and isinstance(kind, type) and "effect" in _fit_keywords(kind)):
-        raise DesignError(f"{where}: {name!r} can't follow a fit.", hint="Use one that takes an effect, such as Targeting.")
+        raise DesignError(
+            f"{where}: {name!r} can't follow a fit.", hint="Use one that takes an effect, such as Targeting."
+        )
     fields = [f.name for f in dataclasses.fields(kind)]
     keywords = [keyword for keyword in _fit_keywords(kind) if keyword != "effect"]
     _known(values, (*fields, *keywords), f"{where} ({name})", "key")

@@ -39,7 +39,7 @@ class CausalForest(Estimator[EffectModel]):
     Parameters
     ----------
     n_trees : int
-        Trees, at least 50. Predictions settle with a few hundred, the width of intervals with 2,000.
+        Trees, at least 100. Predictions settle with a few hundred, the width of intervals with 2,000.
     min_node_size : int
         Rows of each arm that both sides of a split must hold.
     sample_fraction : float
@@ -89,7 +89,7 @@ class CausalForest(Estimator[EffectModel]):
     True
     """
 
-    n_trees: int = params.integer(2000, low=50)
+    n_trees: int = params.integer(2000, low=100)
     min_node_size: int = params.integer(5, low=1)
     sample_fraction: float = params.number(0.5, low=0.0, high=0.5, open_low=True)
     n_folds: int = params.integer(5, low=2)

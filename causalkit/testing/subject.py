@@ -54,16 +54,17 @@ class Subject:
         if data is not None:
             return cls(estimator, data.copy(), dict(keywords), fast)
         made, suggested = study(estimator.roles)
-        known = inspect.signature(estimator.fit).parameters  # type: ignore[attr-defined]
-        subject = cls(estimator, made, {k: v for k, v in {**suggested, **keywords}.items() if k in known}, fast)
-        return subject._without_useless_cluster()
+        subject = cls(estimator, made, {**suggested, **keywords}, fast)
+        known = {key: value for key, value in subject.keywords.items() if subject.accepts(key)}
+        return replace(subject, keywords=known)._without_useless_cluster()
 
     # Fits.
 
     def fit(self, data: Any = None, /, **changes: Any) -> Any:
         """Fit, with some keywords changed (None leaves one out)."""
         keywords = {key: value for key, value in {**self.keywords, **changes}.items() if value is not None}
-        return self.estimator.fit(self.data if data is None else data, **keywords)  # type: ignore[attr-defined]
+        # A copy, so that an estimator that writes into its table can't hide that by having done so before.
+        return self.estimator.fit(self.data.copy() if data is None else data, **keywords)  # type: ignore[attr-defined]
 
     def bind(self, data: Any = None, /, **changes: Any) -> Any:
         """Bind only: validation without the computation."""
@@ -117,7 +118,8 @@ class Subject:
 
     def accepts(self, keyword: str) -> bool:
         """Whether ``fit`` has this keyword."""
-        return keyword in inspect.signature(self.estimator.fit).parameters  # type: ignore[attr-defined]
+        known = inspect.signature(self.estimator.fit).parameters  # type: ignore[attr-defined]
+        return keyword in known or any(parameter.kind is parameter.VAR_KEYWORD for parameter in known.values())
 
     # Comparisons.
 

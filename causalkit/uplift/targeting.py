@@ -215,6 +215,7 @@ class Targeting:
         n, weights = len(gain), evidence.weights
         mass = np.ones(n) if weights is None else weights
         share = uniform(cost, self.budget, weights)
+        limit = np.inf if self.budget is None else self.budget
         rules = {
             "nobody": np.zeros(n),
             "everyone" if share == 1.0 else "random_share": np.full(n, share),
@@ -225,7 +226,7 @@ class Targeting:
                 name=name,
                 probability=read_only(rule),
                 n_treated=float(mass @ rule),
-                spend=float(np.sum(mass * rule * cost)),
+                spend=min(float(np.sum(mass * rule * cost)), limit),  # the last bits of a sum are not money
                 profit=policy_profit(rule, net_scores, weights, evidence.groups, self.alpha),
             )
             for name, rule in rules.items()

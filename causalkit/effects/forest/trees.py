@@ -70,7 +70,8 @@ class Forest:
     def nbytes(self) -> int:
         """Memory of the trees, in bytes."""
         arrays = (self.feature, self.threshold, self.child, self.missing_left, self.sets, self.means, self.size)
-        return int(sum(array.nbytes for array in arrays))
+        total = sum(int(array.nbytes) for array in arrays)
+        return total
 
 
 @dataclass(frozen=True, eq=False)

@@ -170,10 +170,9 @@ def test_the_path_ends_at_everyone_and_passes_the_plan(big):
     assert path.loc[worth, "planned_profit"].is_monotonic_increasing
 
 
-def test_weights_count_people(big, quick):
+def test_weights_count_people():
     data = ck.datasets.coupon_campaign(1500, random_state=13)
     doubled = data.loc[data.index.repeat(1 + (data.index % 2))]
-    del big
     given = {"outcome": "purchase", "treatment": "arm", "control": "no_coupon", "propensity": 0.5}
     heavy = data.assign(w=1.0 + data.index % 2)
     one = ck.Targeting(value=10.0, cost=0.1, budget=60.0, random_state=0).fit(
@@ -181,7 +180,7 @@ def test_weights_count_people(big, quick):
     )
     two = ck.Targeting(value=10.0, cost=0.1, budget=90.0, random_state=0).fit(doubled, effect="recency", **given)
     assert one.candidates[2].n_treated / one.n == pytest.approx(two.candidates[2].n_treated / two.n, abs=0.05)
-    assert one.spend <= 60.0 * (1 + 1e-9)
+    assert one.spend <= 60.0
 
 
 def test_holdout_size_has_the_power_it_promises():
