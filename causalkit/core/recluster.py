@@ -21,8 +21,8 @@ FROM_INFLUENCE = ("HC0", "HC1", "CR0", "CR1")
 def recluster(result: Result, vcov: str, cluster: Any = None) -> Estimate:
     """Return the estimates of a result with the variance ``vcov``.
 
-    HC1 multiplies by n / (n - k) and CR1 by G / (G - 1) x (n - 1) / (n - k), where k is the number of estimates'
-    parameters that the fit counted (Stata's convention).
+    HC1 multiplies by n / (n - k) and CR1 by G / (G - 1) x (n - 1) / (n - k), where k is what
+    ``result.count_parameters`` counts for these clusters (Stata's convention).
 
     Raises
     ------
@@ -42,10 +42,10 @@ def recluster(result: Result, vcov: str, cluster: Any = None) -> Estimate:
             hint=f"Refit with the variance: estimator.replace(vcov={vcov!r}).",
         )
     n = len(carrier.rows)
-    k = int(getattr(result, "n_parameters", len(result.effects)))
     if vcov.startswith("HC"):
         if cluster is not None:
             raise DesignError(f"cluster= goes with CR0 or CR1, not with {vcov}.", hint='Use vcov="CR1".')
+        k = result.count_parameters(None)
         scale = n / (n - k) if vcov == "HC1" else 1.0
         df = np.full(numbers.size, float(n - k))
         return replace(numbers, carrier=replace(carrier, groups=None, scale=scale, df=df, kind=vcov))
@@ -55,6 +55,7 @@ def recluster(result: Result, vcov: str, cluster: Any = None) -> Estimate:
         raise DesignError(
             f"cluster {groups.name!r} has one cluster only.", hint="Clustered inference needs two or more."
         )
+    k = result.count_parameters(groups)
     scale = count / (count - 1) * (n - 1) / (n - k) if vcov == "CR1" else 1.0
     df = np.full(numbers.size, float(count - 1))
     return replace(numbers, carrier=replace(carrier, groups=groups, scale=scale, df=df, kind=vcov))

@@ -17,6 +17,7 @@ from causalkit.core.estimate import Estimate, Placebos, stack
 from causalkit.core.estimator import Estimator
 from causalkit.core.passage import Passage
 from causalkit.core.presentation import Presentable, plain
+from causalkit.core.rows import Groups
 from causalkit.core.sample import Dropped, Sample
 from causalkit.core.table import Table
 from causalkit.errors import DesignError, InferenceUnavailable
@@ -165,6 +166,10 @@ class Result(Presentable):
                 hint="Pass the data: result.refit(data), or pickle with to_pickle(path, keep_data=True).",
             )
         return self.sample
+
+    def count_parameters(self, groups: Groups | None) -> int:
+        """Return the number of parameters that small-sample factors count, where ``groups`` are the clusters."""
+        return len(self.effects)
 
     def with_vcov(self, vcov: str, cluster: Any = None) -> Any:
         """Return the same estimates with another variance.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
@@ -15,6 +15,7 @@ from causalkit.core.estimate import Covariance, Estimate, Influence
 from causalkit.core.estimator import Estimator
 from causalkit.core.input_checks import missing_check
 from causalkit.core.params import choice
+from causalkit.core.recluster import recluster
 from causalkit.core.result import Result
 from causalkit.core.roles import Assignment, Role
 from causalkit.core.rows import Groups
@@ -22,7 +23,9 @@ from causalkit.core.sample import Arms, Number, Sample
 from causalkit.errors import DesignError
 from causalkit.inference.vcov import hac
 from causalkit.kernels.arrays import Floats, Ints, read_only
+from causalkit.linear.absorb import absorber
 from causalkit.linear.least_squares import LeastSquares, least_squares
+from causalkit.linear.parameters import count_parameters
 
 if TYPE_CHECKING:
     from causalkit.inference.bootstrap import WildBootstrap
@@ -41,7 +44,9 @@ class OLSResult(Result):
     coefficients : Effects
         Every coefficient of the regression. Those of covariates are not effects.
     n_parameters : int
-        Parameters counted by the small-sample factors (absorbed effects as R's fixest counts them).
+        Parameters counted by the small-sample factors of the fit (absorbed effects as R's fixest counts them).
+    absorbs : bool
+        Whether effects were absorbed.
     r2, r2_within : float
         Share of the variation of the outcome explained; within the absorbed effects for ``r2_within``.
     collinear : mapping of str to str
@@ -52,10 +57,26 @@ class OLSResult(Result):
 
     coefficients: Effects
     n_parameters: int
+    absorbs: bool
     r2: float
     r2_within: float
     collinear: Mapping[str, str]
     n_singletons: int
+
+    def count_parameters(self, groups: Groups | None) -> int:
+        """Count as R's fixest does: effects nested in the clusters do not count."""
+        k = len(self.coefficients)
+        absorb = self._kept().several("absorb") if self.absorbs else ()
+        if not absorb:
+            return k
+        effects = absorber([effect.codes for effect in absorb], self._kept().optional("weights"))
+        return count_parameters(k, effects, [] if groups is None else [groups.codes])
+
+    def with_vcov(self, vcov: str, cluster: Any = None) -> OLSResult:
+        """Return the same estimates with another variance, all coefficients included; see :meth:`Result.with_vcov`."""
+        changed: OLSResult = super().with_vcov(vcov, cluster)
+        numbers = recluster(replace(self, effects=self.coefficients), vcov, cluster)
+        return replace(changed, coefficients=replace(self.coefficients, numbers=numbers))
 
     def test(self, null: float = 0.0, method: str | None = None) -> Test:
         """Test that the headline equals ``null``; ``method="wild"`` by the wild cluster bootstrap."""
@@ -252,6 +273,7 @@ class OLS(Estimator[OLSResult]):
             roles=sample.given,
             coefficients=coefficients,
             n_parameters=fit.n_parameters,
+            absorbs=bool(absorb),
             r2=fit.r2,
             r2_within=fit.r2_within,
             collinear=dict(fit.dropped),

@@ -40,7 +40,7 @@ def to_markdown(document: Document, figures: Sequence[str] | None = None) -> str
 
 def _inline(text: object) -> str:
     """Escape text for one line; marks that only mean something at its beginning are escaped there."""
-    flat = markdown_escape(clean(text)).replace("&", "&amp;").replace("~", "\\~").strip()
+    flat = markdown_escape(clean(text)).strip()
     # A bare address would become a link by itself.
     flat = re.sub(r"(?i)(https?|ftp|mailto)(:)|(www)(\.)", lambda m: f"{m[1] or m[3]}\\{m[2] or m[4]}", flat)
     flat = flat.replace("@", "\\@")

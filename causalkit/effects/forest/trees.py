@@ -70,7 +70,7 @@ class Forest:
     def nbytes(self) -> int:
         """Memory of the trees, in bytes."""
         arrays = (self.feature, self.threshold, self.child, self.missing_left, self.sets, self.means, self.size)
-        total = sum(int(array.nbytes) for array in arrays)
+        total: int = sum(array.nbytes for array in arrays)
         return total
 
 

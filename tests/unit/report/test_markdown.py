@@ -50,7 +50,7 @@ def test_hostile_text_is_no_markup(hostile):
     ("text", "written"),
     [
         ("0.3810", "0.3810"), ("-0.5", "-0.5"), ("- a", "\\- a"), ("---", "\\---"), ("1. a", "1\\. a"), ("2)", "2\\)"),
-        ("+ b", "\\+ b"), ("# c", "\\# c"), ("a & b", "a &amp; b"), ("a\nb", "a b"), ("~~a~~", "\\~\\~a\\~\\~"),
+        ("+ b", "\\+ b"), ("# c", "\\# c"), ("a & b", "a \\& b"), ("a\nb", "a b"), ("~~a~~", "\\~\\~a\\~\\~"),
     ],
 )  # fmt: skip
 def test_only_what_would_be_markup_is_escaped(text, written):
