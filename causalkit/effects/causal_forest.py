@@ -12,7 +12,7 @@ from causalkit.core import params
 from causalkit.core.estimator import Estimator
 from causalkit.core.roles import Assignment
 from causalkit.core.sample import Sample
-from causalkit.core.settings import n_jobs_or_default
+from causalkit.core.settings import n_jobs_or_default, say
 from causalkit.effects.average_result import headline_fields
 from causalkit.effects.bagged import Spread
 from causalkit.effects.crossfit_study import ROLES, Canonical, cross_fit
@@ -25,6 +25,9 @@ from causalkit.nuisance.outcome import Probability, Standardized
 if TYPE_CHECKING:
     from causalkit.effects.forest.predicting import Prediction
     from causalkit.effects.forest.trees import Forest
+
+#: Rows times trees that take more than about two seconds.
+LONG = 4_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -204,6 +207,8 @@ class CausalForest(Estimator[EffectModel]):
 
         study = canonical.study
         features, codes, n = canonical.sample.features(), study.arms.codes, study.nuisances
+        if len(codes) * self.n_trees > LONG:
+            say(f"CausalForest: growing {self.n_trees:,} trees on {len(codes):,} rows.")
         indicators = (codes[:, None] == np.arange(1, study.arms.count)).astype(float)
         forest, bags = grow_forest(
             features.values,

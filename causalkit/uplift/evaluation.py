@@ -153,15 +153,16 @@ class UpliftEvaluation(Estimator[UpliftResult]):
         return run._evaluate(sample, {})
 
     def _evaluate(self, sample: Sample, checks: Mapping[str, Check]) -> UpliftResult:
-        scores, effect = sample.number("held_out_score"), sample.number("ranked_effect")
+        scores, effect = sample.number("held_out_score"), sample.number("predicted_effect")
+        ranked_by = sample.number("priority")
         weights, groups = sample.optional("weights"), clusters_of(sample)
         codes = None if groups is None else groups.codes
         fold_groups = sample.groups("fold")
         folds = None if fold_groups is None else fold_groups.codes
-        tests = {m: heterogeneity(scores, effect, m, weights, codes, folds) for m in ("autoc", "qini")}
+        tests = {m: heterogeneity(scores, ranked_by, m, weights, codes, folds) for m in ("autoc", "qini")}
         # Folds' effects come from different models: curves use ranks within folds.
         # Rounded, so that equals of different folds stay equals.
-        priority = effect if folds is None else np.round(fold_ranks(effect, folds, weights), 12)
+        priority = ranked_by if folds is None else np.round(fold_ranks(ranked_by, folds, weights), 12)
         line = _line(scores, effect, weights, codes) if "score" not in sample.given else None
         numbers = self._numbers(sample, scores, priority, tests, groups)
         name = sample.arms.contrast()
@@ -217,7 +218,8 @@ def _as_sample(evidence: Evidence) -> Sample:
     """The rows with their held-out scores and effects as columns, so that they can be taken and evaluated again."""
     added: dict[str, Any] = {
         "held_out_score": Number(read_only(evidence.scores), "held-out score"),
-        "ranked_effect": Number(evidence.effect, "effect"),
+        "predicted_effect": Number(evidence.effect, "predicted effect"),
+        "priority": Number(evidence.priority, "priority"),
     }
     if evidence.folds is not None:
         labels = tuple(range(int(evidence.folds.max()) + 1))

@@ -57,6 +57,10 @@ class Evidence:
         Predicted effect (or a score), by a model that has not seen the row's outcome.
     scores : Floats, shape (n,)
         Doubly robust scores of the effect.
+    priority : Floats, shape (n,)
+        What people are ranked by. Of a model on its own training table, the deviation from the average before it is shrunk
+        (within a fold it ranks as the effect does, and it still ranks where the effect was shrunk to the average); else the
+        effect.
     arm_scores : Floats, shape (n, 2)
         Doubly robust scores of the control and of the arm of interest. Their difference is ``scores`` up to rounding.
     prediction : EffectPrediction
@@ -77,6 +81,7 @@ class Evidence:
 
     sample: Sample
     effect: Floats
+    priority: Floats
     scores: Floats
     arm_scores: Floats
     prediction: EffectPrediction
@@ -199,6 +204,7 @@ def _from_model(data: Any, model: Any, given: Mapping[str, Any], random_state: i
     return Evidence(
         sample=sample,
         effect=prediction.effect,
+        priority=prediction.effect if at is None else read_only(model.ranking[at, 0]),
         scores=read_only(made.contrast),
         arm_scores=read_only(made.arms),
         prediction=prediction,
@@ -225,6 +231,7 @@ def _from_numbers(data: Any, given: Mapping[str, Any], random_state: int) -> Evi
     return Evidence(
         sample=sample,
         effect=ranked,
+        priority=ranked,
         scores=read_only(made.contrast),
         arm_scores=read_only(made.arms),
         prediction=line,

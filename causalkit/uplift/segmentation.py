@@ -153,7 +153,7 @@ class Segmentation:
         p = evidence.prediction
         margin, cutoff = self._margin(evidence), self._cutoff(evidence)
         found = heterogeneity(
-            evidence.scores, evidence.effect, "autoc", evidence.weights, evidence.codes, evidence.folds
+            evidence.scores, evidence.priority, "autoc", evidence.weights, evidence.codes, evidence.folds
         )
         claims = claim_pvalues(p, self.tolerance, margin, cutoff)
         if not found.found(self.alpha):

@@ -176,7 +176,10 @@ class Targeting:
         paid = price * evidence.arm_scores[:, 1] if on_outcome else price
         net_scores = self.value * evidence.scores - paid
         ranked = allocate(gain, cost, self.budget, weights)
-        found = heterogeneity(net_scores, _within_rounding(gain), "autoc", weights, evidence.codes, evidence.folds)
+        # At one cost for all, profit ranks people as the effect does, and that ranking is there before it is shrunk.
+        alike = not on_outcome and np.ptp(price) == 0
+        rank_by = np.sign(self.value) * evidence.priority if alike else _within_rounding(gain)
+        found = heterogeneity(net_scores, rank_by, "autoc", weights, evidence.codes, evidence.folds)
         candidates = self._candidates(evidence, ranked, gain, cost, net_scores)
         chosen = self._choose(candidates, found)
         mass = np.ones(len(cost)) if weights is None else weights

@@ -64,14 +64,13 @@ class Forest:
     def n_outputs(self) -> int:
         """Number of predicted quantities: effects of the treatments, then means of the extras."""
         k = self.n_treatments
-        return self.means.shape[1] - 2 - k - k * k
+        return int(self.means.shape[1]) - 2 - k - k * k
 
     @property
     def nbytes(self) -> int:
         """Memory of the trees, in bytes."""
         arrays = (self.feature, self.threshold, self.child, self.missing_left, self.sets, self.means, self.size)
-        total: int = sum(array.nbytes for array in arrays)
-        return total
+        return sum(array.nbytes for array in arrays)
 
 
 @dataclass(frozen=True, eq=False)

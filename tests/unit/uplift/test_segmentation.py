@@ -117,8 +117,10 @@ def test_one_effect_for_all_is_said_in_words(campaign, roles):
 
 
 def test_without_evidence_a_label_needs_the_average_effect(campaign, model):
-    assert not ck.UpliftEvaluation(random_state=0).fit(campaign, effect=model).has_evidence
-    bold = replace(model, out_of_fold=Spread(model.out_of_fold.mean, 1e-4 * model.out_of_fold.covariance))
+    noise = np.random.default_rng(0).normal(size=model.ranking.shape)
+    certain = Spread(model.out_of_fold.mean, 1e-4 * model.out_of_fold.covariance)
+    bold = replace(model, ranking=noise, out_of_fold=certain)
+    assert not ck.UpliftEvaluation(random_state=0).fit(campaign, effect=bold).has_evidence
     alone = label(claim_pvalues(bold.prediction(), 0.1, 0.1, 0.5), 0.05)
     assert (alone.codes == 0).mean() > 0.2  # a model this sure of itself names persuadables
     report = ck.Segmentation(tolerance=0.1).fit(campaign, effect=bold)
