@@ -195,27 +195,38 @@ class AverageEffect(Result):
         """Return the finding in plain words with its three numbers, and how certain it is."""
         return (self._found(), self._certainty())
 
-    def _found(self) -> Passage:
+    @property
+    def answer(self) -> str:
+        """The headline in plain words, with its interval."""
+        show, name = self._show, outcome_name(self.roles)
         without, treated = (float(v) for v in self.levels.theta[:2])
-        show = self._show
-        name = outcome_name(self.roles)
         control, arm = arm_names(self.study.arms)[:2]
         low, high = self._limits()
         moved = "raises" if low > 0 else "lowers" if high < 0 else "changes"
-        amount = abs(self.estimate) if moved != "changes" else self.estimate
+        amount, ends = self.estimate, (low, high)
+        if moved == "lowers":
+            amount, ends = -amount, (-high, -low)
         sentence = (
-            f"On average {arm} instead of {control} {moved} {name} by {show(amount, points=True)}: from "
-            f"{show(without)} to {show(treated)}."
+            f"On average {arm} instead of {control} {moved} {name} by {show(amount, points=True)} (95% interval "
+            f"{show(ends[0], points=True)} to {show(ends[1], points=True)}), from {show(without)} to {show(treated)}."
         )
-        if moved == "changes":
-            sentence += " The data are compatible with no effect at all."
-        interval = f"95% interval {show(low, points=True)} to {show(high, points=True)}"
+        return sentence if moved != "changes" else f"{sentence} The data are compatible with no effect at all."
+
+    def _found(self) -> Passage:
+        without, treated = (float(v) for v in self.levels.theta[:2])
+        show, name = self._show, outcome_name(self.roles)
+        control, arm = arm_names(self.study.arms)[:2]
+        low, high = self._limits()
         facts = (
             (f"{name} with {control}", show(without), "average if nobody were treated"),
             (f"{name} with {arm}", show(treated), "average if everybody were treated"),
-            ("Difference", show(self.estimate, points=True), interval),
+            (
+                "Difference",
+                show(self.estimate, points=True),
+                f"95% interval {show(low, points=True)} to {show(high, points=True)}",
+            ),
         )
-        return Passage("found", f"Average effect on {name}", (sentence,), facts=facts)
+        return Passage("found", f"Average effect on {name}", (self.answer,), facts=facts)
 
     def _certainty(self) -> Passage:
         groups = self.study.groups
@@ -224,7 +235,7 @@ class AverageEffect(Result):
             rows += f", {self.n_dropped:,} left out"
         if groups is not None:
             rows += f"; errors are clustered by {groups.name} ({groups.count:,} clusters)"
-        return Passage("certainty", "Average effect", (self.answer, f"{rows}."), self.to_table(), self._figure)
+        return Passage("certainty", "Average effect", (super().answer, f"{rows}."), self.to_table(), self._figure)
 
     @property
     def _figure(self) -> str:

@@ -240,7 +240,7 @@ class EffectModel(AverageEffect):
 
     @property
     def _figure(self) -> str:
-        return "effect_histogram"
+        return "effect_histogram" if np.ptp(self.out_of_fold.mean[:, 1]) > 1e-12 else "effects"
 
     def _certainty(self) -> Passage:
         first = super()._certainty()

@@ -118,7 +118,9 @@ class UpliftResult(Result):
         if self.groups is None:
             return (first, gain)
         said = self.checks["calibration"].message
-        groups = Passage("certainty", "Predicted and estimated effects", (said,), self.groups_table(), "calibration")
+        varies = np.ptp(self.groups.mean_priority) > 1e-12
+        figure = "calibration" if varies else None
+        groups = Passage("certainty", "Predicted and estimated effects", (said,), self.groups_table(), figure)
         return (first, gain, groups)
 
     def groups_table(self) -> Table:

@@ -177,9 +177,9 @@ class Targeting:
         net_scores = self.value * evidence.scores - paid
         ranked = allocate(gain, cost, self.budget, weights)
         # At one cost for all, profit ranks people as the effect does, and that ranking is there before it is shrunk.
-        alike = not on_outcome and np.ptp(price) == 0
-        rank_by = np.sign(self.value) * evidence.priority if alike else _within_rounding(gain)
-        found = heterogeneity(net_scores, rank_by, "autoc", weights, evidence.codes, evidence.folds)
+        alike = not on_outcome and np.ptp(price) == 0 and self.value > 0
+        judged, rank_by = (evidence.scores, evidence.priority) if alike else (net_scores, _within_rounding(gain))
+        found = heterogeneity(judged, rank_by, "autoc", weights, evidence.codes, evidence.folds)
         candidates = self._candidates(evidence, ranked, gain, cost, net_scores)
         chosen = self._choose(candidates, found)
         mass = np.ones(len(cost)) if weights is None else weights

@@ -24,7 +24,7 @@ def test_the_study_is_valid(capsys):
     assert main(["check", str(EXAMPLES / "vouchers.toml")]) == 0
     said = capsys.readouterr().out
     assert "2,830 would be used" in said
-    assert "67 for missing outcome (fetched the result)" in said
+    assert "67 for missing outcome (fetching the result)" in said
 
 
 def test_the_report_is_one_small_offline_file(run):
