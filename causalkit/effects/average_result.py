@@ -208,7 +208,7 @@ class AverageEffect(Result):
             amount, ends = -amount, (-high, -low)
         sentence = (
             f"On average {arm} instead of {control} {moved} {name} by {show(amount, points=True)} (95% interval "
-            f"{show(ends[0], points=True)} to {show(ends[1], points=True)}), from {show(without)} to {show(treated)}."
+            f"{show(ends[0], points=True).removesuffix(' points')} to {show(ends[1], points=True)}), from {show(without)} to {show(treated)}."
         )
         return sentence if moved != "changes" else f"{sentence} The data are compatible with no effect at all."
 
@@ -223,7 +223,7 @@ class AverageEffect(Result):
             (
                 "Difference",
                 show(self.estimate, points=True),
-                f"95% interval {show(low, points=True)} to {show(high, points=True)}",
+                f"95% interval {show(low, points=True).removesuffix(' points')} to {show(high, points=True)}",
             ),
         )
         return Passage("found", f"Average effect on {name}", (self.answer,), facts=facts)

@@ -74,9 +74,9 @@ def segments(data: PlotData) -> Figure:
     figure = theme.new_figure(3.2 + 0.27 * count)
     top, bottom = figure.subplots(2, height_ratios=[3.0, 0.35 + 0.27 * count])
     drawn = _sample(baseline, effect)
-    for code in range(count):
+    for code in sorted(range(count), key=lambda code: labels[code] != "undecided"):
         part = drawn[codes[drawn] == code]
-        top.scatter(baseline[part], effect[part], s=7, color=_colour(code), linewidths=0)
+        top.scatter(baseline[part], effect[part], s=7, color=_colour(code, labels[code]), linewidths=0)
     for key, line in (("baseline_cut", top.axvline), ("effect_cut", top.axhline)):
         cut = contract.number(data, key)
         if cut is not None:
@@ -96,7 +96,7 @@ def segments(data: PlotData) -> Figure:
 def _bars(axes: Axes, labels: tuple[str, ...], counts: Any) -> None:
     """Draw how many people each segment holds; the bars are the legend of the map."""
     place = np.arange(len(labels))
-    axes.barh(place, counts, height=0.62, color=[_colour(code) for code in range(len(labels))])
+    axes.barh(place, counts, height=0.62, color=[_colour(code, name) for code, name in enumerate(labels)])
     axes.set_yticks(place, [theme.label(name, 26) for name in labels], color=theme.INK)
     for code, total in enumerate(counts):
         share = f"{int(total):,} ({fmt.share(total / counts.sum(), 0)})"
@@ -118,5 +118,6 @@ def _sample(baseline: Floats, effect: Floats) -> Any:
     return order[np.linspace(0, order.size - 1, DOTS).round().astype(np.intp)]
 
 
-def _colour(code: int) -> str:
-    return theme.PALETTE[code % len(theme.PALETTE)]
+def _colour(code: int, name: str) -> str:
+    # Whoever can't be placed stays in the background.
+    return theme.RULE if name == "undecided" else theme.PALETTE[code % len(theme.PALETTE)]

@@ -47,10 +47,11 @@ def gain_by_hand(left, rho, s, arm, d, min_node, alpha):
 
 
 def split(codes, y, w, s, arm, *, category=False, min_node=2, alpha=0.05):
-        table, chosen = np.empty((len(y), HEAD + 3 * w.shape[1])), np.zeros(4, np.uint64)
-    assert relabel(0, len(y), y, w, s, arm, table)
+    rows = np.arange(len(y))
+    table, chosen = np.empty((len(y), HEAD + 3 * w.shape[1])), np.zeros(4, np.uint64)
+    assert relabel(rows, y, w, s, arm, table)
     f, t, side = best_split(
-        codes, 0, len(y), table, np.arange(len(codes)), len(codes), np.full(len(codes), category),
+        codes, rows, table, np.arange(len(codes)), len(codes), np.full(len(codes), category),
         np.full(len(codes), MISSING), w.shape[1] > 1, min_node, alpha, make_scratch(table.shape[1]), stream(0, 0, 0),
         chosen,
     )  # fmt: skip
@@ -65,7 +66,7 @@ def split(codes, y, w, s, arm, *, category=False, min_node=2, alpha=0.05):
 def test_relabelling_is_the_formula(arms):
     _, y, w, s, arm = node(1, arms=arms)
     table = np.empty((len(y), HEAD + 3 * (arms - 1)))
-    assert relabel(0, len(y), y, w, s, arm, table)
+    assert relabel(np.arange(len(y)), y, w, s, arm, table)
     assert table[:, 0] == pytest.approx(s)
     assert table[:, 1::3] == pytest.approx(rho_by_hand(y, w, s) * s[:, None], rel=1e-10, abs=1e-12)
     assert table[:, 2::3] == pytest.approx(1 + HIGH * (arm[:, None] == np.arange(1, arms)))
@@ -76,14 +77,15 @@ def test_relabelling_is_the_formula(arms):
 def test_a_dose_is_high_above_its_mean():
     rng = np.random.default_rng(0)
     w, table = rng.normal(size=(30, 1)), np.empty((30, 4))
-    assert relabel(0, 30, rng.normal(size=30), w, np.ones(30), np.full(30, -1, np.int32), table)
+    assert relabel(np.arange(30), rng.normal(size=30), w, np.ones(30), np.full(30, -1, np.int32), table)
     assert (table[:, 2] > HIGH).tolist() == (w[:, 0] > w.mean()).tolist()
 
 
 @pytest.mark.parametrize("k", [1, 2])
 def test_nothing_to_relabel_where_the_treatment_is_constant(k):
     w = np.full((20, k), 0.3)
-    assert not relabel(0, 20, np.arange(20.0), w, np.ones(20), np.zeros(20, np.int32), np.empty((20, 1 + 3 * k))
+    assert not relabel(
+        np.arange(20), np.arange(20.0), w, np.ones(20), np.zeros(20, np.int32), np.empty((20, 1 + 3 * k))
     )
 
 
@@ -148,10 +150,10 @@ def test_high_codes_and_the_middle_of_a_gap():
     half = rng.random(80) < 0.5
     codes = np.where(half, 10, 254).astype(np.uint8)[None]
     arm = rng.integers(0, 2, 80).astype(np.int32)
-    table, chosen = np.empty((80, 4)), np.zeros(4, np.uint64)
-    assert relabel(0, 80, half * arm * 1.0, (arm - 0.5)[:, None], np.ones(80), arm, table)
+    rows, table, chosen = np.arange(80), np.empty((80, 4)), np.zeros(4, np.uint64)
+    assert relabel(rows, half * arm * 1.0, (arm - 0.5)[:, None], np.ones(80), arm, table)
     f, t, _ = best_split(
-        codes, 0, 80, table, np.arange(1), 1, np.zeros(1, bool), np.full(1, 255), False, 2, 0.05, make_scratch(4),
+        codes, rows, table, np.arange(1), 1, np.zeros(1, bool), np.full(1, 255), False, 2, 0.05, make_scratch(4),
         stream(0, 0, 0), chosen,
     )  # fmt: skip
     assert (f, t) == (0, 132)
