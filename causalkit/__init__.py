@@ -15,6 +15,7 @@ __version__ = "0.1.0"
 _PUBLIC = {
     "AIPW": "causalkit.effects.aipw",
     "AssumptionWarning": "causalkit.errors",
+    "CausalForest": "causalkit.effects.causal_forest",
     "CausalKitError": "causalkit.errors",
     "ConfidenceSet": "causalkit.inference.confidence_set",
     "ConvergenceError": "causalkit.errors",

@@ -10,6 +10,7 @@ from causalkit.core.result import difference as difference
 from causalkit.core.settings import options as options
 from causalkit.data.moments import Moments as Moments
 from causalkit.effects.aipw import AIPW as AIPW
+from causalkit.effects.causal_forest import CausalForest as CausalForest
 from causalkit.effects.dr_learner import DRLearner as DRLearner
 from causalkit.errors import AssumptionWarning as AssumptionWarning
 from causalkit.errors import CausalKitError as CausalKitError

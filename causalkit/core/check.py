@@ -67,6 +67,17 @@ class Checks(Mapping[str, Check]):
         self._makers = dict(makers)
         self._made: dict[str, Check] = {}
 
+    @classmethod
+    def together(cls, ledgers: Mapping[str, Mapping[str, Check]]) -> Checks:
+        """Return one ledger of several, its checks named ``ledger: check``; no check is made by this."""
+        return cls(
+            {
+                f"{title}: {name}": lambda ledger=ledger, name=name: ledger[name]  # type: ignore[misc]
+                for title, ledger in ledgers.items()
+                for name in ledger
+            }
+        )
+
     def __getitem__(self, name: str) -> Check:
         if name not in self._made:
             if name not in self._makers:

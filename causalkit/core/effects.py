@@ -152,7 +152,7 @@ class Effects:
             One minus the coverage.
         simultaneous : bool
             All effects are covered at once with probability ``1 - alpha`` (sup-t band, Montiel Olea and
-            Plagborg-Moeller 2019), rather than each on its own.
+            Plagborg-Moeller 2019; multivariate t with the smallest of their degrees of freedom), rather than each on its own.
         """
         from causalkit.inference.wald import t_interval
 
@@ -161,7 +161,8 @@ class Effects:
         if simultaneous:
             from causalkit.inference.bands import simultaneous_band, sup_t_critical
 
-            critical = sup_t_critical(self.vcov, alpha)
+            free = self.df[self.se > 0]
+            critical = sup_t_critical(self.vcov, alpha, df=float(np.min(free, initial=np.inf, where=~np.isnan(free))))
             return simultaneous_band(self.numbers.location, self.se, critical)
         if isinstance(carrier, Placebos):
             raise InferenceUnavailable("placebo inference gives a p-value but no interval.", hint="Use .pvalue.")

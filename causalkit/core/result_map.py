@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Any
 
 from causalkit.core import format as fmt
-from causalkit.core.check import Check, Checks
+from causalkit.core.check import Checks
 from causalkit.core.effects import COLUMNS
 from causalkit.core.presentation import Presentable
 from causalkit.core.result import Result
@@ -53,13 +53,7 @@ class ResultMap(Presentable, Mapping[str, Result]):
     @cached_property
     def checks(self) -> Checks:  # type: ignore[override]
         """All checks, named ``result: check``."""
-        return Checks(
-            {
-                f"{name}: {check}": _later(result.checks, check)
-                for name, result in self.items()
-                for check in result.checks
-            }
-        )
+        return Checks.together({name: result.checks for name, result in self.items()})
 
     def to_table(self) -> Table:
         """Return the tables of all results, with a column that names the result."""
@@ -71,7 +65,3 @@ class ResultMap(Presentable, Mapping[str, Result]):
     def refit(self, data: Any = None) -> ResultMap:
         """Run every analysis again on other data."""
         return ResultMap({name: result.refit(data) for name, result in self.items()}, self._title)
-
-
-def _later(checks: Mapping[str, Check], name: str) -> Any:
-    return lambda: checks[name]

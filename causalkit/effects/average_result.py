@@ -14,6 +14,7 @@ from causalkit.core.estimate import Estimate
 from causalkit.core.features import Features
 from causalkit.core.passage import Passage
 from causalkit.core.result import Result
+from causalkit.core.rows import Groups
 from causalkit.core.sample import Sample
 from causalkit.effects.averages import TARGETS, Target, average_effect, target_effect
 from causalkit.effects.checks import LARGE, NOTICEABLE, balance_of, effect_checks
@@ -45,9 +46,6 @@ class AverageEffect(Result):
     """
 
     study: Study
-
-    #: The variance of an average counts one parameter.
-    n_parameters = 1
 
     @property
     def plots(self) -> tuple[str, ...]:  # type: ignore[override]
@@ -181,6 +179,10 @@ class AverageEffect(Result):
             n_parameters=n_parameters,
         )
 
+    def count_parameters(self, groups: Groups | None) -> int:
+        """Return 1: each average is a mean of its own, however many there are."""
+        return 1
+
     # Showing it.
 
     @cached_property
@@ -290,6 +292,10 @@ class PlainResult(Result):
 
     #: Parameters that the variance counts.
     n_parameters: int = 1
+
+    def count_parameters(self, groups: Groups | None) -> int:
+        """Return the parameters that the variance was made with."""
+        return self.n_parameters
 
 
 def outcome_name(roles: Mapping[str, Any]) -> str:

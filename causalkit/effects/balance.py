@@ -27,8 +27,8 @@ class Balance:
         Mean in the arm minus mean in the control, over the pooled standard deviation: as observed, and with inverse
         propensity weights.
     statistic, pvalue : float or None
-        Joint test that all means are equal (Hotelling's T^2 from a sandwich covariance, as an F ratio); None where there
-        are too few rows or clusters for the number of covariates.
+        Joint test that all means are equal (Hotelling's T^2 as an F ratio); None where there are too few rows or clusters
+        for the number of covariates.
     df : tuple of float or None
         Its degrees of freedom.
     """
@@ -78,20 +78,24 @@ def assess_balance(
 
     Notes
     -----
-    With ``m`` independent differences and ``f = G - n_arms`` (or n - n_arms) degrees of freedom, the Wald statistic
-    ``T2`` is referred to ``T2 (f - m + 1) / (f m) ~ F(m, f - m + 1)``, which is exact for normal covariates with equal
-    covariances (Hotelling 1931). For randomised arms it tests the randomisation.
+    If the arms were drawn at random the covariates have one covariance in all of them, so it is pooled: an arm of few rows
+    can't estimate one of its own. With ``m`` independent differences and ``f = n - n_arms`` degrees of freedom, the Wald
+    statistic ``T2`` is referred to ``T2 (f - m + 1) / (f m) ~ F(m, f - m + 1)``, which is exact for two arms, independent
+    rows and normal covariates (Hotelling 1931).
+
+    Rows of a cluster count as one as far as they share their arm. With ``r`` the correlation of the arms of two rows of a
+    cluster (1 where clusters were randomised, 0 where rows were), the covariance within clusters enters with weight r, and
+    n becomes ``n / (1 + r (n / G - 1))``: the number G of clusters where r is 1.
     """
     x, names = _columns(features)
     own = np.ones(len(arms)) if weights is None else weights
     parts = [_differences(x, arms, arm, own, e) for arm in range(1, len(labels))]
-    psi = np.column_stack([part[2] for part in parts])
     gap = np.concatenate([part[0] for part in parts])
-    spread = np.concatenate([part[3] for part in parts])
+    spread = np.concatenate([part[2] for part in parts])
     named = names if len(labels) == 2 else tuple(f"{name} ({label})" for label in labels[1:] for name in names)
-    units = len(arms) if groups is None else groups.count
-    free = float(units - len(labels))
-    found = _joint(gap, sandwich(psi, None if groups is None else groups.codes, units / (units - 1)), free)
+    vcov, units = _pooled(x, arms, len(labels), own, groups)
+    free = units - len(labels)
+    found = _joint(gap, vcov * units / free, free) if free > 0 else (None, None, None)
     adjusted = np.concatenate([part[1] for part in parts])
     safe = np.where(spread > 0, spread, 1.0)
     return Balance(named, gap / safe, adjusted / safe, *found)
@@ -112,20 +116,38 @@ def _columns(features: Features) -> tuple[Floats, tuple[str, ...]]:
     return columns[:, varies], tuple(titles[j] for j in varies)
 
 
-def _differences(x: Floats, arms: Codes, arm: int, weights: Floats, e: Floats) -> tuple[Floats, Floats, Floats, Floats]:
-    """Raw and weighted difference in means, influence values of the raw one, and the pooled standard deviation."""
+def _differences(x: Floats, arms: Codes, arm: int, weights: Floats, e: Floats) -> tuple[Floats, Floats, Floats]:
+    """Raw and weighted difference in means, and the pooled standard deviation."""
     means, adjusted, variances = [], [], []
-    psi = np.zeros_like(x)
-    for code, sign in ((arm, 1.0), (0, -1.0)):
+    for code in (arm, 0):
         here = weights * (arms == code)
         here = here / here.sum()
         mean = here @ x
         means.append(mean)
         variances.append(here @ (x - mean) ** 2)
-        psi += sign * here[:, None] * (x - mean)
         tilted = here / e[:, code]
         adjusted.append(tilted @ x / tilted.sum())
-    return means[0] - means[1], adjusted[0] - adjusted[1], psi, np.sqrt((variances[0] + variances[1]) / 2)
+    return means[0] - means[1], adjusted[0] - adjusted[1], np.sqrt((variances[0] + variances[1]) / 2)
+
+
+def _pooled(x: Floats, arms: Codes, n_arms: int, weights: Floats, groups: Groups | None) -> tuple[Floats, float]:
+    """Covariance of all differences if the arms were drawn at random (no small-sample factor), and the units it rests on."""
+    n = len(x)
+    inside = (arms[:, None] == np.arange(n_arms)).astype(float)
+    mass = weights @ inside
+    contrast = inside[:, 1:] / mass[1:] - inside[:, :1] / mass[0]
+    means = (weights[:, None] * inside / mass).T @ x
+    residual = weights[:, None] * (x - means[arms])
+    of_arms, of_rows = contrast.T @ contrast / n, residual.T @ residual
+    if groups is None:
+        return np.kron(of_arms, of_rows), float(n)
+    size = np.bincount(groups.codes)
+    pairs = float(size @ (size - 1))
+    together = sum(float((np.bincount(groups.codes, column) ** 2).sum()) for column in contrast.T)
+    alone = float(np.trace(of_arms))
+    alike = float(np.clip((together - n * alone) / pairs / alone, 0.0, 1.0)) if pairs else 0.0
+    covariance = np.kron(of_arms, (1.0 - alike) * of_rows + alike * sandwich(residual, groups.codes))
+    return covariance, n / (1.0 + alike * (n / groups.count - 1.0))
 
 
 def _joint(gap: Floats, vcov: Floats, free: float) -> tuple[float | None, float | None, tuple[float, float] | None]:

@@ -13,6 +13,7 @@ from causalkit.core import format as fmt
 from causalkit.core.check import Check
 from causalkit.core.passage import Passage
 from causalkit.core.result import Result
+from causalkit.core.rows import Groups
 from causalkit.core.table import Table
 from causalkit.effects.average_result import outcome_name
 from causalkit.errors import DesignError
@@ -84,6 +85,10 @@ class UpliftResult(Result):
         if kind not in ("toc", "gain"):
             raise DesignError(f"there is no curve {kind!r}.", hint="Use 'toc' or 'gain'.")
         return self.toc if kind == "toc" else self.gain
+
+    def count_parameters(self, groups: Groups | None) -> int:
+        """Return 1: each term is a mean of influence values of its own."""
+        return 1
 
     # Telling it.
 

@@ -50,6 +50,7 @@ LEVEL_OF_A_TEST = {"alpha"}
 #: Configuration that the design names for one class only, or that has no common word.
 OF_ONE_CLASS = {
     "CallawaySantAnna": {"anticipation", "unbalanced"},
+    "CausalForest": {"n_trees", "min_node_size", "sample_fraction"},
     "FairAllocator": {"parity"},
     "IV": set(),
     "InterruptedTimeSeries": {"start", "lags"},

@@ -13,7 +13,7 @@ from causalkit.core.estimator import Estimator
 from causalkit.testing import checks_for
 
 #: What keeps a fit short, where an estimator has the field.
-SMALL = {"random_state": 0, "n_folds": 2, "n_boot": 10}
+SMALL = {"random_state": 0, "n_folds": 2, "n_boot": 10, "n_trees": 100}
 
 #: Further configurations that are worth the whole suite.
 FURTHER = {"OLS": ({"vcov": "CR2"}, {"vcov": "HC3"}, {"vcov": "iid"})}

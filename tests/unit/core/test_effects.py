@@ -75,6 +75,22 @@ def test_simultaneous_band_is_wider_but_not_wider_than_bonferroni():
     assert stats.norm.ppf(0.975) < width[0] < stats.norm.ppf(1 - 0.025 / 3)
 
 
+@pytest.mark.parametrize("df", [3.0, 12.0])
+def test_a_simultaneous_band_uses_the_degrees_of_freedom(df):
+    one = Effects(("a",), Estimate([1.0], Covariance(np.array([[0.5]]), np.array([df]))))
+    np.testing.assert_allclose(one.ci(simultaneous=True), one.ci(), rtol=1e-9)
+    low, _ = three(df).ci(simultaneous=True)
+    width = (three(df).values - low) / three(df).se
+    assert (stats.t(df).ppf(0.975) < width).all()
+    assert (width < stats.t(df).ppf(1 - 0.025 / 3)).all()
+
+
+def test_a_simultaneous_band_goes_by_the_fewest_degrees_of_freedom():
+    mixed = Effects(("a", "b"), Estimate([1.0, 0.0], Covariance(np.eye(2), np.array([5.0, 80.0]))))
+    even = Effects(("a", "b"), Estimate([1.0, 0.0], Covariance(np.eye(2), np.full(2, 5.0))))
+    np.testing.assert_allclose(mixed.ci(simultaneous=True), even.ci(simultaneous=True))
+
+
 @pytest.mark.parametrize("n_draws", [99, 199, 200, 1000, 57])
 @pytest.mark.parametrize("alpha", [0.05, 0.1, 0.3])
 def test_the_interval_of_draws_is_what_their_test_does_not_reject(n_draws, alpha):

@@ -78,6 +78,12 @@ def test_difference_refits_and_reclusters(both, study):
     assert clustered.refit().se == pytest.approx(clustered.se, rel=1e-12)
 
 
+def test_a_difference_has_the_ledgers_of_both(both):
+    found = both[0] - both[1]
+    assert list(found.checks) == [f"{at}: {name}" for at in ("first", "second") for name in both[0].checks]
+    assert found.checks["second: missing"] is both[1].checks["missing"]
+
+
 def test_differences_need_to_know_the_rows(study):
     a, b = fit(study), fit(study.copy())
     with pytest.raises(InferenceUnavailable, match="different tables"):

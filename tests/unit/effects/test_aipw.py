@@ -134,6 +134,17 @@ def test_another_variance(trial, roles, boosted):
     assert clustered.se == pytest.approx(np.sqrt((sums**2).sum() * count / (count - 1)) / 400, rel=1e-12)
 
 
+@pytest.mark.parametrize("clustered", [False, True])
+def test_the_variance_of_the_fit_is_had_back(trial, roles, clustered):
+    arms = trial.assign(arm=np.where(np.arange(len(trial)) % 3 == 0, "visit", trial["arm"]))
+    found = LINEAR.fit(arms, **{**roles, "treatment_level": "coupon"}, cluster="village" if clustered else None)
+    kind = "CR1" if clustered else "HC1"
+    for result in (found, found.ate("treated"), found.ate("overlap")):
+        again = result.with_vcov(kind)
+        np.testing.assert_allclose(again.effects.se, result.effects.se, rtol=1e-12)
+        np.testing.assert_array_equal(again.effects.df, result.effects.df)
+
+
 def test_repeated_units_are_clusters(trial, roles):
     by_unit = LINEAR.fit(trial, **roles, unit="village")
     sums = pd.Series(by_unit.scores - by_unit.estimate).groupby(trial["village"].to_numpy()).sum()

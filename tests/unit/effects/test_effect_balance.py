@@ -14,16 +14,51 @@ def features(values, levels=None):
     return Features(np.asfortranarray(values), Schema(tuple(f"x{j}" for j in range(p)), levels or (None,) * p))
 
 
-def test_one_covariate_is_the_squared_welch_statistic():
+def test_one_covariate_is_the_squared_t_statistic():
     rng = np.random.default_rng(0)
     x = rng.normal(size=(60, 1))
     arms = np.repeat(np.array([0, 1], np.int32), [40, 20])
     found = assess_balance(features(x), arms, ("a", "b"), np.tile([2 / 3, 1 / 3], (60, 1)))
     a, b = x[:40, 0], x[40:, 0]
     assert found.difference[0] == pytest.approx((b.mean() - a.mean()) / np.sqrt((a.var() + b.var()) / 2), rel=1e-12)
-    variance = (a.var() / 40 + b.var() / 20) * 60 / 59
-    assert found.statistic == pytest.approx((b.mean() - a.mean()) ** 2 / variance, rel=1e-12)
-    assert found.pvalue == pytest.approx(stats.f.sf(found.statistic, 1, 58), rel=1e-10)
+    exact = stats.ttest_ind(b, a)
+    assert found.statistic == pytest.approx(exact.statistic**2, rel=1e-10)
+    assert found.pvalue == pytest.approx(exact.pvalue, rel=1e-10)
+
+
+def test_several_covariates_are_a_regression_of_the_arm_on_them():
+    """Hotelling's two-sample test is the F test of that regression (Anderson 2003, section 5.4)."""
+    sm = pytest.importorskip("statsmodels.api")
+    rng = np.random.default_rng(1)
+    x, arms = rng.normal(size=(50, 4)), np.repeat(np.array([0, 1], np.int32), [41, 9])
+    found = assess_balance(features(x), arms, ("a", "b"), np.tile([0.82, 0.18], (50, 1)))
+    fitted = sm.OLS(arms, sm.add_constant(x)).fit()
+    assert found.statistic == pytest.approx(fitted.fvalue, rel=1e-10)
+    assert found.pvalue == pytest.approx(fitted.f_pvalue, rel=1e-10)
+
+
+def test_rows_of_a_randomised_cluster_count_as_one():
+    """Clusters of equal size and equal covariates are their one row each."""
+    rng = np.random.default_rng(2)
+    x, arms = rng.normal(size=(24, 2)), rng.permutation(np.repeat(np.array([0, 1], np.int32), [15, 9]))
+    codes = np.repeat(np.arange(24, dtype=np.int32), 5)
+    one = assess_balance(features(x), arms, ("a", "b"), np.full((24, 2), 0.5))
+    five = assess_balance(
+        features(x[codes]), arms[codes], ("a", "b"), np.full((120, 2), 0.5), groups=Groups(codes, tuple(range(24)))
+    )
+    assert five.statistic == pytest.approx(one.statistic, rel=1e-10)
+    assert five.df == pytest.approx(one.df)
+
+
+def test_clusters_whose_rows_were_randomised_cost_no_degrees_of_freedom():
+    rng = np.random.default_rng(3)
+    codes = np.repeat(np.arange(15, dtype=np.int32), 20)
+    groups, found = Groups(codes, tuple(range(15))), []
+    for _ in range(300):
+        x = rng.normal(size=(15, 6))[codes] + rng.normal(size=(300, 6))
+        arms = rng.integers(0, 2, 300).astype(np.int32)
+        found.append(assess_balance(features(x), arms, ("a", "b"), np.full((300, 2), 0.5), groups=groups).pvalue)
+    assert 0.015 <= np.mean(np.array(found) < 0.05) <= 0.09
 
 
 def test_weighting_by_the_true_propensity_removes_the_difference():
@@ -45,16 +80,27 @@ def test_gaps_and_categories_become_columns():
     assert found.difference[3] == 0
 
 
-def test_size_of_the_joint_test_with_few_clusters():
+@pytest.mark.parametrize("treated", [15, 6])
+def test_size_of_the_joint_test_with_few_clusters(treated):
     rng = np.random.default_rng(5)
     rejected = 0
     codes = np.repeat(np.arange(30, dtype=np.int32), 4)
     groups = Groups(codes, tuple(range(30)))
     for _ in range(400):
         x = rng.normal(size=(30, 3))[codes] + rng.normal(size=(120, 3))
-        arms = rng.permutation(np.repeat(np.array([0, 1], np.int32), 15))[codes]
+        arms = rng.permutation(np.repeat(np.array([0, 1], np.int32), [30 - treated, treated]))[codes]
         rejected += assess_balance(features(x), arms, ("a", "b"), np.full((120, 2), 0.5), groups=groups).pvalue < 0.05
     assert 0.02 <= rejected / 400 <= 0.085
+
+
+def test_size_of_the_joint_test_with_a_small_arm():
+    rng = np.random.default_rng(6)
+    arms = np.repeat(np.array([0, 1, 2], np.int32), [40, 12, 12])
+    found = [
+        assess_balance(features(rng.normal(size=(64, 6))), arms, ("a", "b", "c"), np.full((64, 3), 1 / 3)).pvalue
+        for _ in range(400)
+    ]
+    assert 0.02 <= np.mean(np.array(found) < 0.05) <= 0.085
 
 
 def test_too_many_covariates_for_the_clusters_have_no_joint_test():
@@ -62,7 +108,7 @@ def test_too_many_covariates_for_the_clusters_have_no_joint_test():
     codes = np.repeat(np.arange(6, dtype=np.int32), 4)
     found = assess_balance(
         features(rng.normal(size=(24, 9))),
-        np.tile(np.array([0, 1], np.int32), 12),
+        (codes % 2).astype(np.int32),
         ("a", "b"),
         np.full((24, 2), 0.5),
         groups=Groups(codes, tuple(range(6))),
