@@ -201,7 +201,7 @@ def _listed(steps: Any) -> list[dict[str, Any]]:
 
 
 def _step(config: Mapping[str, Any], number: int) -> Step:
-    """Build a step: keys that are fields configure it, the others are keywords of its ``fit``."""
+    """Build a step: keys that are fields configure it, the others (and names of columns) are keywords of its ``fit``."""
     where = f"[[then]] number {number}"
     values = dict(config)
     name = values.pop("name", None)
@@ -219,8 +219,12 @@ def _step(config: Mapping[str, Any], number: int) -> Step:
     keywords = [keyword for keyword in _fit_keywords(kind) if keyword != "effect"]
     _known(values, (*fields, *keywords), f"{where} ({name})", "key")
     _complete({"effect": None, **values}, kind, where)
-    tool = kind(**{key: value for key, value in values.items() if key in fields})
-    return Step(tool, {key: value for key, value in values.items() if key not in fields})
+    # Targeting's cost is a number of the configuration, or a column of the table that its `fit` takes.
+    settings = {
+        key for key, value in values.items() if key in fields and not (key in keywords and isinstance(value, str))
+    }
+    tool = kind(**{key: values[key] for key in settings})
+    return Step(tool, {key: value for key, value in values.items() if key not in settings})
 
 
 def _keywords(estimator: Estimator[Any]) -> tuple[str, ...]:

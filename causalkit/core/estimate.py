@@ -66,7 +66,14 @@ class Influence:
 
     def linear(self, weights: Floats) -> Influence:
         """Return the carrier of ``weights @ theta``."""
-        return replace(self, psi=read_only(self.psi @ weights.T), df=_df_of(weights, self.df))
+        moved = replace(self, psi=read_only(self.psi @ weights.T), df=_df_of(weights, self.df))
+        return moved.knowing(weights @ self.vcov @ weights.T) if "vcov" in vars(self) else moved
+
+    def knowing(self, vcov: Floats) -> Influence:
+        """Return the same values with their covariance, where it is known already, so that it is not computed again."""
+        known = replace(self)
+        vars(known)["vcov"] = read_only(vcov)
+        return known
 
     def folded(self) -> Covariance:
         """Return the covariance that these values imply, without the values."""

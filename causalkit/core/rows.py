@@ -77,7 +77,7 @@ def align_groups(a: Groups | None, b: Groups | None, at_a: Ints, at_b: Ints, n: 
     Raises
     ------
     InferenceUnavailable
-        If only one side is clustered, or a row lies in different clusters on the two sides.
+        If only one side is clustered, a row lies in different clusters on the two sides, or a unit in several clusters.
     """
     if a is None and b is None:
         return None
@@ -99,4 +99,9 @@ def align_groups(a: Groups | None, b: Groups | None, at_a: Ints, at_b: Ints, n: 
                 hint='Cluster both by the same column: result.with_vcov("CR1", cluster=...).',
             )
         codes[at] = mine
+        if np.any(codes[at] != mine):
+            raise InferenceUnavailable(
+                f"some units have rows in several clusters of {groups.name!r}, so the two results can't be matched by unit.",
+                hint='Cluster by unit, or by something that holds whole units: result.with_vcov("CR1", cluster=...).',
+            )
     return Groups(codes, labels, a.name)

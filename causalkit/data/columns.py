@@ -20,6 +20,9 @@ from causalkit.kernels.arrays import Bools, Codes, Floats
 _INT64 = 2.0**63
 _Objects = NDArray[np.object_]
 
+#: Whole numbers within this range are counted however few rows there are.
+_NARROW = 10_000
+
 
 class Kind(Enum):
     """What the values of a column are, whatever the dtype that holds them."""
@@ -81,6 +84,9 @@ def to_labels(series: nw.Series[Any]) -> tuple[Codes, tuple[object, ...]]:
         When the values can't be told apart by hashing (lists, arrays).
     """
     kind = _declared_kind(series)
+    counted = _count_labels(series)
+    if counted is not None:
+        return counted
     if kind is None:
         values = _objects(series)
         types = set(map(type, values[~_absent(values)]))
@@ -182,6 +188,23 @@ def _dense_numeric(series: nw.Series[Any]) -> Floats:
     if isinstance(native.dtype, np.dtype):
         return np.array(native.to_numpy(), dtype=np.float64)
     return np.array(native.to_numpy(dtype=np.float64, na_value=np.nan), dtype=np.float64)
+
+
+def _count_labels(series: nw.Series[Any]) -> tuple[Codes, tuple[object, ...]] | None:
+    """Return codes and labels of whole numbers that lie close together, by counting instead of hashing; else None."""
+    if not series.dtype.is_integer() or not series.implementation.is_pandas() or not len(series):
+        return None
+    values = series.to_native().to_numpy()
+    if values.dtype.kind not in "iu":
+        return None
+    low, span = int(values.min()), int(values.max()) - int(values.min())
+    if span > max(2 * len(values), _NARROW):
+        return None
+    offset = (values.astype(np.int64) - low) if low else values
+    there = np.zeros(span + 1, dtype=np.bool_)
+    there[offset] = True
+    codes = (np.cumsum(there, dtype=np.int32) - np.int32(1))[offset]
+    return codes, tuple((np.flatnonzero(there) + low).tolist())
 
 
 def _distinct(series: nw.Series[Any]) -> tuple[Codes, Any]:

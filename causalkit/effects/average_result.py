@@ -251,7 +251,8 @@ class AverageEffect(Result):
         """Write a level or difference: a share in percent (a difference in points) for a 0/1 outcome."""
         scale = self.study.scale
         if scale.binary and scale.pivot == 0.0 and scale.unit == 1.0:
-            return f"{100 * value:.1f} points" if points else fmt.share(value)
+            shown = round(100 * value, 1) + 0.0  # no minus before a zero
+            return f"{shown:.1f} points" if points else f"{shown:.1f}%"
         return fmt.number(value, 3)
 
     def plot_data(self, kind: str) -> Mapping[str, Any]:

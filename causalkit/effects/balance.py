@@ -156,7 +156,7 @@ def _joint(gap: Floats, vcov: Floats, free: float) -> tuple[float | None, float 
         return None, None, None
     wald = wald_test(gap[moves], vcov[np.ix_(moves, moves)])
     rank, rest = wald.df1, free - wald.df1 + 1
-    if rest <= 0:
+    if rest < 1.5:  # a covariance of as many clusters as it has directions may have lost some
         return None, None, None
     statistic = wald.statistic * rest / (free * rank)
     return float(statistic), float(special.fdtrc(rank, rest, statistic)), (float(rank), float(rest))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -23,6 +24,7 @@ from causalkit.effects.averages import average_effect, overlap_regression
 from causalkit.effects.bagged import Spread
 from causalkit.effects.prediction import EffectPrediction
 from causalkit.effects.projection import CALIBRATION_TERMS, calibration, one_sided
+from causalkit.effects.row_keys import Keys, row_keys
 from causalkit.errors import DesignError, InferenceUnavailable
 from causalkit.inference.wald import t_interval
 from causalkit.kernels.arrays import Floats, read_only
@@ -69,6 +71,20 @@ class EffectModel(AverageEffect):
     schema: Schema
     fingerprint: str
     n_table: int
+
+    @cached_property
+    def training_keys(self) -> tuple[Schema, Keys] | None:
+        """One number for each row of the fit, by which rows are known again, and the schema they are read with.
+
+        A pickle keeps it instead of the data.
+        """
+        if self.sample is None:
+            return None
+        features = self.sample.features()
+        return features.schema, row_keys(np.column_stack([features.values, self.sample.outcome]))
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**super().__getstate__(), "training_keys": self.training_keys}
 
     @property
     def plots(self) -> tuple[str, ...]:  # type: ignore[override]
@@ -213,7 +229,7 @@ class EffectModel(AverageEffect):
         except DesignError:
             raise InferenceUnavailable(
                 "every predicted effect is zero, so there is nothing to calibrate.",
-                hint="Read the average effect: it says that nobody was moved.",
+                hint="Read the average effect and its interval: no evidence of an effect is not evidence of none.",
             ) from None
         effects = Effects(found.terms, found.estimate)
         estimand = f"calibration of predicted effects of {s.terms[0]} on {outcome_name(self.roles)}"

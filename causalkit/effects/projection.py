@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import special
 
 from causalkit.core.estimate import Covariance, Estimate, Influence
 from causalkit.core.rows import Groups, Rows
+from causalkit.inference.wald import upper_pvalue
 from causalkit.kernels.arrays import Codes, Floats, read_only
 from causalkit.linear.least_squares import LeastSquares, least_squares
 
@@ -107,8 +107,7 @@ def calibration(
 
 def one_sided(estimate: Estimate) -> Floats:
     """P-values of coefficients against "zero or less", shape (k,)."""
-    statistic = estimate.theta / estimate.se
-    return np.asarray(special.stdtr(np.minimum(estimate.df, 1e10), -statistic), dtype=float)
+    return upper_pvalue(estimate.theta / estimate.se, estimate.df)
 
 
 def _regress(

@@ -87,6 +87,13 @@ def t_pvalue(statistic: ArrayLike, df: ArrayLike = np.inf) -> Floats:
     return np.asarray(2.0 * np.where(infinite, special.ndtr(tail), special.stdtr(np.where(infinite, 1.0, df), tail)))
 
 
+def upper_pvalue(statistic: ArrayLike, df: ArrayLike = np.inf) -> Floats:
+    """One-sided p-values of "zero or less": small where the t statistic is large. Infinite ``df`` means the normal."""
+    t, free = np.asarray(statistic, dtype=float), np.asarray(df, dtype=float)
+    student = special.stdtr(np.where(np.isinf(free), 1.0, free), -t)
+    return np.asarray(np.where(np.isinf(free), special.ndtr(-t), student), dtype=float)
+
+
 def t_quantile(probability: ArrayLike, df: ArrayLike = np.inf) -> Floats:
     """Quantile of the t distribution; infinite ``df`` is the normal, exactly."""
     probability, df = np.broadcast_arrays(np.asarray(probability, float), np.asarray(df, float))

@@ -312,7 +312,8 @@ def _numbers(fit: LeastSquares, kind: str, sample: Sample, cluster: Sequence[Gro
     if kind in ("HC0", "HC1", "CR0", "CR1") and len(cluster) <= 1:
         groups = cluster[0] if cluster else None
         psi = read_only(fit.psi)
-        return Estimate(fit.coefficients, Influence(psi, sample.rows, groups, fit.vcov.scale, fit.df, kind))
+        carrier = Influence(psi, sample.rows, groups, fit.vcov.scale, fit.df, kind)
+        return Estimate(fit.coefficients, carrier.knowing(fit.vcov.matrix))
     return Estimate(fit.coefficients, Covariance(read_only(fit.vcov.matrix), fit.df, kind))
 
 

@@ -169,9 +169,11 @@ def _require_enough(
         count = int(rows.sum()) if groups is None else len(np.unique(groups[rows]))
         if count < n_folds:
             who = f"arm {arm_label(arm, arm_names)} has" if named else "the sample has"
+            fewer = "Drop the arm: cross-fitting needs two of them." if count < 2 else f"Use n_folds of at most {count}"
+            if count >= 2:
+                fewer += ", or drop the arm." if named else "."
             raise DesignError(
-                f"{who} {count} {unit}{'' if count == 1 else 's'}, fewer than n_folds={n_folds}.",
-                hint=f"Use n_folds of at most {max(count, 2)}, or drop the arm." if named else "Use fewer folds.",
+                f"{who} {count} {unit}{'' if count == 1 else 's'}, fewer than n_folds={n_folds}.", hint=fewer
             )
 
 

@@ -133,4 +133,5 @@ def label(text: object, longest: int = 34) -> str:
     flat = re.sub(r"\s+", " ", str(text))
     flat = re.sub(r"[^\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", "\ufffd", flat)
     flat = re.sub(r"[\x7f-\x9f]", "\ufffd", flat)
+    flat = re.sub(r"[\u202a-\u202e\u2066-\u2069]", "", flat)  # marks that would turn the words after them around
     return flat if len(flat) <= longest else flat[: longest - 1].rstrip() + "…"

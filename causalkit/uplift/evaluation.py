@@ -25,7 +25,7 @@ from causalkit.uplift.evidence import BOUND, Evidence, gather
 from causalkit.uplift.folds import fold_ranks
 from causalkit.uplift.gates import Calibration, GroupEffects, calibration, group_effects
 from causalkit.uplift.heterogeneity import Heterogeneity, heterogeneity
-from causalkit.uplift.ranks import rank_units, small_sample
+from causalkit.uplift.ranks import free_groups, rank_units, small_sample
 
 #: Shares whose uplift is reported, and points of the curves.
 TOP = (0.1, 0.2, 0.3)
@@ -202,12 +202,13 @@ class UpliftEvaluation(Estimator[UpliftResult]):
         """All terms with joint influence values, on one small-sample factor."""
         weights = sample.optional("weights")
         ranking = rank_units(priority, weights)
-        scale = small_sample(ranking, None if groups is None else groups.codes)[0]
+        codes = None if groups is None else groups.codes
+        scale, n_groups = small_sample(ranking, codes)
         values, psi = curve_psi(scores, ranking, "uplift", np.array(TOP))
         ranked = [test.effect for test in tests.values()]
         columns = [np.sqrt(effect.scale / scale) * effect.psi for effect in ranked]
         theta = np.concatenate([[effect.estimate for effect in ranked], values])
-        df = np.full(len(theta), np.inf)
+        df = np.full(len(theta), free_groups(n_groups, codes))
         kind = "HC1" if groups is None else "CR1"
         carrier = Influence(read_only(np.column_stack([*columns, psi])), sample.rows, groups, scale, df, kind)
         terms = (*tests, *(f"uplift_top_{round(100 * q)}" for q in TOP))

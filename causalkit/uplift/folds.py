@@ -20,14 +20,15 @@ evaluation sample.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import erfc, sqrt
+from math import sqrt
 
 import numpy as np
 
 from causalkit.errors import DataError, DesignError
+from causalkit.inference.wald import upper_pvalue
 from causalkit.kernels.arrays import Codes, Floats, Ints, read_only
 from causalkit.uplift.ranking import Method, RankWeighted, rank_weighted_effect
-from causalkit.uplift.ranks import as_finite, group_sums, rank_units
+from causalkit.uplift.ranks import as_finite, free_groups, group_sums, rank_units
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class FoldEffect:
     statistic : float
         ``estimate / se``; 0 when no fold has a ranking.
     pvalue : float
-        One-sided: of a ranking that is no better than chance against one that is.
+        One-sided: of a ranking that is no better than chance against one that is. Normal, or t(G - 1) with G groups.
     """
 
     effect: RankWeighted
@@ -271,7 +272,7 @@ class _Folds:
             read_only(np.array([effect.se for effect in effects])),
             read_only(self.codes),
             statistic,
-            0.5 * erfc(statistic / sqrt(2.0)) if se > 0 else 1.0,
+            float(upper_pvalue(statistic, free_groups(n_groups, self.groups))) if se > 0 else 1.0,
         )
 
 

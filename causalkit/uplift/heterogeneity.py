@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import erfc, sqrt
 
 from causalkit.core import format as fmt
 from causalkit.core.check import Check
+from causalkit.inference.wald import upper_pvalue
 from causalkit.kernels.arrays import Codes, Floats
 from causalkit.uplift.folds import by_fold
 from causalkit.uplift.ranking import Method, RankWeighted, rank_weighted_effect
+from causalkit.uplift.ranks import free_groups
 
 FOUND = "The ranking is better than a random one"
 NOT_FOUND = "No evidence of heterogeneity"
@@ -77,5 +78,6 @@ def heterogeneity(
         found = by_fold(scores, priority, folds, method, weights, groups)
         return Heterogeneity(found.effect, found.pvalue, not found.fold_se.any())
     effect = rank_weighted_effect(scores, priority, method, weights, groups)
-    pvalue = 0.5 * erfc(effect.estimate / effect.se / sqrt(2.0)) if effect.se > 0 else 1.0
+    free = free_groups(effect.n_groups, groups)
+    pvalue = float(upper_pvalue(effect.estimate / effect.se, free)) if effect.se > 0 else 1.0
     return Heterogeneity(effect, pvalue, not effect.psi.any())

@@ -5,15 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from causalkit.core.sample import Sample
 from causalkit.data.frame import Frame
 from causalkit.effects.model import fingerprint
+from causalkit.effects.row_keys import row_keys
 from causalkit.errors import DesignError
-from causalkit.kernels.arrays import Floats
 
-Keys = NDArray[np.uint64]
 #: Rows that recur by chance: where training rows are mostly distinct, more than this share of matches is no chance.
 _BY_CHANCE = 0.01
 _DISTINCT = 0.9
@@ -30,22 +28,21 @@ def refuse_training_rows(model: Any, data: Any, sample: Sample) -> None:
     """Raise if rows of a table that is not the training table trained the model (a part of it, or another order).
 
     Rows are compared by outcome and covariates. Where training rows recur among themselves (few, discrete covariates)
-    or the model no longer holds its sample, nothing can be said.
+    nothing can be said.
     """
-    if model.sample is None or not isinstance(model.roles.get("outcome"), str):
+    known = model.training_keys
+    if known is None or not isinstance(model.roles.get("outcome"), str):
         return
     frame = Frame.read(data).collect()
     name = model.roles["outcome"]
     if name not in frame.columns:
         return
-    seen = model.sample.features()
     rows = sample.rows.positions
-    new = np.column_stack([seen.schema.read(frame).values[rows], frame.numeric(name)[rows]])
-    old = np.column_stack([seen.values, model.sample.outcome])
-    keys = _keys(old)
+    schema, keys = known
+    new = np.column_stack([schema.read(frame).values[rows], frame.numeric(name)[rows]])
     if len(np.unique(keys)) < _DISTINCT * len(keys):
         return
-    met = np.isin(_keys(new), keys)
+    met = np.isin(row_keys(new), keys)
     count = int(met.sum())
     if count > max(1.0, _BY_CHANCE * len(met)):
         first = int(rows[np.flatnonzero(met)[0]])
@@ -56,17 +53,3 @@ def refuse_training_rows(model: Any, data: Any, sample: Sample) -> None:
             "not seen.",
             rows=[first],
         )
-
-
-def _keys(rows: Floats) -> Keys:
-    """One number per row, equal for equal rows."""
-    bits: Keys = np.ascontiguousarray(rows + 0.0).view(np.uint64)
-    drawn = np.random.default_rng(0).integers(2**63, size=bits.shape[1], dtype=np.uint64)
-    odd: Keys = np.bitwise_or(drawn, np.uint64(1))
-    total: Keys = np.zeros(len(bits), dtype=np.uint64)
-    for j in range(bits.shape[1]):
-        mixed = np.asarray(bits[:, j] * odd[j])
-        np.bitwise_xor(total, mixed, out=total)
-        np.bitwise_xor(total, np.right_shift(mixed, np.uint64(29)), out=total)
-        np.multiply(total, np.uint64(0x9E3779B97F4A7C15), out=total)
-    return total

@@ -19,6 +19,7 @@ from causalkit.core.roles import Role
 from causalkit.core.sample import Sample
 from causalkit.uplift.curves import Curve, curve
 from causalkit.uplift.ranking import rank_weighted_effect
+from causalkit.uplift.ranks import free_groups
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -70,7 +71,8 @@ class _Rate(Estimator[RateResult]):
         scores, priority, weights = sample.outcome, sample.number("score"), sample.optional("weights")
         found = rank_weighted_effect(scores, priority, self.method, weights, codes)
         kind = "HC1" if groups is None else "CR1"
-        carrier = Influence(found.psi[:, None], sample.rows, groups, found.scale, np.array([np.inf]), kind)
+        df = np.array([free_groups(found.n_groups, codes)])
+        carrier = Influence(found.psi[:, None], sample.rows, groups, found.scale, df, kind)
         return RateResult(
             estimator=self,
             effects=Effects((self.method,), Estimate(np.array([found.estimate]), carrier).folded()),

@@ -184,6 +184,11 @@ def small_sample(ranking: Ranking, groups: Codes | None) -> tuple[float, int]:
     return n_groups / (n_groups - 1), n_groups
 
 
+def free_groups(n_groups: int, groups: Codes | None) -> float:
+    """Degrees of freedom of a t statistic: G - 1 with groups, infinite without."""
+    return float("inf") if groups is None else float(n_groups - 1)
+
+
 def group_sums(values: Floats, groups: Codes) -> Floats:
     """Sum the rows of ``values`` (n,) or (n, k) over groups."""
     if values.ndim == 1:

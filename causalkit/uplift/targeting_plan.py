@@ -227,12 +227,21 @@ class TargetingPlan(Report):
 
     def _why_nobody(self) -> str:
         even, ranked = self.candidates[1:]
-        told = f"{RULES[even.name]} would earn {self._money(even.profit)}, which is not shown to be more than nothing"
+        by_rank = self.has_evidence and ranked.n_treated > 0 and ranked.profit.estimate >= even.profit.estimate
+        tested, other = (ranked, even) if by_rank else (even, ranked)
+        told = f"{self._would_earn(tested)}, which is not shown to be more than nothing"
         if not self.has_evidence:
             return f"{told}, and the ranking of people can't be told from a random one."
         if ranked.n_treated == 0:
             return f"{told}, and no person's expected profit is positive."
-        return f"{told}; treating by rank would earn {self._money(ranked.profit)}, which isn't either."
+        if other.profit.lower > 0:
+            why = "only the policy that promised most was put to the test, and a second try would be wrong too often"
+            return f"{told}; {self._would_earn(other)}, but {why}."
+        return f"{told}; {self._would_earn(other)}, which isn't either."
+
+    def _would_earn(self, candidate: Candidate) -> str:
+        rule = "treating by rank" if candidate.name == "ranked" else RULES[candidate.name]
+        return f"{rule} would earn {self._money(candidate.profit)}"
 
     def _money(self, profit: Profit) -> str:
         low, high = profit.ci()

@@ -126,6 +126,19 @@ def test_rows_in_other_clusters_are_refused():
         a - Estimate(b.theta, Influence(b.carrier.psi, b.carrier.rows, moved))
 
 
+def test_units_with_rows_in_several_clusters_are_refused():
+    units = np.array(["ann", "ann", "bob", "cas"], dtype=object)
+    villages = Groups(np.array([0, 1, 1, 0], np.int32), ("north", "south"), "village")
+    a = mean_estimate(np.arange(4.0), Rows(np.arange(4), "one", units), villages)
+    b = mean_estimate(
+        np.arange(2.0),
+        Rows(np.arange(2), "two", np.array(["dan", "eve"], dtype=object)),
+        Groups(np.array([0, 1], np.int32), ("north", "south"), "village"),
+    )
+    with pytest.raises(InferenceUnavailable, match="several clusters of 'village'"):
+        a - b
+
+
 def test_independent_samples_add_variances_whatever_the_carrier():
     a = Estimate([1.0, 2.0], Covariance(np.array([[1.0, 0.2], [0.2, 2.0]]), np.array([5.0, 6.0])))
     b = Estimate(3.0, Draws(RNG.normal(size=(50, 1))))

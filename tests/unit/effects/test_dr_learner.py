@@ -30,6 +30,23 @@ def test_the_headline_is_aipw(model, trial, roles):
     assert model.se == average.se
 
 
+def test_zero_predicted_effects_are_no_finding_that_nobody_was_moved():
+    # Both arms of every cell of x have the same outcomes: whatever the folds, the average effect is zero.
+    data = pd.DataFrame({"y": [0] * 40, "t": [0, 1] * 20, "x": np.arange(40) // 2 % 5})
+    none = LINEAR.fit(data, outcome="y", treatment="t", covariates=["x"], propensity=0.5)
+    with pytest.raises(InferenceUnavailable, match="no evidence of an effect is not evidence of none"):
+        none.calibration_test()
+
+
+def test_a_difference_that_rounds_to_zero_has_no_minus(linear):
+    from types import SimpleNamespace
+
+    shares = SimpleNamespace(study=SimpleNamespace(scale=SimpleNamespace(binary=True, pivot=0.0, unit=1.0)))
+    assert type(linear)._show(shares, -1e-9, points=True) == "0.0 points"
+    assert type(linear)._show(shares, -0.0123, points=True) == "-1.2 points"
+    assert type(linear)._show(shares, 0.5) == "50.0%"
+
+
 def test_effects_are_found_in_the_users_order(linear, trial):
     effect = linear.cate()
     assert effect.shape == (400,)

@@ -73,7 +73,9 @@ def test_a_small_arm_is_named_with_its_count():
     with pytest.raises(DesignError, match=r"arm 'mail' has 3 rows, fewer than n_folds=5"):
         make_folds(103, 5, arms=arms, arm_names=("none", "sms", "mail"))
     groups = np.where(arms == 2, 9, np.arange(103)).astype(np.int32)
-    with pytest.raises(DesignError, match="arm 2 has 1 cluster, fewer"):
+    with pytest.raises(DesignError, match=r"arm 'mail' has 3 rows.* Use n_folds of at most 3, or drop the arm\."):
+        make_folds(103, 5, arms=arms, arm_names=("none", "sms", "mail"))
+    with pytest.raises(DesignError, match=r"arm 2 has 1 cluster, fewer than n_folds=2\. Drop the arm"):
         make_folds(103, 2, arms=arms, groups=groups)
     with pytest.raises(DesignError, match="n_folds=1"):
         make_folds(103, 1, arms=arms)

@@ -108,6 +108,7 @@ def test_label_is_one_short_clean_line():
     assert theme.label("a\n b\tc") == "a b c"
     assert theme.label("x" * 50, 10) == "x" * 9 + "…"
     assert theme.label("a\x00b\ud800") == "a�b�"
+    assert theme.label("a\u202eb\u2066c") == "abc"  # marks that would turn the words after them around
 
 
 def test_contract_refuses_a_matrix():

@@ -7,6 +7,7 @@ import pickle
 
 import numpy as np
 import pytest
+from scipy import stats
 
 import causalkit as ck
 from causalkit.uplift.folds import by_fold
@@ -221,3 +222,20 @@ def test_rate_is_the_array_level_number(model):
     assert clustered.effects.numbers.carrier.kind == "CR1"
     with pytest.raises(ck.DesignError):
         ck.uplift.rate(model.scores, model.cate(), method="other")
+
+
+def test_the_variance_of_the_fit_is_had_back(result, campaign, model):
+    np.testing.assert_allclose(result.with_vcov("HC1").effects.se, result.effects.se, rtol=1e-12)
+    groups = np.arange(len(campaign)) // 10
+    clustered = ck.uplift.rate(model.scores, model.cate(), cluster=groups)
+    np.testing.assert_allclose(clustered.with_vcov("CR1").se, clustered.se, rtol=1e-12)
+    assert clustered.with_vcov("CR1").effects.df == clustered.effects.df == len(np.unique(groups)) - 1
+
+
+def test_few_clusters_are_judged_by_t(fresh, model):
+    known = fresh.assign(village=np.arange(len(fresh)) % 12)
+    found = ck.UpliftEvaluation(random_state=0).fit(known, effect=model, cluster="village")
+    t = found.estimate / found.se
+    assert found.heterogeneity.pvalue == pytest.approx(stats.t(11).sf(t), rel=1e-9)
+    assert found.pvalue == pytest.approx(2 * stats.t(11).sf(abs(t)), rel=1e-9)
+    assert (found.effects.df == 11).all()

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 import causalkit as ck
-from causalkit.uplift.policy_value import holdout_for
+from causalkit.uplift.policy_value import Profit, holdout_for
 
 
 @pytest.fixture(scope="module")
@@ -205,6 +206,35 @@ def test_the_plan_says_how_to_prove_it(big):
     plan = ck.Targeting(value=10.0, cost=0.2).fit(data, effect=model)
     assert 2 <= plan.holdout_size() < plan.holdout_size(power=0.95) < plan.n
     assert any("hold back" in line for line in plan.passages()[0].text)
+
+
+@pytest.mark.parametrize(
+    ("even", "ranked", "said"),
+    [
+        # The ranking promises most, so it is tested; the even rule is above zero, and the sentence must not deny it.
+        (
+            Profit(20.0, 9.0),
+            Profit(50.0, 40.0),
+            "treating by rank would earn 50.00 (-28.40 to 128.40), which is not shown",
+        ),
+        (
+            Profit(50.0, 40.0),
+            Profit(20.0, 9.0),
+            "treating everyone would earn 50.00 (-28.40 to 128.40), which is not shown",
+        ),
+        (Profit(50.0, 40.0), Profit(20.0, 15.0), "which isn't either"),
+    ],
+)
+def test_nobody_denies_only_what_was_tested(big, even, ranked, said):
+    data, model = big
+    plan = ck.Targeting(value=10.0, cost=0.8).fit(data, effect=model)
+    assert plan.has_evidence
+    nobody, a, b = plan.candidates
+    told = replace(
+        plan, policy="nobody", candidates=(nobody, replace(a, profit=even), replace(b, profit=ranked))
+    ).answer
+    assert said in told
+    assert ("only the policy that promised most was put to the test" in told) == (min(even.se, ranked.se) == 9.0)
 
 
 def test_the_house_contract(big, tmp_path):
