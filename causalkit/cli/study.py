@@ -15,7 +15,7 @@ from causalkit.cli.source import Source
 from causalkit.core import format as fmt
 from causalkit.core.estimator import Estimator
 from causalkit.core.presentation import Presentable
-from causalkit.core.result import Result
+from causalkit.core.result import Report, Result
 from causalkit.core.settings import say
 from causalkit.errors import DataError, DesignError
 
@@ -162,7 +162,7 @@ class Outcome:
         return "\n".join([*lines, "", *check_lines(ledger)])
 
     def write(self, path: Path) -> list[Path]:
-        """Write the report, and the numbers as JSON beside it."""
+        """Write the report, the numbers as JSON beside it, and the list of people where there is one."""
         from causalkit.report.write import write_report
 
         report = self.study.report
@@ -178,7 +178,24 @@ class Outcome:
             },
         }
         targets = dict.fromkeys([path, path.with_suffix(".json")])
-        return [write_report(self.parts, target, **common) for target in targets]
+        written = [write_report(self.parts, target, **common) for target in targets]
+        people = self.people()
+        if people is not None:
+            written.append(path.with_name(f"{path.stem}_people.csv"))
+            people.to_csv(written[-1], index=False)
+        return written
+
+    def people(self) -> Any:
+        """Return one row per person (row of the data, segment, effect, treat, ...), or None where no step tells people apart."""
+        listed = None
+        for part in self.parts:
+            if not (isinstance(part, Report) and hasattr(part, "rows")):
+                continue
+            frame = part.to_frame()
+            if listed is not None:
+                frame = frame[["row", *(name for name in frame.columns if name not in listed.columns)]]
+            listed = frame if listed is None else listed.merge(frame, on="row", how="outer")
+        return listed
 
 
 def _load(path: Path) -> dict[str, Any]:

@@ -113,7 +113,10 @@ class _Binder:
 
     def finish(self, columns: dict[str, Column], roles: Mapping[str, Role]) -> Sample:
         keep, dropped = self._apply_policy()
-        dropped = replace(dropped, by_arm=self._outcomes_by_arm(columns.get("treatment")))
+        arms, gone = columns.get("treatment"), self._without_outcome()
+        if isinstance(arms, Arms) and gone is not None:
+            by_cluster = _count_by_cluster(arms, columns.get("cluster"), gone)
+            dropped = replace(dropped, by_arm=_count_by_arm(arms, gone), by_arm_and_cluster=by_cluster)
         positions = np.flatnonzero(keep)
         if len(positions) < len(keep):
             columns = {role: _take(column, positions) for role, column in columns.items()}
@@ -129,16 +132,9 @@ class _Binder:
         rows = Rows(read_only(positions), self.frame.token, labels)
         return Sample(columns, rows, self.frame.n_rows, dropped, dict(self.given))
 
-    def _outcomes_by_arm(self, arms: Column | None) -> tuple[tuple[object, int, int], ...]:
-        """Count rows, and rows without an outcome, in each arm: attrition is judged on the rows that were dropped."""
+    def _without_outcome(self) -> Bools | None:
         gaps = [mask for role, _, mask in self.gaps if role == "outcome"]
-        if not isinstance(arms, Arms) or not gaps:
-            return ()
-        gone = np.logical_or.reduce(gaps)
-        here = [arms.codes == code for code in range(arms.count)]
-        return tuple(
-            (level, int(mask.sum()), int((mask & gone).sum())) for level, mask in zip(arms.levels, here, strict=True)
-        )
+        return np.logical_or.reduce(gaps) if gaps else None
 
     def _apply_policy(self) -> tuple[Bools, Dropped]:
         keep = np.ones(self.frame.n_rows, dtype=bool)
@@ -248,6 +244,29 @@ class _Binder:
                 rows=first_rows(outside),
             )
         return column
+
+
+def _count_by_arm(arms: Arms, gone: Bools) -> tuple[tuple[object, int, int], ...]:
+    """Count rows, and rows without an outcome, in each arm: attrition is judged on the rows that were dropped."""
+    here = [arms.codes == code for code in range(arms.count)]
+    return tuple(
+        (level, int(mask.sum()), int((mask & gone).sum())) for level, mask in zip(arms.levels, here, strict=True)
+    )
+
+
+def _count_by_cluster(arms: Arms, cluster: Column | None, gone: Bools) -> tuple[tuple[int, int, int, int], ...]:
+    """Count the same by arm and cluster, where one cluster column was named and something is missing."""
+    if isinstance(cluster, tuple):
+        cluster = cluster[0] if len(cluster) == 1 and isinstance(cluster[0], Groups) else None
+    if not isinstance(cluster, Groups) or not gone.any():
+        return ()
+    known = (arms.codes >= 0) & (cluster.codes >= 0)
+    cell = arms.codes[known].astype(np.int64) * len(cluster.labels) + cluster.codes[known]
+    rows, lost = np.bincount(cell), np.bincount(cell, weights=gone[known])
+    return tuple(
+        (int(c) // len(cluster.labels), int(c) % len(cluster.labels), int(rows[c]), int(lost[c]))
+        for c in np.flatnonzero(rows)
+    )
 
 
 def _read_labels(frame: Frame, name: str) -> Groups:

@@ -33,3 +33,12 @@ def missing_check(sample: Sample) -> Check:
         else "",
         table=dropped.to_table(),
     )
+
+
+def outcome_check(sample: Sample) -> dict[str, Check]:
+    """Return a failed check where the outcome does not vary: no error can be estimated from it; else nothing."""
+    if np.ptp(sample.outcome) > 0:
+        return {}
+    name, value = sample.name("outcome"), fmt.number(float(sample.outcome[0]))
+    message = f"The outcome {name} is {value} in all {sample.n:,} rows, so errors of zero say nothing."
+    return {"outcome": Check("outcome", "fail", message, advice="Check the column, or wait for outcomes that vary.")}

@@ -81,11 +81,14 @@ class Dropped:
         Rows left out.
     by_arm : tuple of (level, rows, rows without an outcome)
         All rows of the table by arm, and those whose outcome is missing; empty where there are no arms or outcomes.
+    by_arm_and_cluster : tuple of (arm, cluster, rows, rows without an outcome)
+        The same by code of arm and cluster, where one cluster column was named.
     """
 
     reasons: tuple[tuple[str, str, int, int], ...] = ()
     total: int = 0
     by_arm: tuple[tuple[object, int, int], ...] = ()
+    by_arm_and_cluster: tuple[tuple[int, int, int, int], ...] = ()
 
     def to_table(self) -> Table:
         """Return the reasons as a table."""

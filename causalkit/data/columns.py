@@ -198,7 +198,7 @@ def _count_labels(series: nw.Series[Any]) -> tuple[Codes, tuple[object, ...]] | 
     if values.dtype.kind not in "iu":
         return None
     low, span = int(values.min()), int(values.max()) - int(values.min())
-    if span > max(2 * len(values), _NARROW):
+    if span > max(2 * len(values), _NARROW) or low + span >= _INT64:
         return None
     offset = (values.astype(np.int64) - low) if low else values
     there = np.zeros(span + 1, dtype=np.bool_)

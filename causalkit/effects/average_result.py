@@ -208,9 +208,10 @@ class AverageEffect(Result):
         amount, ends = self.estimate, (low, high)
         if moved == "lowers":
             amount, ends = -amount, (-high, -low)
+        interval = f"{show(ends[0], points=True).removesuffix(' points')} to {show(ends[1], points=True)}"
         sentence = (
-            f"On average {arm} instead of {control} {moved} {name} by {show(amount, points=True)} (95% interval "
-            f"{show(ends[0], points=True).removesuffix(' points')} to {show(ends[1], points=True)}), from {show(without)} to {show(treated)}."
+            f"On average {arm} instead of {control} {moved} {name} by {show(amount, points=True)} (95% interval {interval}), "
+            f"from {show(without)} to {show(treated)}."
         )
         return sentence if moved != "changes" else f"{sentence} The data are compatible with no effect at all."
 

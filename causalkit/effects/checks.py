@@ -9,12 +9,14 @@ from scipy import special
 
 from causalkit.core import format as fmt
 from causalkit.core.check import Check, Checks, Status
-from causalkit.core.input_checks import missing_check
+from causalkit.core.input_checks import missing_check, outcome_check
 from causalkit.core.sample import Sample
 from causalkit.core.table import Table
 from causalkit.effects.balance import Balance, assess_balance
 from causalkit.effects.crossfit_study import Study, arm_names
-from causalkit.kernels.arrays import Floats
+from causalkit.inference.vcov import sandwich
+from causalkit.inference.wald import wald_test
+from causalkit.kernels.arrays import Floats, Ints
 
 #: Standardised differences that are called noticeable, and large (Austin 2009; Stuart 2010).
 NOTICEABLE, LARGE = 0.1, 0.25
@@ -24,6 +26,7 @@ def effect_checks(sample: Sample, study: Study) -> Checks:
     """Return the ledger; ``missing`` and ``overlap`` are made now, the others when they are read."""
     makers: dict[str, Check | Callable[[], Check]] = {
         "missing": missing_check(sample),
+        **outcome_check(sample),
         "missing_outcomes": lambda: missing_outcomes_check(sample),
     }
     expected = known_share(sample)
@@ -48,7 +51,11 @@ def missing_outcomes_check(sample: Sample) -> Check:
     total = sum(gone for _, _, gone in counts)
     if total == 0:
         return Check("missing_outcomes", "pass", "Every row of every arm has an outcome.", table=table)
-    statistic, pvalue = _chi_square(np.array([[gone, n - gone] for _, n, gone in counts], dtype=float))
+    clustered = sample.dropped.by_arm_and_cluster
+    if clustered:
+        statistic, pvalue = _clustered_shares(np.array(clustered), sample.arms.count)
+    else:
+        statistic, pvalue = _chi_square(np.array([[gone, n - gone] for _, n, gone in counts], dtype=float))
     told = ", ".join(f"{fmt.share(gone)} of {name}" for name, _, _, gone in rows)
     low, high = worst_case_difference(sample)
     settled = low > 0 or high < 0
@@ -193,6 +200,27 @@ def outcome_model_check(study: Study) -> Check:
         "The outcome model is worse than a constant; try another regressor=." if poor else "",
         Table.of(("arm", name), rows),
     )
+
+
+def _clustered_shares(counts: Ints, n_arms: int) -> tuple[float, float]:
+    """Score test of equal shares of missing outcomes over arms, whole clusters being independent (Rao and Scott 1987).
+
+    ``counts`` has rows (arm, cluster, rows, rows without an outcome). The statistic is the Wald F of the arms' shares against
+    the control's, with the covariance of cluster totals around the pooled share.
+    """
+    arm, cluster, n, gone = counts.T
+    totals = np.maximum(np.bincount(arm, n, n_arms), 1.0)
+    pooled = gone.sum() / n.sum()
+    clusters, at = np.unique(cluster, return_inverse=True)
+    sums = np.zeros((len(clusters), n_arms))
+    np.add.at(sums, (at, arm), (gone - pooled * n) / totals[arm])
+    gaps = sums[:, 1:] - sums[:, :1]
+    if len(clusters) < 2:
+        return float("nan"), 1.0
+    found = wald_test(
+        gaps.sum(axis=0), sandwich(gaps, None, len(clusters) / (len(clusters) - 1)), float(len(clusters) - 1)
+    )
+    return float(found[0]), float(found[3])
 
 
 def _chi_square(table: Floats) -> tuple[float, float]:

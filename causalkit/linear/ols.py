@@ -13,7 +13,7 @@ from causalkit.core.check import Check, Checks
 from causalkit.core.effects import Effects, Test
 from causalkit.core.estimate import Covariance, Estimate, Influence
 from causalkit.core.estimator import Estimator
-from causalkit.core.input_checks import missing_check
+from causalkit.core.input_checks import missing_check, outcome_check
 from causalkit.core.params import choice
 from causalkit.core.recluster import recluster
 from causalkit.core.result import Result
@@ -266,7 +266,14 @@ class OLS(Estimator[OLSResult]):
             effects=coefficients.select(terms),
             headline=terms[0],
             estimand=_estimand(sample, terms),
-            checks=Checks({"missing": missing_check(sample), "collinearity": _collinearity(fit)}),
+            checks=Checks(
+                {
+                    "missing": missing_check(sample),
+                    **outcome_check(sample),
+                    **_few_treated(sample),
+                    "collinearity": _collinearity(fit),
+                }
+            ),
             sample=sample,
             n=sample.n,
             dropped=sample.dropped,
@@ -349,6 +356,25 @@ def _estimand(sample: Sample, terms: Sequence[str]) -> str:
     what = terms[0] if isinstance(column, Arms) else f"one more unit of {terms[0]}"
     held = "" if sample.features().values.shape[1] == 0 else ", covariates held fixed"
     return f"effect of {what} on {sample.name('outcome')}{held}"
+
+
+def _few_treated(sample: Sample) -> dict[str, Check]:
+    """Return a failed check where an arm has one row, or lies in one cluster: its residuals are zero by construction."""
+    arms, cluster = sample.columns["treatment"], sample.groups("cluster")
+    if not isinstance(arms, Arms):
+        return {}
+    what = "row" if cluster is None else "cluster"
+    unit = np.arange(sample.n) if cluster is None else cluster.codes
+    for code, level in enumerate(arms.levels):
+        if len(np.unique(unit[arms.codes == code])) == 1:
+            message = f"{arms.name}={level} has one {what} only: robust errors leave it out and are far too small."
+            advice = (
+                'Use vcov="iid", or inference by placebo.'
+                if cluster is None
+                else "Use inference by placebo or randomization."
+            )
+            return {"arm_size": Check("arm_size", "fail", message, advice=advice)}
+    return {}
 
 
 def _collinearity(fit: LeastSquares) -> Check:

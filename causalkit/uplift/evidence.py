@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NamedTuple, TypeVar
 
 import numpy as np
@@ -77,6 +77,8 @@ class Evidence:
         Whether ``effect`` is in units of the outcome.
     propensity : {"known", "estimated"}
         Where the scores' propensities come from.
+    of_model : mapping of str to Check
+        Checks of the model that what follows rests on as well: how outcomes went missing, balance and overlap.
     """
 
     sample: Sample
@@ -91,6 +93,7 @@ class Evidence:
     source: Source
     is_effect: bool
     propensity: str
+    of_model: Mapping[str, Check] = field(default_factory=dict)
 
     @property
     def codes(self) -> Codes | None:
@@ -116,7 +119,7 @@ class Evidence:
         """What was used, and whether the effects are held out."""
         from causalkit.core.input_checks import missing_check
 
-        return {"missing": missing_check(self.sample), "held_out": self._held_out()}
+        return {"missing": missing_check(self.sample), **self.of_model, "held_out": self._held_out()}
 
     def _held_out(self) -> Check:
         scores = f"; scores use {self.propensity} propensities"
@@ -214,6 +217,7 @@ def _from_model(data: Any, model: Any, given: Mapping[str, Any], random_state: i
         source="out_of_fold" if training else "new_rows",
         is_effect=True,
         propensity=made.propensity,
+        of_model={name: model.checks[name] for name in _INHERITED if name in model.checks} if training else {},
     )
 
 
@@ -244,6 +248,8 @@ def _from_numbers(data: Any, given: Mapping[str, Any], random_state: int) -> Evi
     )
 
 
+#: Checks of a model that hold for whatever is decided with it on its own table.
+_INHERITED = ("missing_outcomes", "balance", "overlap")
 _LEVELS = ("control", "treatment_level", "missing")
 
 

@@ -154,7 +154,14 @@ class SegmentReport(Report):
         if not decided:
             return f"Nobody of {self.n:,} people can be placed: the data can't tell what {self.contrast} does to any of them."
         tail = f"; {rest:,} ({fmt.share(rest / self.n, 0)}) can't be placed" if rest else ""
-        return f"Of {self.n:,} people: {', '.join(decided)}{tail}."
+        alike = (
+            " No differences between people were found: all are placed by the average effect." if self._alike else ""
+        )
+        return f"Of {self.n:,} people: {', '.join(decided)}{tail}.{alike}"
+
+    @property
+    def _alike(self) -> bool:
+        return bool(np.ptp(self.prediction.effect) <= 1e-12 * max(1.0, float(np.abs(self.prediction.effect).max())))
 
     def to_table(self) -> Table:
         """Return people, predicted effect and held-out effect by segment."""

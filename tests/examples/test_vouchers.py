@@ -5,6 +5,7 @@ import runpy
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import causalkit as ck
@@ -33,7 +34,9 @@ def test_the_report_is_one_small_offline_file(run):
     assert "http://" not in page.replace("http://www.w3.org/", "")  # names of SVG, never fetched
     assert "https://" not in page
     assert "<script" not in page
-    order = [page.index(f">{title}") for title in ("What we found", "Whom to treat", "How sure we are", "Which assumptions")]
+    order = [
+        page.index(f">{title}") for title in ("What we found", "Whom to treat", "How sure we are", "Which assumptions")
+    ]
     assert order == sorted(order)
 
 
@@ -46,6 +49,14 @@ def test_the_numbers_are_those_of_the_experiment(run):
     model = next(part for part in report["results"] if part.get("estimator", {}).get("name") == "DRLearner")
     # Adjusting for covariates moves a randomized comparison by little.
     assert abs(model["table"][0]["estimate"] - (shares[1.0] - shares[0.0])) < 0.01
+
+
+def test_everybody_is_on_the_list(run):
+    people = pd.read_csv(run / "vouchers_people.csv")
+    assert len(people) == 2830
+    assert people["row"].is_unique
+    assert people["treat"].sum() == 1000
+    assert set(people["segment"]) == {"persuadable"}
 
 
 def test_the_same_from_python(run, tmp_path, monkeypatch, capsys):

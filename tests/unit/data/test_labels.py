@@ -49,3 +49,21 @@ def test_in_order_falls_back_to_text_where_values_do_not_compare():
     codes, labels = in_order(np.array([0, 1, -1], dtype=np.int32), [zoned, naive])
     assert labels == (naive, zoned)
     assert codes.tolist() == [1, 0, -1]
+
+
+def test_counted_labels_are_the_hashed_ones():
+    from causalkit.data.frame import Frame
+
+    rng = np.random.default_rng(0)
+    for values in (
+        rng.integers(-5, 40, 1000),
+        rng.integers(0, 3, 50).astype(np.uint8),
+        np.array([2**63 + 2, 2**63, 2**63 + 2], dtype=np.uint64),
+        np.array([10**12 + 3, 10**12, 10**12 + 3]),
+        np.array([0, 10**9]),
+    ):
+        codes, labels = Frame.read(pd.DataFrame({"g": values})).labels("g")
+        distinct, inverse = np.unique(values, return_inverse=True)
+        assert list(labels) == distinct.tolist()
+        assert all(type(label) is int for label in labels)
+        np.testing.assert_array_equal(codes, inverse)

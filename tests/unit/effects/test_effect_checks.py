@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 
 import causalkit as ck
+from causalkit.effects.checks import missing_outcomes_check
 
 LINEAR = ck.AIPW(regressor="linear", classifier="linear", n_folds=2, random_state=0)
 
@@ -108,3 +110,21 @@ def test_checks_are_made_when_read(trial, roles, monkeypatch):
     found = LINEAR.fit(trial, **roles)
     with pytest.raises(AssertionError):
         found.checks["balance"]
+
+
+def test_attrition_that_varies_by_cluster_is_not_held_against_the_arms():
+    rng = np.random.default_rng(11)
+    rejected = 0
+    for _ in range(200):
+        village = np.repeat(np.arange(40), 20)
+        share = rng.beta(1.0, 9.0, 40)[village]
+        table = pd.DataFrame(
+            {
+                "y": np.where(rng.random(800) < share, np.nan, rng.normal(size=800)),
+                "arm": rng.permutation(np.arange(40) % 2)[village],
+                "village": village,
+            }
+        )
+        sample = ck.AIPW().bind(table, outcome="y", treatment="arm", cluster="village")
+        rejected += missing_outcomes_check(sample).pvalue < 0.05
+    assert rejected <= 20  # 5 % and three standard errors; rows as units reject about five times as often

@@ -29,3 +29,14 @@ def test_from_clusters_back_to_rows(panel, vcov):
     np.testing.assert_allclose(changed.se, fitted.se, rtol=1e-12)
     np.testing.assert_allclose(changed.coefficients.se, fitted.coefficients.se, rtol=1e-12)
     assert changed.pvalue == pytest.approx(fitted.pvalue, rel=1e-10)
+
+
+def test_one_treated_row_or_cluster_and_a_constant_outcome_are_called_out():
+    table = ck.datasets.coupon_campaign(300, random_state=2)
+    one = table.assign(t=[1] + [0] * 299)
+    assert ck.OLS().fit(one, outcome="purchase", treatment="t").checks["arm_size"].status == "fail"
+    store = table.assign(t=(table["store"] == table["store"].iloc[0]).astype(int))
+    assert ck.OLS().fit(store, outcome="purchase", treatment="t", cluster="store").checks["arm_size"].status == "fail"
+    assert "arm_size" not in ck.OLS().fit(store, outcome="purchase", treatment="t").checks
+    still = ck.OLS().fit(table.assign(y=1.0), outcome="y", treatment="arm", control="no_coupon")
+    assert still.checks["outcome"].status == "fail"

@@ -26,7 +26,9 @@ def test_crossing_and_nested_effects_are_those_of_explicit_dummies(panel):
     X = np.column_stack([panel["treated"], panel["x1"], units, times])
     root = np.sqrt(panel["w"].to_numpy())
     codes = panel["region"].to_numpy().astype(np.int32)
-    dense = wild_cluster_bootstrap(panel["y"].to_numpy() * root, X * root[:, None], codes, 0, n_parameters=fit.n_parameters)
+    dense = wild_cluster_bootstrap(
+        panel["y"].to_numpy() * root, X * root[:, None], codes, 0, n_parameters=fit.n_parameters
+    )
     ours = fit.wild_bootstrap()
     assert ours.exact
     assert ours.pvalue == dense.pvalue
