@@ -109,6 +109,8 @@ class Features:
 
     def dummies(self) -> tuple[Floats, tuple[str, ...]]:
         """Return numbers and one indicator per category but the first, with a name for each column."""
+        if not self.categorical:
+            return self.values, self.names
         columns, names = [], []
         for j, (name, levels) in enumerate(zip(self.names, self.schema.levels, strict=True)):
             if levels is None:

@@ -10,6 +10,7 @@ import numpy as np
 from numba import njit
 
 from causalkit.kernels.arrays import Floats
+from causalkit.kernels.demean import over_columns
 
 FEW = 12
 SPARSE = 64
@@ -130,22 +131,23 @@ def influence_values(design: Floats, residuals: Floats, bread: Floats) -> Floats
         product: Floats = (bread.T @ (design * residuals[:, None]).T).T
         return product
     values = np.empty((design.shape[1], design.shape[0]))
-    _influence_values(np.ascontiguousarray(design.T), residuals, np.ascontiguousarray(bread), values)
+    rows, inverse = np.ascontiguousarray(design.T), np.ascontiguousarray(bread)
+    over_columns(
+        lambda j: _influence_values(rows, residuals, inverse[:, j].copy(), values[j]), len(rows), len(residuals)
+    )
     return values.T
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _influence_values(rows: Floats, residuals: Floats, bread: Floats, values: Floats) -> None:
+def _influence_values(rows: Floats, residuals: Floats, shares: Floats, values: Floats) -> None:
     k, n = rows.shape
     for low in range(0, n, _BLOCK):
         high = min(low + _BLOCK, n)
-        left = residuals[low:high]
-        for j in range(k):
-            out = values[j, low:high]
-            out[:] = 0.0
-            for other in range(k):
-                row, share = rows[other, low:high], bread[other, j]
-                for i in range(row.size):
-                    out[i] += share * row[i]
-            for i in range(out.size):
-                out[i] *= left[i]
+        left, out = residuals[low:high], values[low:high]
+        out[:] = 0.0
+        for other in range(k):
+            row, share = rows[other, low:high], shares[other]
+            for i in range(row.size):
+                out[i] += share * row[i]
+        for i in range(out.size):
+            out[i] *= left[i]
