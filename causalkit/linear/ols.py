@@ -270,7 +270,7 @@ class OLS(Estimator[OLSResult]):
                 {
                     "missing": missing_check(sample),
                     **outcome_check(sample),
-                    **_few_treated(sample),
+                    **_few_treated(sample, kind),
                     "collinearity": _collinearity(fit),
                 }
             ),
@@ -358,10 +358,10 @@ def _estimand(sample: Sample, terms: Sequence[str]) -> str:
     return f"effect of {what} on {sample.name('outcome')}{held}"
 
 
-def _few_treated(sample: Sample) -> dict[str, Check]:
+def _few_treated(sample: Sample, kind: str) -> dict[str, Check]:
     """Return a failed check where an arm has one row, or lies in one cluster: its residuals are zero by construction."""
     arms, cluster = sample.columns["treatment"], sample.groups("cluster")
-    if not isinstance(arms, Arms):
+    if not isinstance(arms, Arms) or kind == "iid":  # equal variances are known from the other rows
         return {}
     what = "row" if cluster is None else "cluster"
     unit = np.arange(sample.n) if cluster is None else cluster.codes

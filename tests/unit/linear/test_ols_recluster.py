@@ -35,6 +35,7 @@ def test_one_treated_row_or_cluster_and_a_constant_outcome_are_called_out():
     table = ck.datasets.coupon_campaign(300, random_state=2)
     one = table.assign(t=[1] + [0] * 299)
     assert ck.OLS().fit(one, outcome="purchase", treatment="t").checks["arm_size"].status == "fail"
+    assert "arm_size" not in ck.OLS(vcov="iid").fit(one, outcome="purchase", treatment="t").checks
     store = table.assign(t=(table["store"] == table["store"].iloc[0]).astype(int))
     assert ck.OLS().fit(store, outcome="purchase", treatment="t", cluster="store").checks["arm_size"].status == "fail"
     assert "arm_size" not in ck.OLS().fit(store, outcome="purchase", treatment="t").checks
