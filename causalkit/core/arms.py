@@ -10,7 +10,7 @@ from causalkit.core.features import refuse_infinite
 from causalkit.core.sample import Arms, Number
 from causalkit.data.frame import Frame
 from causalkit.errors import DesignError
-from causalkit.kernels.arrays import Bools, read_only
+from causalkit.kernels.arrays import Bools, Floats, read_only
 
 #: More numeric levels than this are taken for a dose that was meant for another estimator.
 MOST_ARMS = 50
@@ -48,23 +48,22 @@ def bind_treatment(
         raise DesignError(
             f"treatment {name!r} holds dates.", hint="Pass the column that says who was treated.", column=name
         )
-    if frame.is_numeric(name):
-        refuse_infinite(frame.numeric(name), name)
+    values = frame.numeric(name) if frame.is_numeric(name) else None
+    if values is not None:
+        refuse_infinite(values, name)
     levels_named = control is not None or treatment_level is not None
-    if allowed == "dose" or (allowed == "either" and not levels_named and _is_dose(frame, name)):
-        if not frame.is_numeric(name):
+    if allowed == "dose" or (allowed == "either" and not levels_named and _is_dose(frame, name, values)):
+        if values is None:
             raise DesignError(
                 f"treatment {name!r} must be a number here.", hint="Pass the dose as a number.", column=name
             )
-        values = frame.numeric(name)
         return Number(read_only(values), name), np.isnan(values)
     return _bind_arms(frame, name, control, treatment_level)
 
 
-def _is_dose(frame: Frame, name: str) -> bool:
-    if not frame.is_numeric(name) or frame.is_boolean(name):
+def _is_dose(frame: Frame, name: str, values: Floats | None) -> bool:
+    if values is None or frame.is_boolean(name):
         return False
-    values = frame.numeric(name)
     # A dose shows itself in the first rows.
     return any(bool(np.any((part != 0.0) & (part != 1.0) & ~np.isnan(part))) for part in (values[:1000], values))
 

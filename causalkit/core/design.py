@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from causalkit.core.arms import bind_treatment
-from causalkit.core.features import Schema, refuse_infinite
+from causalkit.core.features import Schema, is_complete, refuse_infinite
 from causalkit.core.roles import Role
 from causalkit.core.rows import Groups, Rows
 from causalkit.core.sample import Arms, Column, Dropped, Number, Sample, _take
@@ -57,15 +57,26 @@ class Design:
         DataError
             If the table holds values that can't be used.
         """
-        named = {role: given[role] for role in self.roles if given.get(role) is not None}
-        named = {role: value for role, value in named.items() if not _is_empty(value)}
-        self._require(named)
+        named = self.named(given)
         frame = _collect(data, named)
         binder = _Binder(frame, given)
         if binder.missing == "native" and not any(spec.native_missing for spec in self.roles.values()):
             raise DesignError("missing='native' is not offered here.", hint="Use 'drop' or 'raise'.")
         columns = {role: binder.bind(role, self.roles[role], value) for role, value in named.items()}
         return binder.finish(columns, self.roles)
+
+    def named(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the roles among the keywords of ``fit`` that were given, in the order in which they are declared.
+
+        Raises
+        ------
+        DesignError
+            If a role is missing, or a column plays two roles that exclude each other.
+        """
+        named = {role: given[role] for role in self.roles if given.get(role) is not None}
+        named = {role: value for role, value in named.items() if not _is_empty(value)}
+        self._require(named)
+        return named
 
     def _require(self, named: Mapping[str, Any]) -> None:
         for role, spec in self.roles.items():
@@ -117,8 +128,8 @@ class _Binder:
         if isinstance(arms, Arms) and gone is not None:
             by_cluster = _count_by_cluster(arms, columns.get("cluster"), gone)
             dropped = replace(dropped, by_arm=_count_by_arm(arms, gone), by_arm_and_cluster=by_cluster)
-        positions = np.flatnonzero(keep)
-        if len(positions) < len(keep):
+        positions = np.flatnonzero(keep) if dropped.total else np.arange(len(keep))
+        if dropped.total:
             columns = {role: _take(column, positions) for role, column in columns.items()}
         for role, column in columns.items():
             if isinstance(column, Arms):
@@ -141,9 +152,9 @@ class _Binder:
         reasons = []
         # Without a treatment a row is not in the study at all: that reason is told first.
         for role, name, mask in sorted(self.gaps, key=lambda gap: gap[0] != "treatment"):
-            fresh = mask & keep
             if not mask.any():
                 continue
+            fresh = mask & keep
             if self.missing == "raise" and role != ZERO_WEIGHT:
                 raise DataError(
                     f"{role} column {name!r} has {int(mask.sum())} missing values (first in row {first_rows(mask, 1)[0]}).",
@@ -174,7 +185,8 @@ class _Binder:
         if spec.many:
             return tuple(self._number(role, Role("number"), name) for name in _listed(value))  # type: ignore[return-value]
         values, name = self._values(role, value)
-        self.gaps.append((role, name, np.isnan(values)))
+        if role == "outcome" or not is_complete(values):  # attrition is judged by arm, none included
+            self.gaps.append((role, name, np.isnan(values)))
         return Number(read_only(values), name)
 
     def _weights(self, role: str, spec: Role, value: Any) -> Column:
@@ -218,7 +230,8 @@ class _Binder:
         else:
             groups = self.labelled.get(name) or _read_labels(frame, name)
             self.labelled[name] = groups
-        self.gaps.append((role, groups.name, groups.codes < 0))
+        if groups.codes.min(initial=0) < 0:
+            self.gaps.append((role, groups.name, groups.codes < 0))
         return groups
 
     def _features(self, role: str, spec: Role, value: Any) -> Column:
@@ -226,7 +239,8 @@ class _Binder:
         features = schema.read(self.frame)
         if not (spec.native_missing and self.missing == "native"):
             for j, name in enumerate(schema.names):
-                self.gaps.append((role, name, np.isnan(features.values[:, j])))
+                if not is_complete(features.values[:, j]):
+                    self.gaps.append((role, name, np.isnan(features.values[:, j])))
         return features
 
     def _propensity(self, role: str, spec: Role, value: Any) -> Column:
@@ -270,9 +284,10 @@ def _count_by_cluster(arms: Arms, cluster: Column | None, gone: Bools) -> tuple[
 
 
 def _read_labels(frame: Frame, name: str) -> Groups:
-    if frame.is_numeric(name):
-        refuse_infinite(frame.numeric(name), name)
     codes, labels = frame.labels(name)
+    ends = (labels[0], labels[-1]) if labels else ()  # numbers are sorted by value
+    if any(isinstance(end, float) and np.isinf(end) for end in ends) and frame.is_numeric(name):
+        refuse_infinite(frame.numeric(name), name)
     return Groups(read_only(codes), labels, name)
 
 

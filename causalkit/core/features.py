@@ -46,9 +46,10 @@ class Schema:
             was not seen at the fit.
         """
         frame.require(self.names)
-        columns = [self._column(frame, j) for j in range(len(self.names))]
-        values = np.stack(columns).T if columns else np.empty((frame.n_rows, 0))
-        return Features(read_only(values), self)
+        values = np.empty((len(self.names), frame.n_rows))  # each column contiguous
+        for j in range(len(self.names)):
+            values[j] = self._column(frame, j)
+        return Features(read_only(values.T), self)
 
     def _column(self, frame: Frame, j: int) -> Floats:
         name, levels = self.names[j], self.levels[j]
@@ -124,8 +125,16 @@ class Features:
         return (np.stack(columns).T if columns else np.empty((n, 0))), tuple(names)
 
 
+def is_complete(values: Floats) -> bool:
+    """Tell in one pass, without a mask, that no value is missing or infinite; a sum too large also says False."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return bool(np.isfinite(values.sum()))
+
+
 def refuse_infinite(values: Floats, name: str) -> None:
     """Raise if a column holds an infinite value."""
+    if is_complete(values):
+        return
     mask = np.isinf(values)
     if mask.any():
         count = int(mask.sum())

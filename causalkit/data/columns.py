@@ -197,7 +197,8 @@ def _count_labels(series: nw.Series[Any]) -> tuple[Codes, tuple[object, ...]] | 
     values = series.to_native().to_numpy()
     if values.dtype.kind not in "iu":
         return None
-    low, span = int(values.min()), int(values.max()) - int(values.min())
+    low = int(values.min())
+    span = int(values.max()) - low
     if span > max(2 * len(values), _NARROW) or low + span >= _INT64:
         return None
     offset = (values.astype(np.int64) - low) if low else values

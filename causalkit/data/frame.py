@@ -86,7 +86,7 @@ class Frame:
     @property
     def columns(self) -> tuple[str, ...]:
         """The column names in the order of the table."""
-        return tuple(self.table.collect_schema().names())
+        return tuple(self.table.collect_schema().names()) if self.is_lazy else tuple(self.table.columns)
 
     @property
     def n_rows(self) -> int:

@@ -45,7 +45,9 @@ def cluster_sums(psi: Floats, groups: Codes) -> Floats:
 
 def count_clusters(groups: Codes) -> int:
     """Count the codes that occur in ``groups``."""
-    return int(np.count_nonzero(np.bincount(groups))) if groups.size else 0
+    there = np.zeros(int(groups.max(initial=-1)) + 1, dtype=np.bool_)
+    there[groups] = True
+    return int(np.count_nonzero(there))
 
 
 def sandwich(psi: Floats, groups: Codes | None = None, scale: float = 1.0) -> Floats:
@@ -202,6 +204,11 @@ def checked_codes(n_rows: int, groups: Codes) -> Codes:
     groups = np.asarray(groups)
     if groups.shape != (n_rows,):
         raise DataError(f"There are {n_rows} rows but cluster codes of shape {groups.shape}.")
+    if groups.dtype.kind not in "iub":
+        raise DataError(
+            f"cluster codes are whole numbers, not {groups.dtype}.",
+            hint="Turn labels into codes: np.unique(labels, return_inverse=True)[1].",
+        )
     if groups.size and groups.min() < 0:
         rows = np.flatnonzero(groups < 0)
         raise DataError(

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 
 import numpy as np
 from numba import njit
@@ -19,17 +20,37 @@ from causalkit.kernels.arrays import Codes, Floats
 
 MAX_THREADS = 2
 _ROWS_WORTH_A_THREAD = 200_000
+_SAMPLED = 1024
 
 
 def over_columns(work: Callable[[int], None], n_columns: int, n_rows: int) -> None:
-    """Call ``work(j)`` for each column, on at most two threads where there are rows enough to pay for them."""
-    threads = min(MAX_THREADS, n_columns, os.cpu_count() or 1)
-    if threads < 2 or n_rows < _ROWS_WORTH_A_THREAD:
+    """Call ``work(j)`` for each column, on at most two threads where there are rows enough to pay for them.
+
+    The caller is one of the two: it takes the columns from the front, the helper those from the back.
+    """
+    if min(MAX_THREADS, n_columns, os.cpu_count() or 1) < 2 or n_rows < _ROWS_WORTH_A_THREAD:
         for j in range(n_columns):
             work(j)
         return
-    with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(work, range(n_columns)))
+    helped = [_helper().submit(work, j) for j in range((n_columns + 1) // 2, n_columns)]
+    try:
+        for j in range((n_columns + 1) // 2):
+            work(j)
+    finally:
+        errors = [future.exception() for future in helped]  # the helper writes into the caller's arrays: wait for it
+    for error in errors:
+        if error is not None:
+            raise error
+
+
+@lru_cache(maxsize=1)
+def _helper() -> ThreadPoolExecutor:
+    """One thread that is kept: to start one costs as much as a pass over a short column."""
+    return ThreadPoolExecutor(1, thread_name_prefix="causalkit")
+
+
+if hasattr(os, "register_at_fork"):  # a forked child has no threads
+    os.register_at_fork(after_in_child=_helper.cache_clear)
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
@@ -42,8 +63,10 @@ def centre_and_sum(
     out: Floats,
     of_largest: Floats,
     of_rest: Floats,
-) -> tuple[float, float]:
-    """Write a column about its (weighted) mean into ``out``, and add up its sums by level of each effect.
+) -> tuple[float, float, float]:
+    """Write a column less a typical value into ``out``, and add up its sums by level of each effect.
+
+    The typical value (the median of some rows) keeps the sums small, so that a large mean costs no digits.
 
     Parameters
     ----------
@@ -63,31 +86,28 @@ def centre_and_sum(
 
     Returns
     -------
+    pivot : float
+        What was subtracted.
     mean : float
+        Weighted mean of the column.
     square_sum : float
         Weighted sum of squares about the mean.
     """
-    pivot = column[0]
-    shifted = 0.0
+    pivot = np.median(column[:: max(1, column.size // _SAMPLED)])
+    shifted, square_sum = 0.0, 0.0
     for i in range(column.size):
         value = column[i] - pivot
-        if weights is not None:
-            value *= weights[i]
-        shifted += value
-    mean = pivot + shifted / total
-    square_sum = 0.0
-    for i in range(column.size):
-        value = column[i] - mean
         out[i] = value
         square = value * value
         if weights is not None:
             value *= weights[i]
             square *= weights[i]
+        shifted += value
         square_sum += square
         of_largest[largest[i]] += value
         for f in range(rest.shape[0]):
             of_rest[rest[f, i]] += value
-    return mean, square_sum
+    return pivot, pivot + shifted / total, max(square_sum - shifted * shifted / total, 0.0)
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]

@@ -49,44 +49,67 @@ def residuals_and_scores(target: Floats, rows: Floats, slopes: Floats) -> tuple[
     return residuals, scores
 
 
-def table_scores(table: Floats, values: Floats) -> Floats:
-    """Return ``table.T @ values`` for a tall table of few columns, many of them zero: ``(G, K)`` and ``(G, k)``."""
+def table_products(table: Floats, totals: Floats) -> Floats:
+    """Return ``table.T @ diag(1 / totals) @ table`` for a tall table of shape ``(G, K)``, many of its cells zero."""
     if table.shape[1] > SPARSE:
-        product: Floats = table.T @ values
+        return cross_products(np.ascontiguousarray((table / np.sqrt(totals)[:, None]).T))
+    products = np.zeros((table.shape[1], table.shape[1]))
+    _table_products(table, totals, products)
+    return products
+
+
+def table_scores(table: Floats, values: Floats) -> Floats:
+    """Return ``values @ table`` for such a table and few rows of values: ``(k, G)`` and ``(G, K)``."""
+    if table.shape[1] > SPARSE:
+        product: Floats = values @ table
         return product
-    scores = np.zeros((table.shape[1], values.shape[1]))
-    _table_scores(table, np.ascontiguousarray(values), scores)
+    scores = np.zeros((values.shape[0], table.shape[1]))
+    for column, row in zip(values, scores, strict=True):
+        _table_scores(table, column, row)
     return scores
 
 
 def table_values(table: Floats, levels: Floats) -> Floats:
-    """Return ``table @ levels`` for such a table: ``(G, K)`` and ``(K, k)``."""
+    """Return ``levels @ table.T`` for such a table: ``(k, K)`` and ``(G, K)``."""
     if table.shape[1] > SPARSE:
-        product: Floats = table @ levels
+        product: Floats = levels @ table.T
         return product
-    values = np.zeros((table.shape[0], levels.shape[1]))
-    _table_values(table, np.ascontiguousarray(levels), values)
+    values = np.empty((levels.shape[0], table.shape[0]))
+    for row, column in zip(levels, values, strict=True):
+        _table_values(table, row, column)
     return values
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _table_products(table: Floats, totals: Floats, products: Floats) -> None:
+    k = table.shape[1]
+    for u in range(table.shape[0]):
+        share = 1.0 / totals[u]
+        for i in range(k):
+            cell = table[u, i] * share
+            if cell != 0.0:
+                for j in range(i + 1):
+                    products[i, j] += cell * table[u, j]
+    for i in range(k):
+        for j in range(i):
+            products[j, i] = products[i, j]
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def _table_scores(table: Floats, values: Floats, scores: Floats) -> None:
     for u in range(table.shape[0]):
+        value = values[u]
         for j in range(table.shape[1]):
-            cell = table[u, j]
-            if cell != 0.0:
-                for column in range(values.shape[1]):
-                    scores[j, column] += cell * values[u, column]
+            scores[j] += table[u, j] * value
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})  # type: ignore[untyped-decorator]
 def _table_values(table: Floats, levels: Floats, values: Floats) -> None:
     for u in range(table.shape[0]):
+        total = 0.0
         for j in range(table.shape[1]):
-            cell = table[u, j]
-            if cell != 0.0:
-                for column in range(levels.shape[1]):
-                    values[u, column] += cell * levels[j, column]
+            total += table[u, j] * levels[j]
+        values[u] = total
 
 
 @njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})  # type: ignore[untyped-decorator]
@@ -132,22 +155,24 @@ def influence_values(design: Floats, residuals: Floats, bread: Floats) -> Floats
         return product
     values = np.empty((design.shape[1], design.shape[0]))
     rows, inverse = np.ascontiguousarray(design.T), np.ascontiguousarray(bread)
-    over_columns(
-        lambda j: _influence_values(rows, residuals, inverse[:, j].copy(), values[j]), len(rows), len(residuals)
-    )
+    n = len(residuals)
+    parts = ((0, n // 2), (n // 2, n))  # no sum runs over rows here, so they may be split
+    over_columns(lambda part: _influence_values(rows, residuals, inverse, values, *parts[part]), 2, n)
     return values.T
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _influence_values(rows: Floats, residuals: Floats, shares: Floats, values: Floats) -> None:
-    k, n = rows.shape
-    for low in range(0, n, _BLOCK):
-        high = min(low + _BLOCK, n)
-        left, out = residuals[low:high], values[low:high]
-        out[:] = 0.0
-        for other in range(k):
-            row, share = rows[other, low:high], shares[other]
-            for i in range(row.size):
-                out[i] += share * row[i]
-        for i in range(out.size):
-            out[i] *= left[i]
+def _influence_values(rows: Floats, residuals: Floats, bread: Floats, values: Floats, first: int, last: int) -> None:
+    k = rows.shape[0]
+    for low in range(first, last, _BLOCK):
+        high = min(low + _BLOCK, last)
+        left = residuals[low:high]
+        for j in range(k):
+            out = values[j, low:high]
+            out[:] = 0.0
+            for other in range(k):
+                row, share = rows[other, low:high], bread[other, j]
+                for i in range(row.size):
+                    out[i] += share * row[i]
+            for i in range(out.size):
+                out[i] *= left[i]

@@ -123,12 +123,12 @@ class Absorber:
         from causalkit.kernels.demean import centre_and_sum, over_columns, subtract_effects
 
         at, k, n = self.levels, len(columns), self.levels.largest.size
-        work, means, norms = np.empty((k, n)), np.empty(k), np.empty(k)
+        work, pivots, means, norms = np.empty((k, n)), np.empty(k), np.empty(k), np.empty(k)
         by_largest, by_rest = np.zeros((k, at.of_largest.size)), np.zeros((k, at.of_rest.size))
 
         def start(j: int) -> None:
             column = np.ascontiguousarray(columns[j], dtype=np.float64)
-            means[j], norms[j] = centre_and_sum(
+            pivots[j], means[j], norms[j] = centre_and_sum(
                 column, at.weights, self.total_weight, at.largest, at.rest, work[j], by_largest[j], by_rest[j]
             )
 
@@ -137,9 +137,7 @@ class Absorber:
         effect, others = np.zeros((k, at.of_largest.size)), np.zeros((k, at.of_rest.size))
         certificate = np.full(k, np.inf)
         for _ in range(_MAX_PASSES):
-            more_effect, more_others = (
-                np.ascontiguousarray(part.T) for part in self.solver.solve(by_largest.T, by_rest.T)
-            )
+            more_effect, more_others = map(np.ascontiguousarray, self.solver.solve(by_largest, by_rest))
             effect += more_effect
             others += more_others
             by_largest[:], by_rest[:] = 0.0, 0.0
@@ -152,7 +150,7 @@ class Absorber:
             if certificate.max(initial=0.0) <= _ROUNDING or (certificate > 0.1 * before).all():
                 break
         self._require(certificate, certified)
-        effect += means[:, None]
+        effect += pivots[:, None]
         return Partialled(work, self._split(effect, others), means, norms, certificate)
 
     def leverage(self) -> Floats:

@@ -28,7 +28,7 @@ class Fit:
     solution : Solution
     columns : array, shape (k, n)
         Regressors after partialling out or centring, times the square root of the weights.
-    X : array, shape (n, k)
+    X : list of k arrays, each of shape (n,)
         Regressors as given.
     intercept : int or None
         Position of the constant column.
@@ -41,7 +41,7 @@ class Fit:
 
     solution: Solution
     columns: Floats
-    X: Floats
+    X: Sequence[Floats]
     intercept: int | None
     shift: Floats
     weights: Floats | None
@@ -60,7 +60,7 @@ class Fit:
         """Matrix that maps the coefficients of centred columns to those of the columns as given."""
         matrix = np.eye(self.solution.kept.size)
         if self.place is not None and self.intercept is not None:
-            matrix[self.place] -= self.shift[1:][self.solution.kept] / self.X[0, self.intercept]
+            matrix[self.place] -= self.shift[1:][self.solution.kept] / self.X[self.intercept][0]
         return matrix
 
     @cached_property
@@ -68,7 +68,7 @@ class Fit:
         """What the mean of the outcome adds to the intercept."""
         added = np.zeros(self.solution.kept.size)
         if self.place is not None and self.intercept is not None:
-            added[self.place] = self.shift[0] / self.X[0, self.intercept]
+            added[self.place] = self.shift[0] / self.X[self.intercept][0]
         return added
 
     @cached_property
@@ -144,7 +144,7 @@ def _moved(found: LeastSquaresVcov, transform: Floats) -> LeastSquaresVcov:
 
 def _intercept_df(fit: Fit, kind: str, ways: Sequence[Codes]) -> float:
     """Degrees of freedom of the intercept itself; those of the centred problem belong to the mean outcome."""
-    design = fit.X[:, fit.solution.kept]
+    design = np.stack([fit.X[j] for j in fit.solution.kept]).T
     design = design if fit.weights is None else design * np.sqrt(fit.weights)[:, None]
     raw = _call(fit, kind, ways, design, fit.transform @ fit.solution.bread @ fit.transform.T)
     return float(raw.df[fit.place or 0])
@@ -164,8 +164,8 @@ def _with_dummies(fit: Fit, effects: Absorber, nested: list[int], kind: str, way
             f"{kind} needs the {count} absorbed levels that cross the clusters as columns; at most {_MAX_DUMMIES} are.",
             hint="Use CR1.",
         )
-    n, root = fit.X.shape[0], 1.0 if fit.weights is None else np.sqrt(fit.weights)
-    columns = [fit.X[:, j] for j in fit.solution.kept]
+    n, root = fit.X[0].size, 1.0 if fit.weights is None else np.sqrt(fit.weights)
+    columns = [fit.X[j] for j in fit.solution.kept]
     for position in crossing:
         codes = effects.codes(position)
         columns += [(codes == level).astype(np.float64) for level in range(effects.sizes[position])]
@@ -174,7 +174,8 @@ def _with_dummies(fit: Fit, effects: Absorber, nested: list[int], kind: str, way
     if not nested:
         part.columns[-1] = 1.0
         part.centred_norms[-1] = np.sqrt(n)
-    wide = solve_columns(np.zeros(n), part.columns * root, part.centred_norms, part.centred_norms)
+    rows = np.vstack([np.zeros(n), part.columns * root])
+    wide = solve_columns(rows, part.centred_norms, part.centred_norms)
     found = least_squares_vcov(
         cast(LeastSquaresKind, kind),
         (part.columns[wide.kept] * root).T,

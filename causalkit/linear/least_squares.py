@@ -110,7 +110,7 @@ class LeastSquares:
 
 def least_squares(
     y: Floats,
-    X: Floats,
+    X: Floats | Sequence[Floats],
     *,
     names: Sequence[str],
     weights: Floats | None = None,
@@ -126,7 +126,7 @@ def least_squares(
     Parameters
     ----------
     y : array, shape (n,)
-    X : array, shape (n, k)
+    X : array, shape (n, k), or a sequence of k arrays of shape (n,)
         Regressors. A column of one constant value is the intercept; beside it the other columns and the outcome are
         centred before the solve, so a large mean costs no digits. With absorbed effects the constant is dropped.
     names : sequence of str
@@ -174,14 +174,14 @@ def least_squares(
     effects = absorber(absorb, weights, max_dense=max_dense) if len(absorb) else None
     alone, rows = _singleton_policy(absorb, effects, singletons, y.size)
     if rows.size < y.size:
-        y, X, weights = y[rows], X[rows], None if weights is None else weights[rows]
+        y, X, weights = y[rows], [column[rows] for column in X], None if weights is None else weights[rows]
         absorb, ways = [codes[rows] for codes in absorb], [codes[rows] for codes in ways]
         effects = absorber(absorb, weights, max_dense=max_dense)
     ready = _within(y, X, weights, effects) if effects else _about_means(y, X, weights)
     root = None if weights is None else np.sqrt(weights)
     if root is not None:
         np.multiply(ready.columns, root, out=ready.columns)
-    solution = solve_columns(ready.columns[0], ready.columns[1:], ready.reference[1:], ready.raw[1:])
+    solution = solve_columns(ready.columns, ready.reference[1:], ready.raw[1:])
     dropped = _reasons(solution, names, X, effects, effect_names)
     if not solution.kept.size:
         raise DesignError(f"No regressor is left: {'; '.join(f'{name} is {why}' for name, why in dropped.items())}.")
@@ -226,17 +226,16 @@ class _Ready:
     certificate: float
 
 
-def _within(y: Floats, X: Floats, weights: Floats | None, effects: Absorber) -> _Ready:
-    part = effects.partial_out([y, *X.T])
+def _within(y: Floats, X: Sequence[Floats], weights: Floats | None, effects: Absorber) -> _Ready:
+    part = effects.partial_out([y, *X])
     raw = np.sqrt(part.centred_norms**2 + effects.total_weight * part.means**2)
     certificate = float(part.certificate.max(initial=0.0))
     return _Ready(part.columns, part.centred_norms, raw, np.zeros(raw.size), None, certificate)
 
 
-def _about_means(y: Floats, X: Floats, weights: Floats | None) -> _Ready:
+def _about_means(y: Floats, X: Sequence[Floats], weights: Floats | None) -> _Ready:
     """Subtract weighted means beside an intercept; without one, take the columns as they are."""
-    columns = np.empty((X.shape[1] + 1, y.size))
-    columns[0], columns[1:] = y, X.T
+    columns = np.stack([y, *X])
     raw = _norms(columns, weights)
     shift = np.zeros(columns.shape[0])
     intercept = _constant_column(X)
@@ -246,13 +245,13 @@ def _about_means(y: Floats, X: Floats, weights: Floats | None) -> _Ready:
         shift = columns.mean(axis=1) if weights is None else columns @ weights / weights.sum()
         columns -= shift[:, None]
         shift += pivot
-        columns[intercept + 1], shift[intercept + 1] = X[0, intercept], 0.0
+        columns[intercept + 1], shift[intercept + 1] = X[intercept][0], 0.0
     return _Ready(columns, _norms(columns, weights), raw, shift, intercept, 0.0)
 
 
-def _constant_column(X: Floats) -> int | None:
-    for j in range(X.shape[1]):
-        if X[0, j] != 0.0 and X[-1, j] == X[0, j] and (X[:, j] == X[0, j]).all():
+def _constant_column(X: Sequence[Floats]) -> int | None:
+    for j, column in enumerate(X):
+        if column[0] != 0.0 and column[-1] == column[0] and (column == column[0]).all():
             return j
     return None
 
@@ -275,11 +274,11 @@ def _r2(residuals: Floats, ready: _Ready, y: Floats, weights: Floats | None) -> 
 
 
 def _reasons(
-    solution: Solution, names: Sequence[str], X: Floats, effects: Absorber | None, effect_names: Sequence[str]
+    solution: Solution, names: Sequence[str], X: Sequence[Floats], effects: Absorber | None, effect_names: Sequence[str]
 ) -> dict[str, str]:
     reasons = {j: collinear_reason([names[i] for i in partners]) for j, partners in solution.relations.items()}
     for j in solution.empty:
-        reasons[j] = _empty_reason(X[:, j], effects, effect_names)
+        reasons[j] = _empty_reason(X[j], effects, effect_names)
     return {names[j]: reasons[j] for j in sorted(reasons)}
 
 
@@ -326,15 +325,20 @@ def _effect_names(absorb: Sequence[Codes], given: Sequence[str] | None) -> list[
     return list(given)
 
 
-def _checked(y: Floats, X: Floats, names: Sequence[str], weights: Floats | None) -> tuple[Floats, Floats, list[str]]:
-    y, X = np.asarray(y, dtype=np.float64), np.asarray(X, dtype=np.float64)
-    if X.ndim != 2 or y.shape != (X.shape[0],):
-        raise DataError(f"The outcome has shape {y.shape} and the regressors {X.shape}; (n,) and (n, k) are needed.")
-    if len(names) != X.shape[1]:
-        raise DataError(f"There are {X.shape[1]} columns but {len(names)} names.")
+def _checked(
+    y: Floats, X: Floats | Sequence[Floats], names: Sequence[str], weights: Floats | None
+) -> tuple[Floats, list[Floats], list[str]]:
+    y = np.asarray(y, dtype=np.float64)
+    columns = [np.asarray(column, dtype=np.float64) for column in (X.T if isinstance(X, np.ndarray) else X)]
+    for column in columns:
+        if y.ndim != 1 or column.shape != y.shape:
+            shape = X.shape if isinstance(X, np.ndarray) else column.shape
+            raise DataError(f"The outcome has shape {y.shape} and the regressors {shape}; (n,) and (n, k) are needed.")
+    if len(names) != len(columns):
+        raise DataError(f"There are {len(columns)} columns but {len(names)} names.")
     if y.size == 0:
         raise DataError("There are no rows.")
-    for name, column in [("the outcome", y), *zip(names, X.T, strict=True)]:
+    for name, column in [("the outcome", y), *zip(names, columns, strict=True)]:
         if np.isfinite(column.sum()):
             continue
         _require_all(np.isfinite(column), f"{name} has values that are not finite", name)
@@ -342,7 +346,7 @@ def _checked(y: Floats, X: Floats, names: Sequence[str], weights: Floats | None)
         if weights.shape != y.shape:
             raise DataError(f"There are {y.size} rows but weights of shape {weights.shape}.")
         _require_all(np.isfinite(weights) & (weights > 0), "the weights have values that are not positive", "weights")
-    return y, X, list(names)
+    return y, columns, list(names)
 
 
 def _require_all(fine: Bools, complaint: str, column: str) -> None:

@@ -49,7 +49,7 @@ class Solver(Protocol):
         ...
 
     def solve(self, by_largest: Floats, by_rest: Floats) -> tuple[Floats, Floats]:
-        """Return the values of the levels, ``(G, k)`` and ``(K, k)``, from the sums of k columns by level."""
+        """Return the values of the levels, ``(k, G)`` and ``(k, K)``, from the sums of k columns by level."""
         ...
 
 
@@ -67,7 +67,7 @@ class GroupMeans:
 
     def solve(self, by_largest: Floats, by_rest: Floats) -> tuple[Floats, Floats]:
         """Divide the sums by the totals."""
-        return by_largest / self.levels.of_largest[:, None], np.zeros_like(by_rest)
+        return by_largest / self.levels.of_largest, np.zeros_like(by_rest)
 
 
 @dataclass(frozen=True)
@@ -98,11 +98,12 @@ class DenseSchur:
 
     def solve(self, by_largest: Floats, by_rest: Floats) -> tuple[Floats, Floats]:
         """Solve exactly; redundant levels get zero."""
-        totals = self.levels.of_largest[:, None]
-        right = by_rest - _scores(self.cross, by_largest / totals)
+        means = by_largest / self.levels.of_largest
+        right = by_rest - _scores(self.cross, means)
         others = np.zeros_like(by_rest)
-        others[self.free] = self.solve_free(right[self.free])
-        return (by_largest - _values(self.cross, others)) / totals, others
+        others[:, self.free] = self.solve_free(right[:, self.free].T).T
+        means -= _values(self.cross, others) / self.levels.of_largest
+        return means, others
 
     def solve_free(self, right: Floats) -> Floats:
         """Apply the inverse of the free block."""
@@ -129,10 +130,10 @@ class ConjugateGradients:
 
     def solve(self, by_largest: Floats, by_rest: Floats) -> tuple[Floats, Floats]:
         """Iterate until the residual stops at rounding level, for all columns at once."""
-        totals = self.levels.of_largest[:, None]
+        totals, by_largest, by_rest = self.levels.of_largest[:, None], by_largest.T, by_rest.T
         moved = self.cross.T @ (by_largest / totals)
         others = self._iterate(by_rest - moved, _NOISE**2 * self._energy(np.abs(by_rest) + np.abs(moved)))
-        return (by_largest - self.cross @ others) / totals, others
+        return ((by_largest - self.cross @ others) / totals).T, others.T
 
     def _apply(self, values: Floats) -> Floats:
         image: Floats = self.pairs @ values - self.cross.T @ ((self.cross @ values) / self.levels.of_largest[:, None])
@@ -182,7 +183,7 @@ def dense_schur(levels: Levels, components: Codes | None) -> DenseSchur:
     -------
     DenseSchur
     """
-    from causalkit.kernels.normal import cross_products
+    from causalkit.kernels.normal import table_products
 
     cross = cross_product(levels)
     schur = _pairs_dense(levels)
@@ -190,7 +191,7 @@ def dense_schur(levels: Levels, components: Codes | None) -> DenseSchur:
     if weighted is not None:
         schur -= (cross.T @ weighted).toarray()
     else:
-        schur -= cross_products(np.ascontiguousarray((cross / np.sqrt(levels.of_largest)[:, None]).T))
+        schur -= table_products(cross, levels.of_largest)
     if components is not None:
         free = np.setdiff1d(np.arange(components.size), np.unique(components, return_index=True)[1])
     else:
@@ -258,18 +259,18 @@ def _independent(schur: Floats, totals: Floats) -> Ints:
 
 
 def _scores(cross: Any, values: Floats) -> Floats:
-    """Return ``C' values``."""
+    """Return ``C' values`` for columns that stand in rows: ``(k, G)`` to ``(k, K)``."""
     from causalkit.kernels.normal import table_scores
 
-    product: Floats = cross.T @ values if _is_sparse(cross) else table_scores(cross, values)
+    product: Floats = (cross.T @ values.T).T if _is_sparse(cross) else table_scores(cross, values)
     return product
 
 
 def _values(cross: Any, levels: Floats) -> Floats:
-    """Return ``C levels``."""
+    """Return ``C levels`` for columns that stand in rows: ``(k, K)`` to ``(k, G)``."""
     from causalkit.kernels.normal import table_values
 
-    product: Floats = cross @ levels if _is_sparse(cross) else table_values(cross, levels)
+    product: Floats = (cross @ levels.T).T if _is_sparse(cross) else table_values(cross, levels)
     return product
 
 

@@ -43,8 +43,8 @@ class Solution:
     factorisation: str
 
 
-def solve_columns(target: Floats, columns: Floats, reference: Floats, raw: Floats) -> Solution:
-    """Regress ``target`` on ``columns`` by Cholesky where the condition number allows it, else by QR.
+def solve_columns(rows: Floats, reference: Floats, raw: Floats) -> Solution:
+    """Regress the first row on the others by Cholesky where the condition number allows it, else by QR.
 
     Columns are scaled to unit norm first, so neither the rank nor the factorisation depends on their units. A column
     counts as empty if its norm is at most 1e-9 of ``reference`` (its norm before effects or the mean were removed) or
@@ -52,9 +52,8 @@ def solve_columns(target: Floats, columns: Floats, reference: Floats, raw: Float
 
     Parameters
     ----------
-    target : array, shape (n,)
-    columns : array, shape (k, n)
-        One regressor per row, times the square root of the weights.
+    rows : array, shape (1 + k, n)
+        The outcome, then one regressor per row, times the square root of the weights.
     reference, raw : array, shape (k,)
         Norms to compare with.
 
@@ -64,7 +63,8 @@ def solve_columns(target: Floats, columns: Floats, reference: Floats, raw: Float
     """
     from causalkit.kernels.normal import cross_products
 
-    products = cross_products(columns)
+    together = cross_products(rows)  # one pass for all: the rows are what costs
+    target, columns, products = rows[0], rows[1:], together[1:, 1:]
     norms = np.sqrt(np.diag(products))
     noise = 8.0 * _EPSILON * raw
     full = norms > np.maximum(TOLERANCE * reference, noise)
@@ -74,7 +74,8 @@ def solve_columns(target: Floats, columns: Floats, reference: Floats, raw: Float
     gram = pick(pick(products, present).T, present) / np.outer(unit, unit)
     left = pick(columns, present)
     if _well_conditioned(gram, target.size):
-        slopes, inverse, residuals = _by_cholesky(target, left, unit, gram)
+        scores = together[0, 1:][present]
+        slopes, inverse, residuals = _by_cholesky(target, left, unit, gram, scores, float(np.sqrt(together[0, 0])))
         within, relations, factorisation = np.arange(present.size), {}, "cholesky"
     else:
         tolerance = np.maximum(TOLERANCE, noise[present] / unit)
@@ -110,19 +111,20 @@ def pick(rows: Floats, positions: Ints) -> Floats:
     return rows if positions.size == rows.shape[0] else rows[positions]
 
 
-def _by_cholesky(target: Floats, columns: Floats, unit: Floats, gram: Floats) -> tuple[Floats, Floats, Floats]:
+def _by_cholesky(
+    target: Floats, columns: Floats, unit: Floats, gram: Floats, scores: Floats, norm: float
+) -> tuple[Floats, Floats, Floats]:
     """Solve from the cross-products, then on the residuals until it settles: that recovers what squaring lost."""
     from causalkit.kernels.normal import residuals_and_scores
 
     factor = np.linalg.cholesky(gram)
     root = np.linalg.inv(factor) if gram.size else factor
     inverse = root.T @ root
-    slopes = np.zeros_like(unit)
+    slopes = inverse @ (scores / unit) / unit
     residuals, scores = residuals_and_scores(target, columns, slopes)
-    settled = 4.0 * _EPSILON * float(np.sqrt(np.einsum("i,i->", target, target)))
     for _ in range(_MAX_CORRECTIONS):
         change = inverse @ (scores / unit)
-        if np.abs(change).max(initial=0.0) <= settled:
+        if np.abs(change).max(initial=0.0) <= 4.0 * _EPSILON * norm:
             break
         slopes = slopes + change / unit
         residuals, scores = residuals_and_scores(target, columns, slopes)

@@ -1,9 +1,8 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 
-from causalkit.kernels.forest_leaves import compact, find_leaves, leaf_means, prune, seen_by_arms, seen_by_doses
+from causalkit.kernels.forest_leaves import climb, compact, find_leaves, prune
 
 #        0
 #      1   2        splits: 0 on covariate 0 at 3, 1 on covariate 1 at 5, 4 on covariate 0 at 1
@@ -23,9 +22,17 @@ def tree():
 
 
 def leaves(arrays, codes=CODES):
-    out = np.empty(codes.shape[1], np.int32)
-    find_leaves(codes, *arrays, SETS, NUMBERS, 0, out)
-    return out.tolist()
+    out = np.empty((2, codes.shape[1]), np.int32)
+    find_leaves(codes, *arrays, SETS, NUMBERS, np.array([0, -1], np.int32), out)
+    assert (out[1] == -1).all()
+    return out[0].tolist()
+
+
+def seen_by_arms(leaf, arms, feature, child):
+    counts = np.zeros((7, 2))
+    np.add.at(counts, (leaf, arms), 1.0)
+    climb(counts, feature, child)
+    return (counts > 0).all(axis=1)
 
 
 def test_rows_find_their_leaves():
@@ -36,19 +43,19 @@ def test_categories_follow_their_set():
     sets = np.zeros((1, 4), np.uint64)
     sets[0, 0] = 1 << 2
     sets[0, 3] = 1 << 63  # 255, the missing values
-    out = np.empty(4, np.int32)
+    out = np.empty((1, 4), np.int32)
     arrays = np.array([0, -1, -1], np.int32), np.zeros(3, np.int32), np.array([1, 0, 0], np.int32), np.zeros(3, bool)
-    find_leaves(np.array([[2, 3, 255, 66]], np.uint8), *arrays, sets, np.ones(1, bool), 0, out)
-    assert out.tolist() == [1, 2, 1, 2]
+    find_leaves(np.array([[2, 3, 255, 66]], np.uint8), *arrays, sets, np.ones(1, bool), np.zeros(1, np.int32), out)
+    assert out.tolist() == [[1, 2, 1, 2]]
 
 
 def test_a_leaf_without_an_arm_gives_way_to_its_sibling():
     arrays = tree()
     leaf = np.array([2, 2, 3, 5, 5, 6, 6], np.int32)
     arms = np.array([0, 1, 0, 0, 1, 0, 1], np.int32)  # leaf 3 has no treated row
-    seen = seen_by_arms(leaf, arms, 2, arrays[0], arrays[2])
+    seen = seen_by_arms(leaf, arms, arrays[0], arrays[2])
     assert seen.tolist() == [True, True, True, False, True, True, True]
-    assert prune(seen, *arrays)
+    prune(seen, *arrays)
     assert leaves(arrays) == [2, 5, 5, 6, 6, 6]
 
 
@@ -56,40 +63,18 @@ def test_two_blank_siblings_become_their_parent():
     arrays = tree()
     leaf = np.array([2, 2, 3, 3, 5, 6], np.int32)
     arms = np.array([0, 1, 0, 1, 0, 1], np.int32)  # 5 has one arm, 6 the other
-    assert prune(seen_by_arms(leaf, arms, 2, arrays[0], arrays[2]), *arrays)
+    prune(seen_by_arms(leaf, arms, arrays[0], arrays[2]), *arrays)
     assert leaves(arrays) == [2, 3, 4, 4, 4, 4]
-
-
-def test_a_tree_that_shows_nothing():
-    arrays = tree()
-    leaf, arms = np.array([2, 3, 5], np.int32), np.zeros(3, np.int32)
-    assert not prune(seen_by_arms(leaf, arms, 2, arrays[0], arrays[2]), *arrays)
-
-
-def test_doses_must_vary():
-    leaf = np.array([2, 2, 3, 3, 5, 6, 6], np.int32)
-    w = np.array([0.1, 0.1, 1.0, 2.0, 3.0, 1.0, 1.1])[:, None]
-    assert seen_by_doses(leaf, w, FEATURE, CHILD).tolist() == [True, True, False, True, True, False, True]
 
 
 def test_compact_drops_what_nothing_leads_to():
     arrays = tree()
     prune(np.array([True, True, True, False, True, True, True]), *arrays)
-    *small, old = compact(*arrays)
+    old, place, ends = (np.full(7, -9, np.int32) for _ in range(3))
+    count = compact(arrays[0], arrays[2], old, place, ends)
+    kept = old[:count]
+    small = arrays[0][kept], arrays[1][kept], place[:count], arrays[3][kept]
     assert small[0].tolist() == [0, 0, -1, -1, -1]
     assert small[2].tolist() == [1, 3, 0, 1, 2]
-    assert old.tolist() == [2, 5, 6]
-    assert [old[small[2][leaf]] for leaf in leaves(small)] == leaves(arrays)
-
-
-def test_leaf_means():
-    rng = np.random.default_rng(0)
-    leaf = np.array([0, 2, 2, 2, 0], np.int32)
-    y, w, s, extra = rng.normal(size=5), rng.normal(size=(5, 2)), rng.uniform(1, 2, 5), rng.normal(size=(5, 1))
-    means, size = leaf_means(leaf, 3, y, w, s, extra)
-    assert size.tolist() == [2, 0, 3]
-    assert (means[1] == 0).all()
-    in_two = leaf == 2
-    columns = [s, s * y, *(s[:, None] * w).T, *((s * y)[:, None] * w).T]
-    columns += [s * w[:, a] * w[:, b] for a in range(2) for b in range(2)] + [s * extra[:, 0]]
-    assert means[2] == pytest.approx([c[in_two].mean() for c in columns])
+    assert ends[:3].tolist() == [2, 5, 6]
+    assert [ends[small[2][leaf]] for leaf in leaves(small)] == leaves(arrays)

@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 
 from causalkit.kernels.forest_binning import MISSING
-from causalkit.kernels.forest_random import stream
-from causalkit.kernels.forest_relabel import HEAD, HIGH, invert, relabel
-from causalkit.kernels.forest_splitting import best_split, make_scratch
+from causalkit.kernels.forest_relabel import HEAD, HIGH, invert, relabel, relabel_many
+from causalkit.kernels.forest_splitting import WORK_ROWS, best_split
 
 
 def node(seed, m=60, arms=2, gaps=0.0, n_codes=12):
@@ -46,15 +45,33 @@ def gain_by_hand(left, rho, s, arm, d, min_node, alpha):
     return sum((t**2).sum() / s[side].sum() for t, side in zip(total, (left, ~left), strict=True))
 
 
-def split(codes, y, w, s, arm, *, category=False, min_node=2, alpha=0.05):
-    rows = np.arange(len(y))
-    table, chosen = np.empty((len(y), HEAD + 3 * w.shape[1])), np.zeros(4, np.uint64)
-    assert relabel(rows, y, w, s, arm, table)
-    f, t, side = best_split(
-        codes, rows, table, np.arange(len(codes)), len(codes), np.full(len(codes), category),
-        np.full(len(codes), MISSING), w.shape[1] > 1, min_node, alpha, make_scratch(table.shape[1]), stream(0, 0, 0),
-        chosen,
+def fill(y, w, s, arm):
+    """The table of a node of all rows, or None where the treatment does not vary."""
+    m, k = w.shape
+    table = np.empty((m, HEAD + 3 * k))
+    rows = np.arange(m)
+    if k == 1:
+        return table if relabel(rows, 0, m, y, w[:, 0].copy(), s, arm, table) else None
+    return table if relabel_many(rows, 0, m, y, w, s, arm, table, np.empty((k + 3, k))) else None
+
+
+def search(codes, table, w, *, category, every_arm, min_node, alpha):
+    """What the split search returns, and the set of categories."""
+    p, m = codes.shape
+    chosen = np.zeros((2, 4), np.uint64)
+    found = best_split(
+        codes, np.arange(m), 0, m, table, w[:, 0].copy() if w.shape[1] == 1 else w, np.arange(p), p,
+        np.full(p, category), np.full(p, MISSING), every_arm, min_node, alpha, np.zeros((WORK_ROWS, table.shape[1])),
+        np.empty(257, np.int64), np.zeros(1, np.uint64), chosen,
     )  # fmt: skip
+    return *found, chosen[0]
+
+
+def split(codes, y, w, s, arm, *, category=False, min_node=2, alpha=0.05):
+    every_arm = w.shape[1] > 1
+    f, t, side, chosen = search(
+        codes, fill(y, w, s, arm), w, category=category, every_arm=every_arm, min_node=min_node, alpha=alpha
+    )
     if f < 0:
         return None
     if category:
@@ -65,8 +82,7 @@ def split(codes, y, w, s, arm, *, category=False, min_node=2, alpha=0.05):
 @pytest.mark.parametrize("arms", [2, 3])
 def test_relabelling_is_the_formula(arms):
     _, y, w, s, arm = node(1, arms=arms)
-    table = np.empty((len(y), HEAD + 3 * (arms - 1)))
-    assert relabel(np.arange(len(y)), y, w, s, arm, table)
+    table = fill(y, w, s, arm)
     assert table[:, 0] == pytest.approx(s)
     assert table[:, 1::3] == pytest.approx(rho_by_hand(y, w, s) * s[:, None], rel=1e-10, abs=1e-12)
     assert table[:, 2::3] == pytest.approx(1 + HIGH * (arm[:, None] == np.arange(1, arms)))
@@ -76,17 +92,15 @@ def test_relabelling_is_the_formula(arms):
 
 def test_a_dose_is_high_above_its_mean():
     rng = np.random.default_rng(0)
-    w, table = rng.normal(size=(30, 1)), np.empty((30, 4))
-    assert relabel(np.arange(30), rng.normal(size=30), w, np.ones(30), np.full(30, -1, np.int32), table)
+    w = rng.normal(size=(30, 1))
+    table = fill(rng.normal(size=30), w, np.ones(30), np.full(30, -1, np.int32))
     assert (table[:, 2] > HIGH).tolist() == (w[:, 0] > w.mean()).tolist()
 
 
 @pytest.mark.parametrize("k", [1, 2])
 def test_nothing_to_relabel_where_the_treatment_is_constant(k):
     w = np.full((20, k), 0.3)
-    assert not relabel(
-        np.arange(20), np.arange(20.0), w, np.ones(20), np.zeros(20, np.int32), np.empty((20, 1 + 3 * k))
-    )
+    assert fill(np.arange(20.0), w, np.ones(20), np.zeros(20, np.int32)) is None
 
 
 @pytest.mark.parametrize("arms", [2, 3])
@@ -150,12 +164,9 @@ def test_high_codes_and_the_middle_of_a_gap():
     half = rng.random(80) < 0.5
     codes = np.where(half, 10, 254).astype(np.uint8)[None]
     arm = rng.integers(0, 2, 80).astype(np.int32)
-    rows, table, chosen = np.arange(80), np.empty((80, 4)), np.zeros(4, np.uint64)
-    assert relabel(rows, half * arm * 1.0, (arm - 0.5)[:, None], np.ones(80), arm, table)
-    f, t, _ = best_split(
-        codes, rows, table, np.arange(1), 1, np.zeros(1, bool), np.full(1, 255), False, 2, 0.05, make_scratch(4),
-        stream(0, 0, 0), chosen,
-    )  # fmt: skip
+    w = (arm - 0.5)[:, None]
+    table = fill(half * arm * 1.0, w, np.ones(80), arm)
+    f, t, *_ = search(codes, table, w, category=False, every_arm=False, min_node=2, alpha=0.05)
     assert (f, t) == (0, 132)
 
 
@@ -164,6 +175,7 @@ def test_invert(k):
     root = np.random.default_rng(k).normal(size=(k, k + 2))
     matrix = root @ root.T
     inverse = matrix.copy()
-    assert invert(inverse)
+    assert invert(inverse, k)
     assert inverse == pytest.approx(np.linalg.inv(matrix), rel=1e-9)
-    assert not invert(np.zeros((k, k)))
+    assert not invert(np.zeros((k, k)), k)
+    assert k == 1 or not invert(np.ones((k, k)), k)

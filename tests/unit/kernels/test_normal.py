@@ -7,6 +7,7 @@ from causalkit.kernels.normal import (
     cross_products,
     influence_values,
     residuals_and_scores,
+    table_products,
     table_scores,
     table_values,
 )
@@ -31,8 +32,10 @@ def test_products_with_a_table(levels):
     rng = np.random.default_rng(levels)
     table = rng.poisson(0.4, (300, levels)).astype(float)
     tall, wide = rng.standard_normal((300, 3)), rng.standard_normal((levels, 3))
-    np.testing.assert_allclose(table_scores(table, tall), table.T @ tall, atol=1e-11)
-    np.testing.assert_allclose(table_values(table, wide), table @ wide, atol=1e-11)
+    np.testing.assert_allclose(table_scores(table, tall.T.copy()), (table.T @ tall).T, atol=1e-11)
+    np.testing.assert_allclose(table_values(table, wide.T.copy()), (table @ wide).T, atol=1e-11)
+    totals = rng.uniform(1.0, 2.0, 300)
+    np.testing.assert_allclose(table_products(table, totals), table.T @ (table / totals[:, None]), atol=1e-11)
 
 
 def test_no_columns():

@@ -31,7 +31,7 @@ def test_slopes_are_accurate_however_close_the_columns_are(gap, factorisation):
     rows = np.stack([a, a + gap * b, b])[:2]
     target = rows[0] - rows[1] + noise
     norms = np.linalg.norm(rows, axis=1)
-    found = solve_columns(target, rows, norms, norms)
+    found = solve_columns(np.vstack([target, rows]), norms, norms)
     assert found.factorisation == factorisation
     expected = exact_slopes(rows, target)
     np.testing.assert_allclose(found.coefficients, expected, rtol=4e-15 / gap)
@@ -47,8 +47,8 @@ def test_units_change_neither_rank_nor_factorisation(units):
     target = rng.standard_normal(40)
     scale = np.array([units, 1.0, 1.0])
     norms = np.linalg.norm(rows, axis=1)
-    plain = solve_columns(target, rows, norms, norms)
-    scaled = solve_columns(target, rows * scale[:, None], norms * scale, norms * scale)
+    plain = solve_columns(np.vstack([target, rows]), norms, norms)
+    scaled = solve_columns(np.vstack([target, rows * scale[:, None]]), norms * scale, norms * scale)
     np.testing.assert_array_equal(plain.kept, [0, 1])
     np.testing.assert_array_equal(scaled.kept, [0, 1])
     np.testing.assert_allclose(scaled.coefficients * scale[:2], plain.coefficients, rtol=1e-12)
@@ -57,6 +57,6 @@ def test_units_change_neither_rank_nor_factorisation(units):
 def test_columns_with_nothing_left_are_empty():
     rng = np.random.default_rng(0)
     rows = np.vstack([rng.standard_normal(20), 1e-12 * rng.standard_normal(20), np.zeros(20)])
-    found = solve_columns(rng.standard_normal(20), rows, np.ones(3), np.ones(3))
+    found = solve_columns(np.vstack([rng.standard_normal(20), rows]), np.ones(3), np.ones(3))
     assert found.empty == (1, 2)
     np.testing.assert_array_equal(found.kept, [0])
