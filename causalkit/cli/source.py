@@ -9,7 +9,10 @@ from typing import Any
 
 from causalkit.data.frame import Frame
 from causalkit.data.sources import load_source
+from causalkit.datasets import path_of
 from causalkit.errors import DataError, DesignError
+
+_DATASET = "dataset://"
 
 
 @dataclass(frozen=True)
@@ -19,7 +22,8 @@ class Source:
     Parameters
     ----------
     name : str
-        A file or a database table; see :func:`causalkit.data.sources.open_source`.
+        A file or a database table (see :func:`causalkit.data.sources.open_source`), or ``dataset://name`` for one of
+        :func:`causalkit.datasets.describe`.
     rename : mapping of str to str
         New names of columns.
     recode : mapping of str to (mapping of str to str)
@@ -50,7 +54,10 @@ class Source:
         DataError
             If a column is not there, a new name is taken, or a value has no word.
         """
-        table = load_source(self.name, relative_to=relative_to)
+        source: str | Path = self.name
+        if self.name.startswith(_DATASET):
+            source = path_of(self.name.removeprefix(_DATASET))
+        table = load_source(source, relative_to=relative_to)
         Frame.read(table).require(self.rename)
         table = table.rename(columns=dict(self.rename))
         frame = Frame.read(table)  # refuses a name that was taken

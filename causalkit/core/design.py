@@ -117,6 +117,7 @@ class _Binder:
             "weights": self._weights,
             "treatment": self._treatment,
             "label": self._label,
+            "cohort": self._cohort,
             "features": self._features,
             "propensity": self._propensity,
         }
@@ -220,19 +221,26 @@ class _Binder:
     def _one_label(self, role: str, value: Any) -> Groups:
         frame, name = self.frame, value
         if not isinstance(value, str):
-            array = np.asarray(value)
-            if array.shape != (frame.n_rows,):
-                raise DesignError(
-                    f"{role}= has shape {array.shape}, the table has {frame.n_rows} rows.",
-                    hint="Pass one label per row of the table, or a column.",
-                )
-            groups = _read_labels(Frame.read({role: array}), role)
+            groups = _read_labels(Frame.read({role: _one_per_row(value, role, frame.n_rows)}), role)
         else:
             groups = self.labelled.get(name) or _read_labels(frame, name)
             self.labelled[name] = groups
         if groups.codes.min(initial=0) < 0:
             self.gaps.append((role, groups.name, groups.codes < 0))
         return groups
+
+    def _cohort(self, role: str, spec: Role, value: Any) -> Column:
+        """Read when units are first treated: missing and infinite values mean never, so they are no gap."""
+        frame, name = self.frame, value
+        if not isinstance(value, str):
+            frame, name = Frame.read({role: _one_per_row(value, role, frame.n_rows)}), role
+        codes, labels = frame.labels(name)
+        finite = [not (isinstance(label, float) and np.isinf(label)) for label in labels]
+        recode = np.append(np.cumsum(finite) - 1, -1).astype(np.int32)
+        recode[:-1][~np.array(finite, dtype=bool)] = -1
+        kept = tuple(label for label, fine in zip(labels, finite, strict=True) if fine)
+        codes = recode[codes]
+        return Groups(read_only(np.where(codes < 0, len(kept), codes).astype(np.int32)), (*kept, None), name)
 
     def _features(self, role: str, spec: Role, value: Any) -> Column:
         schema = Schema.of(self.frame, _listed(value))
@@ -258,6 +266,16 @@ class _Binder:
                 rows=first_rows(outside),
             )
         return column
+
+
+def _one_per_row(value: Any, role: str, n: int) -> Any:
+    array = np.asarray(value)
+    if array.shape != (n,):
+        raise DesignError(
+            f"{role}= has shape {array.shape}, the table has {n} rows.",
+            hint="Pass one label per row of the table, or a column.",
+        )
+    return array
 
 
 def _count_by_arm(arms: Arms, gone: Bools) -> tuple[tuple[object, int, int], ...]:

@@ -34,6 +34,11 @@ def number(value: object, digits: int = 4) -> str:
     return f"{real:,.{decimals}f}"
 
 
+def label(value: object) -> str:
+    """Write a name as it is: 2004 is a year, not a number of things."""
+    return MISSING if value is None else str(value)
+
+
 def pvalue(value: object) -> str:
     """Format a p-value: three decimals, and ``<0.001`` below that."""
     if value is None or not isinstance(value, Real) or math.isnan(float(value)):

@@ -102,6 +102,8 @@ class Panel:
         return first
 
     def _refuse_duplicates(self) -> None:
+        if self.sample.n == self.n_units * self.n_periods and np.bincount(self.cell).all():  # each cell once
+            return
         order = np.argsort(self.cell, kind="stable")
         repeated = np.flatnonzero(np.diff(self.cell[order]) == 0)
         if len(repeated) == 0:
@@ -121,5 +123,9 @@ class Panel:
 
 def _compact(groups: Groups) -> Groups:
     """Number the labels that occur without gaps, in their order."""
-    used, codes = np.unique(groups.codes, return_inverse=True)
-    return Groups(read_only(codes.astype(np.int32)), tuple(groups.labels[code] for code in used), groups.name)
+    there = np.zeros(len(groups.labels), dtype=np.bool_)
+    there[groups.codes] = True
+    if there.all():
+        return groups
+    codes = (np.cumsum(there) - 1).astype(np.int32)[groups.codes]
+    return Groups(read_only(codes), tuple(groups.labels[code] for code in np.flatnonzero(there)), groups.name)

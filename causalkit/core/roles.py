@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["number", "weights", "treatment", "label", "features", "propensity"]
+Kind = Literal["number", "weights", "treatment", "label", "cohort", "features", "propensity"]
 Level = Literal["row", "unit", "cluster"]
 
 #: Keywords of ``fit`` that are not columns.
@@ -19,9 +19,10 @@ class Role:
 
     Parameters
     ----------
-    kind : {"number", "weights", "treatment", "label", "features", "propensity"}
+    kind : {"number", "weights", "treatment", "label", "cohort", "features", "propensity"}
         ``number``: one numeric column. ``weights``: numbers that are not negative. ``treatment``: arms or a dose.
-        ``label``: identifiers of any type. ``features``: columns of numbers and categories. ``propensity``: a number
+        ``label``: identifiers of any type. ``cohort``: when a unit is first treated, missing or infinite where it
+        never is. ``features``: columns of numbers and categories. ``propensity``: a number
         or a column of probabilities.
     required : bool
         Whether ``fit`` needs it.

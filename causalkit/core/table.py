@@ -23,6 +23,9 @@ _LATEX = {
     "^": r"\textasciicircum{}",
 }
 
+#: Heads of columns whose numbers are names.
+LABELS = ("cohort", "time", "unit")
+
 
 def latex_escape(text: str) -> str:
     """Escape what LaTeX would read as a command."""
@@ -44,7 +47,8 @@ class Table:
     columns : sequence of str
         Column heads.
     rows : sequence of sequence
-        Cells, one row after the other. A column whose head is ``pvalue`` is written as a p-value.
+        Cells, one row after the other. A column whose head is ``pvalue`` is written as a p-value; ``cohort``, ``time``
+        and ``unit`` hold labels, so a year gets no separator of thousands.
     caption : str, optional
         One line said above the table.
     """
@@ -60,7 +64,8 @@ class Table:
 
     def cells(self) -> list[list[str]]:
         """Return the formatted cells, row by row."""
-        writers = [fmt.pvalue if column == "pvalue" else fmt.number for column in self.columns]
+        named = {"pvalue": fmt.pvalue, **dict.fromkeys(LABELS, fmt.label)}
+        writers = [named.get(column, fmt.number) for column in self.columns]
         return [[write(cell) for write, cell in zip(writers, row, strict=True)] for row in self.rows]
 
     @property

@@ -1,6 +1,7 @@
 """Small real data sets and simulators with a known answer.
 
 ``load("thornton_hiv")`` returns a data frame; ``describe()`` tells what there is, from where and under which licence.
+What may not be passed on with the package (``"hillstrom"``, ``"artea_coupons"``) is downloaded once and checked.
 ``coupon_campaign`` and ``linear_panel`` draw data whose effects are known.
 """
 

@@ -1,4 +1,4 @@
-"""What each packaged data set is, where it comes from, and the checksum of its file."""
+"""What each data set is, where it comes from, and the checksum of its file."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Dataset:
-    """One packaged data set.
+    """One data set: packaged, or downloaded when it is first asked for.
 
     Parameters
     ----------
     file : str
-        File name in ``datasets/``.
+        File name in ``datasets/``, or in the cache where it was downloaded.
     n : int
         Rows.
     about : str
@@ -21,6 +21,8 @@ class Dataset:
         Where it comes from, and what allows it to be passed on.
     sha256 : str
         Checksum of the file.
+    url : str
+        Where it is downloaded from; empty for a file that is packaged.
     """
 
     file: str
@@ -29,7 +31,11 @@ class Dataset:
     source: str
     licence: str
     sha256: str
+    url: str = ""
 
+
+_COURSE_DATA = "https://raw.githubusercontent.com/carlosquintanillaa/Datasets"
+_NO_LICENCE = "none stated: downloaded for your own use, not passed on with causalkit"
 
 CATALOG = {
     "thornton_hiv": Dataset(
@@ -46,5 +52,50 @@ CATALOG = {
         ),
         licence="MIT (causaldata, Nick Huntington-Klein and Malcolm Barrett)",
         sha256="1232657aa30f73dd31978803564f14b4a31236758d078907513cbedb5470c292",
+    ),
+    "hillstrom": Dataset(
+        file="hillstrom.csv",
+        n=64_000,
+        about=(
+            "Randomized e-mail campaign of a clothing retailer. segment: Mens E-Mail, Womens E-Mail or No E-Mail; visit, "
+            "conversion (0/1) and spend in US dollars within two weeks. Before the campaign: recency in months, history "
+            "(dollars of the past year) and its segment, mens and womens (bought such goods, 0/1), zip_code (urbanity), "
+            "newbie (new in the past year), channel."
+        ),
+        source="K. Hillstrom (2008), MineThatData E-Mail Analytics And Data Mining Challenge.",
+        licence=_NO_LICENCE,
+        sha256="ff9e59285e9dc3f5fa3e0975419e6631ea5bdccd65d818991473d2367e02979c",
+        url=f"{_COURSE_DATA}/86100ca06e114803df9b691b3fe904cc36c350ea/hillstrom.csv",
+    ),
+    "artea_coupons": Dataset(
+        file="artea-a_b-experiment-recoded.csv",
+        n=5_000,
+        about=(
+            "Randomized coupon of the online retailer Artea (a teaching case; the data are simulated). test_coupon: coupon "
+            "or control; trans_after and revenue_after: purchases and dollars after it. Before: channel_acq, "
+            "num_past_purch, spent_last_purchase, weeks_since_visit, browsing_minutes, shopping_cart."
+        ),
+        source='E. Ascarza and A. Israeli (2021), "Artea: Designing Targeting Strategies", Harvard Business School.',
+        licence=_NO_LICENCE,
+        sha256="411084470ddcc0fb4139d595fdccd8eec6ced371a41b2df0661b7c516d7da400",
+        url=f"{_COURSE_DATA}/30366a93b349af4293aa950f48a2ae08f493c219/artea-a_b-experiment-recoded.csv",
+    ),
+    "artea_demographics": Dataset(
+        file="artea-demographics.csv",
+        n=5_000,
+        about="Race and gender of the people of artea_coupons, by id: for audits, not for targeting.",
+        source='E. Ascarza and A. Israeli (2021), "Artea (C): Potential Discrimination", Harvard Business School.',
+        licence=_NO_LICENCE,
+        sha256="6f1e6c4a8720cc5d85428f387e87eab9b742ddfb17524c6664aa5ba98e78edc0",
+        url=f"{_COURSE_DATA}/30366a93b349af4293aa950f48a2ae08f493c219/artea-demographics.csv",
+    ),
+    "artea_next_campaign": Dataset(
+        file="artea-next-campaign.csv",
+        n=6_000,
+        about="The 6,000 customers to whom the next coupons of Artea may go; columns as in artea_coupons, channels as numbers.",
+        source='E. Ascarza and A. Israeli (2021), "Artea: Designing Targeting Strategies", Harvard Business School.',
+        licence=_NO_LICENCE,
+        sha256="8e35a79daab845df3faab727e23ee00f564f5c44136011cdccbf6f0705151e7d",
+        url=f"{_COURSE_DATA}/18d3eaef2d9b904d5d5408a2d64daa5dd536dbaa/artea-next-campaign.csv",
     ),
 }

@@ -1,4 +1,4 @@
-"""The data files that travel with the package."""
+"""The data files that travel with the package, and those that are downloaded once."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from causalkit.data.sources import load_source, packaged_path
 from causalkit.datasets.catalog import CATALOG, Dataset
+from causalkit.datasets.download import downloaded
 from causalkit.errors import DataError
 
 if TYPE_CHECKING:
@@ -15,21 +16,26 @@ if TYPE_CHECKING:
 
 
 def describe() -> dict[str, Dataset]:
-    """Return what is packaged, by name."""
+    """Return what there is, by name; what has a ``url`` is downloaded when it is first asked for."""
     return dict(CATALOG)
 
 
 def path_of(name: str) -> Path:
-    """Return the path of a packaged file.
+    """Return the path of a data file, downloading it first where it is not packaged.
+
+    Downloads are kept in the folder that the environment variable ``CAUSALKIT_DATA`` names, else in
+    ``~/.cache/causalkit``.
 
     Raises
     ------
     DataError
-        If there is no such data set, or its file is absent or altered.
+        If there is no such data set, its file is absent or altered, or it can't be downloaded.
     """
     if name not in CATALOG:
         raise DataError(f"there is no data set {name!r}.", hint=f"There are: {', '.join(CATALOG)}.")
     entry = CATALOG[name]
+    if entry.url:
+        return downloaded(entry)
     path = packaged_path(entry.file)
     if path is None:
         raise DataError(f"the file {entry.file!r} is missing from this installation.", hint="Install causalkit again.")
@@ -39,7 +45,7 @@ def path_of(name: str) -> Path:
 
 
 def load(name: str) -> pd.DataFrame:
-    """Return a packaged data set as a data frame.
+    """Return a data set as a data frame.
 
     Parameters
     ----------

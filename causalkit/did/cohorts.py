@@ -1,0 +1,392 @@
+"""Who is first treated when: the data contract of every difference-in-differences estimator."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+
+from causalkit.core import format as fmt
+from causalkit.core.check import Check
+from causalkit.core.input_checks import missing_check
+from causalkit.core.panel import Panel
+from causalkit.core.roles import Role
+from causalkit.core.rows import Groups, Rows
+from causalkit.core.sample import Arms, Dropped, Number, Sample
+from causalkit.core.table import Table
+from causalkit.errors import DataError, DesignError
+from causalkit.kernels.arrays import Bools, Floats, Ints, read_only
+
+Unbalanced = Literal["drop", "cells", "raise"]
+UNBALANCED = ("drop", "cells", "raise")
+
+#: The roles that difference-in-differences estimators share; each may take some out or add its own.
+ROLES = {
+    "outcome": Role("number"),
+    "unit": Role("label"),
+    "time": Role("label"),
+    "cohort": Role("cohort", required=False),
+    "treatment": Role("treatment", required=False),
+    "covariates": Role("features", required=False, many=True),
+    "cluster": Role("label", required=False, many=True),
+    "weights": Role("weights", required=False),
+}
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """Units that were left out, and why."""
+
+    reason: str
+    units: tuple[object, ...]
+    rows: int
+    first_row: int
+
+
+@dataclass(frozen=True, eq=False)
+class Cohorts:
+    """A panel whose units are first treated at different times, or never.
+
+    Parameters
+    ----------
+    panel : Panel
+        Units and periods of the rows that are used; ``panel.sample`` holds them.
+    start : Ints, shape (n_units,)
+        Position, among ``periods``, of the first treated period of each unit; ``n_periods`` where it is never treated.
+    label_of : mapping of int to object
+        For each start, the cohort as the data name it (a cohort may lie between two periods).
+    left_out : tuple of LeftOut
+        Units that were left out.
+    notes : tuple of str
+        What was read in a way that the user should know.
+    """
+
+    panel: Panel
+    start: Ints
+    label_of: dict[int, object]
+    left_out: tuple[LeftOut, ...] = ()
+    notes: tuple[str, ...] = ()
+    dropped: Dropped = field(default_factory=Dropped)
+
+    @classmethod
+    def of(
+        cls,
+        sample: Sample,
+        *,
+        unbalanced: Unbalanced = "drop",
+        always_treated: Literal["drop", "keep"] = "drop",
+        reversals: Literal["raise", "keep"] = "raise",
+    ) -> Cohorts:
+        """Read a bound sample.
+
+        Parameters
+        ----------
+        sample : Sample
+            With the roles ``outcome``, ``unit``, ``time``, and ``cohort`` or ``treatment``.
+        unbalanced : {"drop", "cells", "raise"}
+            Units that are not observed in every period are left out, kept in the cells where they are observed, or an
+            error.
+        always_treated : {"drop", "keep"}
+            Units that are treated in their first period tell nothing of an effect's onset.
+        reversals : {"raise", "keep"}
+            Whether a treatment may be taken away again.
+
+        Returns
+        -------
+        Cohorts
+
+        Raises
+        ------
+        DataError
+            If a unit is observed twice in a period, its cohort varies, or its treatment is taken away.
+        DesignError
+            If neither or both of ``cohort`` and ``treatment`` were given, cohorts and times can't be compared, or no
+            treated or no untreated unit is left.
+        """
+        panel = Panel.of(sample)
+        if sample.has("cohort") == sample.has("treatment"):
+            raise DesignError(
+                "name cohort= (when each unit is first treated) or treatment= (1 where a row is treated), one of them.",
+                hint='Such as cohort="first_treat".',
+            )
+        if sample.has("cohort"):
+            start, label_of, notes = _from_cohort(panel)
+        else:
+            start, label_of, notes = _from_treatment(panel, reversals)
+        found = cls(panel, start, label_of, (), notes, sample.dropped)
+        if always_treated == "drop":
+            found = found.without(found.start <= 0, "treated from the first period on")
+        if unbalanced != "cells":
+            partial = np.bincount(found.panel.unit.codes, minlength=found.panel.n_units) < found.panel.n_periods
+            if partial.any() and unbalanced == "raise":
+                unit = found.panel.unit
+                raise DataError(
+                    f"{int(partial.sum())} units are not observed in every period, first "
+                    f"{unit.name}={unit.labels[int(np.argmax(partial))]!r}.",
+                    hint='Use unbalanced="drop" or "cells".',
+                    column=unit.name,
+                )
+            found = found.without(partial, "not observed in every period")
+        found._require_both()
+        return found
+
+    # What there is.
+
+    @property
+    def sample(self) -> Sample:
+        """The rows that are used."""
+        return self.panel.sample
+
+    @property
+    def periods(self) -> tuple[object, ...]:
+        """Labels of the periods, in order."""
+        return self.panel.time.labels
+
+    @property
+    def n_units(self) -> int:
+        """Number of units."""
+        return self.panel.n_units
+
+    @property
+    def n_periods(self) -> int:
+        """Number of periods."""
+        return self.panel.n_periods
+
+    @cached_property
+    def starts(self) -> Ints:
+        """Distinct starts of the units that are treated, ascending: one per cohort."""
+        return np.unique(self.start[self.start < self.n_periods])
+
+    @property
+    def labels(self) -> tuple[object, ...]:
+        """Label of each cohort, in the order of ``starts``."""
+        return tuple(self.label_of[int(start)] for start in self.starts)
+
+    @cached_property
+    def of_unit(self) -> Ints:
+        """Position of each unit's cohort in ``starts``; ``len(starts)`` for the never treated."""
+        return read_only(np.searchsorted(self.starts, self.start))
+
+    @cached_property
+    def sizes(self) -> Ints:
+        """Units of each cohort, the never treated last."""
+        return np.bincount(self.of_unit, minlength=len(self.starts) + 1)
+
+    @cached_property
+    def event_times(self) -> Floats:
+        """Time since the start, shape (cohorts, periods): in the units of time where it is a number, else in periods."""
+        if all(isinstance(label, int | float) for label in (*self.periods, *self.labels)):
+            times, starts = np.array(self.periods, dtype=float), np.array(self.labels, dtype=float)
+        else:
+            times, starts = np.arange(self.n_periods, dtype=float), self.starts.astype(float)
+        return np.asarray(times[None, :] - starts[:, None])
+
+    # Arrays by unit.
+
+    @cached_property
+    def outcome(self) -> Floats:
+        """Outcomes, shape (n_units, n_periods), NaN where a unit was not observed."""
+        return read_only(self.panel.wide(self.sample.outcome))
+
+    @cached_property
+    def weights(self) -> Floats | None:
+        """Weights, shape (n_units, n_periods), or None."""
+        weights = self.sample.optional("weights")
+        return None if weights is None else read_only(self.panel.wide(weights))
+
+    @cached_property
+    def treated(self) -> Bools:
+        """Rows (of the sample) at or after the start of their unit."""
+        return np.asarray(self.panel.time.codes >= self.start[self.panel.unit.codes])
+
+    @cached_property
+    def clusters(self) -> tuple[Groups, ...]:
+        """The clusters by unit; none where units are their own clusters. They may not vary within a unit."""
+        ways = self.sample.several("cluster")
+        unit = self.sample.name("unit")
+        return tuple(self._by_unit(way) for way in ways if way.name != unit)
+
+    @cached_property
+    def unit_rows(self) -> Rows:
+        """Identity of the units, for influence values with one row per unit."""
+        labels = np.empty(self.n_units, dtype=object)
+        labels[:] = self.panel.unit.labels
+        return Rows(np.arange(self.n_units), self.sample.rows.token, labels)
+
+    def covariates(self) -> Floats:
+        """Return numbers and indicators of categories, shape (rows of the sample, p), without a column of ones."""
+        return self.sample.features().dummies()[0]
+
+    def _by_unit(self, way: Groups) -> Groups:
+        first = np.full(self.n_units, -1, dtype=np.int32)
+        first[self.panel.unit.codes[::-1]] = way.codes[::-1]
+        varies = first[self.panel.unit.codes] != way.codes
+        if varies.any():
+            unit = self.panel.unit
+            at = np.unique(unit.codes[varies])
+            raise DataError(
+                f"cluster {way.name!r} varies within {len(at)} units, first within {unit.name}={unit.labels[at[0]]!r}.",
+                hint="Cluster by something that holds whole units.",
+                column=way.name,
+            )
+        return Groups(read_only(first), way.labels, way.name)
+
+    # Leaving units out.
+
+    def without(self, out: Bools, reason: str) -> Cohorts:
+        """Return the panel without some units, and keep account of them."""
+        if not out.any():
+            return self
+        rows = out[self.panel.unit.codes]
+        if rows.all():
+            raise DesignError(
+                f"no unit is left: {fmt.plural(self.n_units, 'unit')} {reason}.",
+                hint='Check the columns, or keep incomplete units with unbalanced="cells".'
+                if "every period" in reason
+                else "Check the columns unit=, time= and cohort=.",
+            )
+        first = int(self.sample.rows.positions[np.flatnonzero(rows)].min())
+        gone = LeftOut(
+            reason, tuple(self.panel.unit.labels[code] for code in np.flatnonzero(out)), int(rows.sum()), first
+        )
+        sample = self.sample.take(np.flatnonzero(~rows))
+        total = Dropped(
+            (*self.dropped.reasons, (f"unit {reason}", self.panel.unit.name, gone.rows, first)),
+            self.dropped.total + gone.rows,
+            self.dropped.by_arm,
+            self.dropped.by_arm_and_cluster,
+        )
+        sample = replace(sample, dropped=total)
+        panel = Panel.of(sample)
+        kept_periods = _positions_of(panel.time.labels, self.periods)
+        old = self.start[~out]
+        start = np.searchsorted(kept_periods, old)  # a period that only left-out units had is gone
+        label_of = {int(np.searchsorted(kept_periods, s)): label for s, label in sorted(self.label_of.items())}
+        return Cohorts(panel, read_only(start), label_of, (*self.left_out, gone), self.notes, total)
+
+    def _require_both(self) -> None:
+        if not len(self.starts):
+            raise DesignError(
+                "no unit is first treated within the observed periods.",
+                hint="Check cohort= (or treatment=); never treated is 0, missing or infinite.",
+            )
+        if len(self.starts) == 1 and self.sizes[-1] == 0:
+            raise DesignError(
+                f"all units are first treated in {self.labels[0]!r}: there is no one to compare them with.",
+                hint="Add units that are treated later, or never.",
+            )
+
+    # Telling the user.
+
+    def checks(self) -> dict[str, Check]:
+        """Return the checks of the input: rows and units that were left out, and how the panel was read."""
+        missing = missing_check(self.sample)
+        if self.left_out:
+            names = "; ".join(f"{fmt.plural(len(gone.units), 'unit')} {gone.reason}" for gone in self.left_out)
+            units = [(unit, gone.reason) for gone in self.left_out for unit in gone.units]
+            missing = replace(
+                missing, message=f"{missing.message} Units: {names}.", table=Table.of(("unit", "reason"), units)
+            )
+        untreated = int(self.sizes[-1])
+        small = [f"{label} ({size})" for label, size in zip(self.labels, self.sizes, strict=False) if size < 5]
+        said = (
+            f"{fmt.plural(len(self.starts), 'cohort')} of {int(self.sizes[:-1].sum()):,} treated and {untreated:,} never "
+            f"treated units over {self.n_periods} periods."
+        )
+        said = " ".join(
+            [said, *self.notes, *([f"Cohorts of fewer than 5 units: {', '.join(small)}."] if small else [])]
+        )
+        sizes = Table.of(
+            ("cohort", "units"), zip([*map(str, self.labels), "never"], [int(s) for s in self.sizes], strict=True)
+        )
+        panel = Check(
+            "cohorts",
+            "warn" if small or not untreated else "pass",
+            said,
+            advice="Effects of very small cohorts, or without never-treated units, rest on few comparisons."
+            if small or not untreated
+            else "",
+            table=sizes,
+        )
+        return {"missing": missing, "cohorts": panel}
+
+
+def _positions_of(labels: Sequence[object], among: Sequence[object]) -> Ints:
+    place = {label: position for position, label in enumerate(among)}
+    return np.array([place[label] for label in labels], dtype=np.int64)
+
+
+def _from_cohort(panel: Panel) -> tuple[Ints, dict[int, object], tuple[str, ...]]:
+    """Return the start of each unit, the label of each start, and notes."""
+    code_of_unit = panel.constant("cohort")
+    cohort = panel.sample.groups("cohort")
+    assert cohort is not None
+    periods, n = panel.time.labels, panel.n_periods
+    position, late, notes = np.full(len(cohort.labels), n, dtype=np.int64), [], []
+    label_of: dict[int, object] = {}
+    for code, label in enumerate(cohort.labels):
+        if label is None or _means_never(label, periods):
+            continue
+        at = _place(label, periods, cohort.name, panel.time.name)
+        position[code] = at
+        if at == n:
+            late.append(code)
+        elif at not in label_of or np.any(code_of_unit == code):
+            label_of[at] = label if at not in label_of else _earlier(label_of[at], label)
+    start = position[code_of_unit]
+    count = int(np.isin(code_of_unit, late).sum()) if late else 0
+    if count:
+        notes.append(f"{fmt.plural(count, 'unit')} first treated after the last period count as never treated.")
+    return read_only(start), label_of, tuple(notes)
+
+
+def _earlier(a: object, b: object) -> object:
+    """Two cohorts between the same two periods are one; it is named after the first."""
+    return min(a, b)  # type: ignore[type-var]
+
+
+def _means_never(label: object, periods: Sequence[object]) -> bool:
+    """Whether a cohort label is the usual code for never: 0 before numeric times that are all positive."""
+    return label == 0 and not isinstance(label, bool) and isinstance(periods[0], int | float) and periods[0] > 0
+
+
+def _place(label: object, periods: Sequence[object], cohort: str, time: str) -> int:
+    try:
+        return bisect_left(periods, label)  # type: ignore[type-var, arg-type]
+    except TypeError:
+        raise DesignError(
+            f"cohort {cohort!r} holds {label!r} and time {time!r} holds {periods[0]!r}: they can't be compared.",
+            hint="Write both in the same units, such as years; never treated is 0 or missing.",
+            column=cohort,
+        ) from None
+
+
+def _from_treatment(panel: Panel, reversals: str) -> tuple[Ints, dict[int, object], tuple[str, ...]]:
+    column = panel.sample.columns["treatment"]
+    if isinstance(column, Number) or (isinstance(column, Arms) and column.count != 2):
+        raise DesignError(
+            f"treatment {column.name!r} must say for each row whether it is treated (two levels).",
+            hint="Use DCDH or ContinuousDiD for several levels or a dose.",
+            column=column.name,
+        )
+    assert isinstance(column, Arms)
+    treated, n = column.codes == 1, panel.n_periods
+    start = np.full(panel.n_units, n, dtype=np.int64)
+    np.minimum.at(start, panel.unit.codes[treated], panel.time.codes[treated].astype(np.int64))
+    undone = ~treated & (panel.time.codes >= start[panel.unit.codes])
+    if undone.any() and reversals == "raise":
+        units = np.unique(panel.unit.codes[undone])
+        row = int(panel.sample.rows.positions[np.flatnonzero(undone)].min())
+        raise DataError(
+            f"the treatment {column.name!r} is taken away again in {len(units)} units, first in "
+            f"{panel.unit.name}={panel.unit.labels[units[0]]!r} (row {row}).",
+            hint="Use DCDH, or LocalProjectionsDiD, which allow it.",
+            column=column.name,
+            rows=(row,),
+        )
+    label_of = {int(at): panel.time.labels[at] for at in np.unique(start[start < n])}
+    return read_only(start), label_of, ()
