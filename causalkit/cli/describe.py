@@ -8,8 +8,10 @@ import numpy as np
 
 from causalkit.core import format as fmt
 from causalkit.core.table import Table
+from causalkit.core.text_numbers import numbers_in_text
 from causalkit.data.frame import Frame
 
+AS_TEXT = "numbers as text"
 #: Fewer distinct values than this may be the arms of an experiment.
 FEW = 10
 
@@ -42,7 +44,7 @@ def _kind(frame: Frame, name: str, labels: tuple[object, ...]) -> str:
         return "dates"
     if frame.is_numeric(name):
         return "whole numbers" if all(isinstance(label, int) for label in labels) else "numbers"
-    return "text"
+    return AS_TEXT if numbers_in_text(labels) else "text"
 
 
 def _values(frame: Frame, name: str, kind: str, codes: Any, labels: tuple[object, ...]) -> str:
@@ -68,6 +70,8 @@ def _use(kind: str, labels: tuple[object, ...], codes: Any) -> str:
     n = int(np.sum(codes >= 0))
     if len(labels) <= 1:
         return "nothing: it does not vary"
+    if kind == AS_TEXT:
+        return "nothing yet: turn it into numbers"
     if kind == "yes/no":
         return "outcome, treatment, covariate"
     if kind == "dates":

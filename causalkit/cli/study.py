@@ -8,17 +8,22 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import causalkit
+from causalkit.cli.listing import fit_keywords
 from causalkit.cli.source import Source
 from causalkit.core import format as fmt
+from causalkit.core.design import Design, names_of
 from causalkit.core.estimator import Estimator
 from causalkit.core.presentation import Presentable
 from causalkit.core.result import Report, Result
 from causalkit.core.settings import say
+from causalkit.data.frame import Frame
 from causalkit.errors import DataError, DesignError
 
+#: Keywords of a step that name levels or choices, not columns.
+LEVELS = ("control", "treatment_level", "missing")
 TABLES = ("data", "estimator", "roles", "then", "report")
 
 
@@ -33,6 +38,30 @@ class Step:
         """Run the step on the study's data and the fitted result."""
         followed: Presentable = self.tool.fit(data, effect=result, **self.keywords)
         return followed
+
+    def validate(self, data: Any, estimator: Estimator[Any], roles: Mapping[str, Any], where: str) -> None:
+        """Refuse what :meth:`run` would refuse whatever the effects are: no model, columns that do not fit.
+
+        Raises
+        ------
+        DesignError, DataError
+            If the estimator gives no effects person by person, or a column of the step can't play its role.
+        """
+        name = type(self.tool).__name__
+        if not hasattr(_returned(estimator), "cate"):
+            raise DesignError(
+                f"{where}: {name} needs effects person by person, which {type(estimator).__name__} does not give.",
+                hint="Use a model of effects as the estimator, such as DRLearner or CausalForest.",
+            )
+        frame, given = Frame.read(data), {**roles, **self.keywords}
+        frame.require([column for key in self.keywords if key not in LEVELS for column in names_of(self.keywords[key])])
+        bound = {role: spec for role, spec in causalkit.UpliftEvaluation.roles.items() if role in given}
+        Design(bound).bind(data, {"missing": "native", **given})
+
+
+def _returned(estimator: Estimator[Any]) -> Any:
+    """Return the class that ``fit`` of an estimator returns, by its annotation."""
+    return get_type_hints(type(estimator).estimate).get("return")
 
 
 @dataclass(frozen=True)
@@ -84,7 +113,7 @@ class Study:
         if "name" not in config["estimator"]:
             raise DesignError("[estimator] has no name.", hint='Write name = "OLS"; `causalkit list` shows all.')
         estimator = Estimator.from_dict(config["estimator"])
-        _known(config["roles"], _keywords(estimator), f"[roles] of {type(estimator).__name__}", "role")
+        _known(config["roles"], fit_keywords(type(estimator)), f"[roles] of {type(estimator).__name__}", "role")
         _complete(config["roles"], type(estimator), "[roles]")
         steps = tuple(_step(step, number) for number, step in enumerate(_listed(config.get("then", [])), 1))
         report = config.get("report", {})
@@ -99,8 +128,15 @@ class Study:
         return self.source.load(self.path)
 
     def check(self) -> str:
-        """Bind the data to the roles without estimating, and say what would be run."""
-        sample = self.estimator.bind(self.load(), **self._given())
+        """Refuse what :meth:`run` would refuse before it computes anything, and say what would be run.
+
+        The data are bound to the roles of the estimator and of every step; nothing is estimated.
+        """
+        data = self.load()
+        sample = self.estimator.bind(data, **self._given())
+        self.estimator.validate(sample)
+        for number, step in enumerate(self.steps, 1):
+            step.validate(data, self.estimator, self.roles, f"[[then]] number {number}")
         lines = [
             f"{self.path.name} is valid.",
             f"data: {self.source.name}, {fmt.plural(sample.n_input, 'row')}, of which {sample.n:,} would be used",
@@ -228,12 +264,12 @@ def _step(config: Mapping[str, Any], number: int) -> Step:
         kind = getattr(causalkit, name)
     except AttributeError as error:
         raise DesignError(f"{where}: {error}") from None
-    if not (dataclasses.is_dataclass(kind) and isinstance(kind, type) and "effect" in _fit_keywords(kind)):
+    if not (dataclasses.is_dataclass(kind) and isinstance(kind, type) and "effect" in fit_keywords(kind)):
         raise DesignError(
             f"{where}: {name!r} can't follow a fit.", hint="Use one that takes an effect, such as Targeting."
         )
     fields = [f.name for f in dataclasses.fields(kind)]
-    keywords = [keyword for keyword in _fit_keywords(kind) if keyword != "effect"]
+    keywords = [keyword for keyword in fit_keywords(kind) if keyword != "effect"]
     _known(values, (*fields, *keywords), f"{where} ({name})", "key")
     _complete({"effect": None, **values}, kind, where)
     # Targeting's cost is a number of the configuration, or a column of the table that its `fit` takes.
@@ -242,15 +278,6 @@ def _step(config: Mapping[str, Any], number: int) -> Step:
     }
     tool = kind(**{key: values[key] for key in settings})
     return Step(tool, {key: value for key, value in values.items() if key not in settings})
-
-
-def _keywords(estimator: Estimator[Any]) -> tuple[str, ...]:
-    return _fit_keywords(type(estimator))
-
-
-def _fit_keywords(kind: Any) -> tuple[str, ...]:
-    fit = getattr(kind, "fit", None)
-    return tuple(inspect.signature(fit).parameters)[2:] if callable(fit) else ()
 
 
 def _complete(given: Mapping[str, Any], kind: Any, where: str) -> None:

@@ -23,12 +23,13 @@ from typing import Any
 
 import numpy as np
 
-from causalkit.core.rows import Groups, Rows, align, align_groups
+from causalkit.core.rows import Groups, Rows, align, align_ways
+from causalkit.core.settings import settings
 from causalkit.errors import InferenceUnavailable
-from causalkit.inference.vcov import sandwich
+from causalkit.inference.vcov import multiway_vcov, sandwich
 from causalkit.kernels.arrays import Floats, read_only
 
-#: An influence matrix above this size is folded into its covariance unless it is asked for.
+#: An influence matrix of more bytes is folded into its covariance unless it is asked for.
 INFLUENCE_LIMIT = 256 * 2**20
 
 
@@ -44,6 +45,8 @@ class Influence:
         Whose values they are.
     groups : Groups, optional
         Clusters; None means every row is one.
+    crossed : tuple of Groups
+        Further clusters that cross these: the variance is then that of multiway clustering.
     scale : float
         Small-sample factor of the variance.
     df : Floats, shape (k,)
@@ -58,10 +61,19 @@ class Influence:
     scale: float = 1.0
     df: Floats = field(default_factory=lambda: np.full(1, np.inf))
     kind: str = "HC0"
+    crossed: tuple[Groups, ...] = ()
+
+    @property
+    def ways(self) -> tuple[Groups, ...]:
+        """All clusters; none where every row is its own."""
+        return () if self.groups is None else (self.groups, *self.crossed)
 
     @cached_property
     def vcov(self) -> Floats:
         """Return the k x k covariance matrix."""
+        if self.crossed:
+            ways = [way.codes for way in self.ways]
+            return multiway_vcov(self.psi, ways, small_sample=False, scale=self.scale).matrix
         return sandwich(self.psi, None if self.groups is None else self.groups.codes, self.scale)
 
     def linear(self, weights: Floats) -> Influence:
@@ -218,10 +230,10 @@ class Estimate:
     def __sub__(self, other: Estimate) -> Estimate:
         return self + (-other)
 
-    def folded(self, keep_influence: bool = False) -> Estimate:
-        """Return the estimate without influence values if they take more than 256 MB (and are not asked for)."""
+    def folded(self) -> Estimate:
+        """Return the estimate without influence values if they take more than 256 MB (see ``options(keep_influence=)``)."""
         big = isinstance(self.carrier, Influence) and self.carrier.psi.nbytes > INFLUENCE_LIMIT
-        if big and not keep_influence:
+        if big and not settings().keep_influence:
             return replace(self, carrier=self.carrier.folded())  # type: ignore[union-attr]
         return self
 
@@ -255,7 +267,7 @@ def stack(first: Estimate, second: Estimate, *, independent: bool = False) -> Es
     raise InferenceUnavailable(
         f"the dependence between a {type(a).__name__} and a {type(b).__name__} is not known.",
         hint="Refit both with influence-based inference (vcov HC0, HC1, CR0 or CR1), or, if the samples share no unit, "
-        "use difference(a, b, independent=True).",
+        "use difference(a, b, independent=True). Influence values above 256 MB are kept by options(keep_influence=True).",
     )
 
 
@@ -268,13 +280,14 @@ def _independent(first: Estimate, second: Estimate) -> Covariance:
 
 def _joint_influence(a: Influence, b: Influence) -> Influence:
     rows, at_a, at_b = align(a.rows, b.rows)
-    groups = align_groups(a.groups, b.groups, at_a, at_b, len(rows))
+    ways = align_ways(a.ways, b.ways, at_a, at_b, len(rows))
     k = a.psi.shape[1]
     psi = np.zeros((len(rows), k + b.psi.shape[1]))
     np.add.at(psi[:, :k], at_a, np.sqrt(a.scale) * a.psi)
     np.add.at(psi[:, k:], at_b, np.sqrt(b.scale) * b.psi)
     df = np.concatenate([np.broadcast_to(a.df, (k,)), np.broadcast_to(b.df, (b.psi.shape[1],))])
-    return Influence(read_only(psi), rows, groups, 1.0, df, a.kind if a.kind == b.kind else f"{a.kind}/{b.kind}")
+    kind = a.kind if a.kind == b.kind else f"{a.kind}/{b.kind}"
+    return Influence(read_only(psi), rows, ways[0] if ways else None, 1.0, df, kind, ways[1:])
 
 
 def _df_of(weights: Floats, df: Floats) -> Floats:

@@ -58,6 +58,15 @@ class Estimator(Generic[R]):
         """
         return Design(self.roles).bind(data, given)
 
+    def validate(self, sample: Sample) -> None:
+        """Raise what :meth:`estimate` would raise before it computes anything; ``causalkit check`` calls it.
+
+        Parameters
+        ----------
+        sample : Sample
+            The bound rows.
+        """
+
     def seeded(self) -> Estimator[R]:
         """Return the estimator with a seed drawn where ``random_state`` is None, so that the result stores it."""
         if getattr(self, "random_state", 0) is None:

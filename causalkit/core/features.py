@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from causalkit.core.text_numbers import refuse_numbers_in_text
 from causalkit.data.frame import Frame, first_rows
 from causalkit.errors import DataError
 from causalkit.kernels.arrays import Bools, Floats, Ints, read_only
@@ -155,4 +156,4 @@ def _levels(frame: Frame, name: str) -> tuple[object, ...] | None:
             hint="Turn it into a number (days since a date, month, weekday).",
             column=name,
         )
-    return frame.labels(name)[1]
+    return refuse_numbers_in_text(frame, name)

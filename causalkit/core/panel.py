@@ -102,7 +102,7 @@ class Panel:
         return first
 
     def _refuse_duplicates(self) -> None:
-        if self.sample.n == self.n_units * self.n_periods and np.bincount(self.cell).all():  # each cell once
+        if self.sample.n == self.n_units * self.n_periods and np.bincount(self.cell, minlength=self.sample.n).all():  # each cell once
             return
         order = np.argsort(self.cell, kind="stable")
         repeated = np.flatnonzero(np.diff(self.cell[order]) == 0)

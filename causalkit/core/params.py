@@ -100,11 +100,17 @@ def seed() -> Any:
     return _field(None, check)
 
 
+#: Learners that have a short name.
+LEARNERS = ("lightgbm", "linear", "mean")
+
+
 def learner() -> Any:
     """A ``regressor`` or ``classifier`` field: None (the default learner), a short name, or a scikit-learn estimator."""
 
     def check(name: str, value: Any) -> Any:
         if value is None or isinstance(value, str) or (hasattr(value, "fit") and hasattr(value, "predict")):
+            if isinstance(value, str) and value not in LEARNERS:
+                raise DesignError(f"{name}={value!r} is unknown.", hint=f"Use one of {', '.join(map(repr, LEARNERS))}.")
             if isinstance(value, type):
                 raise DesignError(f"{name} is a class.", hint=f"Pass an instance: {name}={value.__name__}().")
             return value

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from causalkit.core.slider import Slider
 from causalkit.core.table import Table
 
 Section = Literal["found", "action", "certainty", "assumptions"]
@@ -35,6 +36,8 @@ class Passage:
         A kind that the owner's ``plot`` draws.
     facts : tuple of (label, value, note)
         Headline numbers, shown large.
+    slider : Slider, optional
+        Numbers that the reader of an HTML page moves over; give their table too, for readers without scripts.
     """
 
     section: Section
@@ -43,3 +46,4 @@ class Passage:
     table: Table | None = None
     figure: str | None = None
     facts: tuple[tuple[str, str, str], ...] = ()
+    slider: Slider | None = None

@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -28,7 +28,7 @@ class Presentable:
     """
 
     #: Kinds that :meth:`plot` draws.
-    plots: tuple[str, ...] = ()
+    plots: ClassVar[tuple[str, ...]] = ()
     #: The assumption ledger.
     checks: Checks
 

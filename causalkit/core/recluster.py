@@ -22,7 +22,8 @@ def recluster(result: Result, vcov: str, cluster: Any = None) -> Estimate:
     """Return the estimates of a result with the variance ``vcov``.
 
     HC1 multiplies by n / (n - k) and CR1 by G / (G - 1) x (n - 1) / (n - k), where k is what
-    ``result.count_parameters`` counts for these clusters (Stata's convention).
+    ``result.count_parameters`` counts for these clusters (Stata's convention) and G the smallest number of clusters
+    where there are several ways.
 
     Raises
     ------
@@ -39,34 +40,43 @@ def recluster(result: Result, vcov: str, cluster: Any = None) -> Estimate:
     if not isinstance(carrier, Influence):
         raise InferenceUnavailable(
             f"this result keeps a {type(carrier).__name__}, not influence values.",
-            hint=f"Refit with the variance: estimator.replace(vcov={vcov!r}).",
+            hint=f"Refit with the variance: estimator.replace(vcov={vcov!r}). Influence values above 256 MB are kept by "
+            "options(keep_influence=True).",
         )
     n = len(carrier.rows)
     if vcov.startswith("HC"):
         if cluster is not None:
             raise DesignError(f"cluster= goes with CR0 or CR1, not with {vcov}.", hint='Use vcov="CR1".')
-        k = result.count_parameters(None)
+        k = result.count_parameters(())
         scale = n / (n - k) if vcov == "HC1" else 1.0
         df = np.full(numbers.size, float(n - k))
-        return replace(numbers, carrier=replace(carrier, groups=None, scale=scale, df=df, kind=vcov))
-    groups = _groups(result, carrier, cluster)
-    count = groups.count
-    if count < 2:
-        raise DesignError(
-            f"cluster {groups.name!r} has one cluster only.", hint="Clustered inference needs two or more."
-        )
-    k = result.count_parameters(groups)
+        return replace(numbers, carrier=replace(carrier, groups=None, crossed=(), scale=scale, df=df, kind=vcov))
+    ways = _ways(result, carrier, cluster)
+    for way in ways:
+        if way.count < 2:
+            raise DesignError(
+                f"cluster {way.name!r} has one cluster only.", hint="Clustered inference needs two or more."
+            )
+    count = min(way.count for way in ways)
+    k = result.count_parameters(ways)
     scale = count / (count - 1) * (n - 1) / (n - k) if vcov == "CR1" else 1.0
     df = np.full(numbers.size, float(count - 1))
-    return replace(numbers, carrier=replace(carrier, groups=groups, scale=scale, df=df, kind=vcov))
+    changed = replace(carrier, groups=ways[0], crossed=ways[1:], scale=scale, df=df, kind=vcov)
+    return replace(numbers, carrier=changed)
+
+
+def _ways(result: Result, carrier: Influence, cluster: Any) -> tuple[Groups, ...]:
+    if cluster is None:
+        kept = carrier.ways or (result.sample.several("cluster") if result.sample is not None else ())
+        if not kept:
+            raise DesignError("there is no cluster to go by.", hint="Pass cluster= with one label per row used.")
+        return kept
+    if isinstance(cluster, tuple) and cluster and all(np.ndim(labels) == 1 for labels in cluster):
+        return tuple(_groups(result, carrier, labels) for labels in cluster)
+    return (_groups(result, carrier, cluster),)
 
 
 def _groups(result: Result, carrier: Influence, cluster: Any) -> Groups:
-    if cluster is None:
-        kept = carrier.groups or (result.sample.groups("cluster") if result.sample is not None else None)
-        if kept is None:
-            raise DesignError("there is no cluster to go by.", hint="Pass cluster= with one label per row used.")
-        return kept
     if isinstance(cluster, str):
         raise DesignError(
             f"cluster={cluster!r} names a column, but a result does not keep the table.",

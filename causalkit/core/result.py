@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from os import PathLike
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 
 Step = tuple[str, tuple[Any, ...], tuple[tuple[str, Any], ...]]
 
+#: Effects that a sentence lists where none of them is the headline.
+SHOWN = 6
+
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Result(Presentable):
@@ -39,7 +43,8 @@ class Result(Presentable):
     effects : Effects
         All estimates, by term.
     headline : str or None
-        The term that ``estimate``, ``se``, ``ci`` and ``pvalue`` speak of.
+        The term that ``estimate``, ``se``, ``ci`` and ``pvalue`` speak of; None where nothing singles one out, such as
+        several arms of which ``treatment_level=`` named none.
     estimand : str
         What the headline estimates, in words.
     checks : Checks
@@ -67,28 +72,36 @@ class Result(Presentable):
     roles: Mapping[str, Any]
     steps: tuple[Step, ...] = ()
 
-    plots = ("effects",)
+    plots: ClassVar[tuple[str, ...]] = ("effects",)
 
     # The headline.
 
     @property
     def _at(self) -> int:
         if self.headline is None:
+            terms = ", ".join(self.effects.terms[:20]) + (", …" if len(self.effects) > 20 else "")
+            named = self.roles.get("treatment_level") is not None
             raise InferenceUnavailable(
                 "this result has no single headline number.",
-                hint=f"Choose a term of .effects: {', '.join(self.effects.terms[:20])}.",
+                hint=f"Choose a term of .effects: {terms}."
+                + ("" if named else " Among several arms, treatment_level= at the fit names the one of interest."),
             )
         return self.effects.index(self.headline)
+
+    @cached_property
+    def headline_effect(self) -> Effects:
+        """The headline as a vector of one effect; it need not be one of ``effects`` but may be made of them."""
+        return self.effects.select([self._at])
 
     @property
     def estimate(self) -> float:
         """The headline estimate."""
-        return float(self.effects.values[self._at])
+        return float(self.headline_effect.values[0])
 
     @property
     def se(self) -> float:
         """Standard error of the headline."""
-        return float(self.effects.se[self._at])
+        return float(self.headline_effect.se[0])
 
     @property
     def pvalue(self) -> float:
@@ -106,9 +119,8 @@ class Result(Presentable):
             How it is computed, where the estimator offers several ways.
         """
         self._require_method(method)
-        at = self._at
-        low, high = self.effects.ci(alpha)
-        return float(low[at]), float(high[at])
+        low, high = self.headline_effect.ci(alpha)
+        return float(low[0]), float(high[0])
 
     def test(self, null: float = 0.0, method: str | None = None) -> Test:
         """Test that the headline equals ``null``; the dual of :meth:`ci`.
@@ -121,7 +133,7 @@ class Result(Presentable):
             How it is computed, where the estimator offers several ways.
         """
         self._require_method(method)
-        return self.effects.test(self._at, null)
+        return self.headline_effect.test(0, null)
 
     def _require_method(self, method: str | None) -> None:
         if method is not None:
@@ -167,8 +179,8 @@ class Result(Presentable):
             )
         return self.sample
 
-    def count_parameters(self, groups: Groups | None) -> int:
-        """Return the number of parameters that small-sample factors count, where ``groups`` are the clusters."""
+    def count_parameters(self, ways: Sequence[Groups]) -> int:
+        """Return the number of parameters that small-sample factors count; ``ways`` are the clusters, if any."""
         return len(self.effects)
 
     def with_vcov(self, vcov: str, cluster: Any = None) -> Any:
@@ -181,8 +193,9 @@ class Result(Presentable):
         ----------
         vcov : str
             The variance.
-        cluster : str or array, optional
-            Labels of the clusters, one per row used, or ``None`` for the clusters of the fit.
+        cluster : array or tuple of arrays, optional
+            Labels of the clusters, one per row used; a tuple of two arrays for two-way clustering; or ``None`` for the
+            clusters of the fit.
         """
         from causalkit.core.recluster import recluster
 
@@ -201,13 +214,26 @@ class Result(Presentable):
 
     @property
     def answer(self) -> str:
-        """The headline in one sentence."""
+        """The headline in one sentence; without one, every effect (the first few of many)."""
         if self.headline is None:
-            return f"{fmt.plural(len(self.effects), 'estimate')} from {fmt.plural(self.n, 'row')}."
+            return self._every_effect()
         said = f"{self.estimand[:1].upper()}{self.estimand[1:]}: {fmt.number(self.estimate)}"
         if isinstance(self.effects.numbers.carrier, Placebos):
             return f"{said} (placebo p-value {fmt.pvalue(self.pvalue)}, n = {self.n:,})."
         return f"{said} {self._interval_text()} (95% interval, p-value {fmt.pvalue(self.pvalue)}, n = {self.n:,})."
+
+    def _every_effect(self) -> str:
+        """List the effects with their intervals."""
+        told = [
+            f"{term} {fmt.number(value)}" for term, value in zip(self.effects.terms, self.effects.values, strict=True)
+        ]
+        note = f"placebo inference, n = {self.n:,}"
+        if not isinstance(self.effects.numbers.carrier, Placebos):
+            limits = zip(*self.effects.ci(), strict=True)
+            told = [f"{text} {fmt.interval(*pair)}" for text, pair in zip(told, limits, strict=True)]
+            note = f"95% intervals, n = {self.n:,}"
+        shown = told[:SHOWN] + ([f"and {len(told) - SHOWN} more"] if len(told) > SHOWN else [])
+        return f"{self.estimand[:1].upper()}{self.estimand[1:]}: {'; '.join(shown)} ({note})."
 
     def _interval_text(self) -> str:
         limits = self.ci()
@@ -343,7 +369,8 @@ def difference(a: Result, b: Result, *, independent: bool = False) -> Difference
     Parameters
     ----------
     a, b : Result
-        Results with a headline. Units are matched by label where both fits named ``unit=``, by row where both came from
+        Results with a headline, or without one but with the same terms (such as several arms), which are then
+        subtracted term by term. Units are matched by label where both fits named ``unit=``, by row where both came from
         the same table.
     independent : bool
         The two samples share no unit; the variances add.
@@ -351,16 +378,17 @@ def difference(a: Result, b: Result, *, independent: bool = False) -> Difference
     Raises
     ------
     InferenceUnavailable
-        If the dependence of the two can't be known; the hint says how to make it known.
+        If the dependence of the two can't be known, or only one of them has a headline; the hint says what to do.
     """
-    one = a.effects.numbers.linear(np.eye(len(a.effects))[a._at])
-    two = b.effects.numbers.linear(np.eye(len(b.effects))[b._at])
-    numbers: Estimate = stack(one, two, independent=independent).linear([[1.0, -1.0]])
-    name = f"{a.headline} - {b.headline}"
+    termwise = a.headline is None and b.headline is None and a.effects.terms == b.effects.terms
+    one, two = ((r.effects if termwise else r.headline_effect).numbers for r in (a, b))
+    same = np.eye(one.size)
+    numbers: Estimate = stack(one, two, independent=independent).linear(np.hstack([same, -same]))
+    names = a.effects.terms if termwise else (f"{a.headline} - {b.headline}",)
     return Difference(
         estimator=a.estimator,
-        effects=Effects((name,), numbers),
-        headline=name,
+        effects=Effects(names, numbers),
+        headline=None if termwise else names[0],
         estimand=f"{a.estimand}, minus {b.estimand}",
         checks=Checks.together({"first": a.checks, "second": b.checks}),
         sample=None,

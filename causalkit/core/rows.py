@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,21 +72,24 @@ def align(a: Rows, b: Rows) -> tuple[Rows, Ints, Ints]:
     return Rows(positions, a.token), inverse[: len(a)], inverse[len(a) :]
 
 
-def align_groups(a: Groups | None, b: Groups | None, at_a: Ints, at_b: Ints, n: int) -> Groups | None:
-    """Return the clusters of the matched rows.
+def align_ways(a: Sequence[Groups], b: Sequence[Groups], at_a: Ints, at_b: Ints, n: int) -> tuple[Groups, ...]:
+    """Return the clusters of the matched rows, way by way; none where every row is its own.
 
     Raises
     ------
     InferenceUnavailable
-        If only one side is clustered, a row lies in different clusters on the two sides, or a unit in several clusters.
+        If the two sides are clustered in different numbers of ways, a row lies in different clusters on the two sides,
+        or a unit in several clusters.
     """
-    if a is None and b is None:
-        return None
-    if a is None or b is None:
-        raise InferenceUnavailable(
-            "one result is clustered and the other is not.",
-            hint='Re-cluster one of them: result.with_vcov("CR1", cluster=...).',
-        )
+    if len(a) != len(b):
+        told = "one result is clustered and the other is not"
+        if a and b:
+            told = f"the results are clustered in {len(a)} and {len(b)} ways"
+        raise InferenceUnavailable(f"{told}.", hint='Re-cluster one of them: result.with_vcov("CR1", cluster=...).')
+    return tuple(_align_groups(one, two, at_a, at_b, n) for one, two in zip(a, b, strict=True))
+
+
+def _align_groups(a: Groups, b: Groups, at_a: Ints, at_b: Ints, n: int) -> Groups:
     labels = tuple(dict.fromkeys([*a.labels, *b.labels]))
     code_of = {label: code for code, label in enumerate(labels)}
     codes = np.full(n, -1, dtype=np.int32)

@@ -76,7 +76,8 @@ class Dropped:
     Parameters
     ----------
     reasons : tuple of (reason, column, count, first row)
-        Why rows were left out, in the order in which the reasons were applied.
+        Why rows were left out, in the order in which the reasons were applied. The rows of a lazy table have no
+        number: there the first row is None.
     total : int
         Rows left out.
     by_arm : tuple of (level, rows, rows without an outcome)
@@ -85,7 +86,7 @@ class Dropped:
         The same by code of arm and cluster, where one cluster column was named.
     """
 
-    reasons: tuple[tuple[str, str, int, int], ...] = ()
+    reasons: tuple[tuple[str, str, int, int | None], ...] = ()
     total: int = 0
     by_arm: tuple[tuple[object, int, int], ...] = ()
     by_arm_and_cluster: tuple[tuple[int, int, int, int], ...] = ()

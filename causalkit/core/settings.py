@@ -1,4 +1,4 @@
-"""Settings of a session: they change how much is printed and how many threads run, never a number."""
+"""Settings of a session: they change how much is printed, how many threads run and what is kept, never a number."""
 
 from __future__ import annotations
 
@@ -19,10 +19,13 @@ class Settings:
         Whether long computations say on stderr how far they are; None: only on a terminal.
     n_jobs : int
         Threads where an estimator's ``n_jobs`` is None.
+    keep_influence : bool
+        Whether a result keeps influence values of any size.
     """
 
     progress: bool | None = None
     n_jobs: int = 1
+    keep_influence: bool = False
 
 
 def _from_environment() -> Settings:
@@ -51,16 +54,21 @@ class options:
         Say on stderr how far a long computation is.
     n_jobs : int, optional
         Threads for estimators whose ``n_jobs`` is None. Answers do not depend on it.
+    keep_influence : bool, optional
+        Keep the influence values of a result however large they are. By default those above 256 MB are folded into
+        their covariance: the result then can't be re-clustered, nor subtracted from another.
 
     Examples
     --------
     >>> import causalkit as ck
     >>> _ = ck.options(n_jobs=2)
-    >>> with ck.options(progress=False):
+    >>> with ck.options(progress=False, keep_influence=True):
     ...     pass
     """
 
-    def __init__(self, *, progress: bool | None = None, n_jobs: int | None = None) -> None:
+    def __init__(
+        self, *, progress: bool | None = None, n_jobs: int | None = None, keep_influence: bool | None = None
+    ) -> None:
         global _settings
         if n_jobs is not None and (isinstance(n_jobs, bool) or not isinstance(n_jobs, int) or n_jobs < 1):
             raise DesignError(f"n_jobs={n_jobs!r} is not a whole number from 1.", hint="Pass the number of threads.")
@@ -70,6 +78,8 @@ class options:
             changes["progress"] = bool(progress)
         if n_jobs is not None:
             changes["n_jobs"] = n_jobs
+        if keep_influence is not None:
+            changes["keep_influence"] = bool(keep_influence)
         _settings = replace(_settings, **changes)  # type: ignore[arg-type]
 
     def __enter__(self) -> Settings:

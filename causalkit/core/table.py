@@ -24,7 +24,7 @@ _LATEX = {
 }
 
 #: Heads of columns whose numbers are names.
-LABELS = ("cohort", "time", "unit")
+LABELS = ("cohort", "time", "unit", "treated", "control")
 
 
 def latex_escape(text: str) -> str:
@@ -47,8 +47,8 @@ class Table:
     columns : sequence of str
         Column heads.
     rows : sequence of sequence
-        Cells, one row after the other. A column whose head is ``pvalue`` is written as a p-value; ``cohort``, ``time``
-        and ``unit`` hold labels, so a year gets no separator of thousands.
+        Cells, one row after the other. A column whose head is ``pvalue`` is written as a p-value; those of
+        ``LABELS`` hold names, so a year gets no separator of thousands.
     caption : str, optional
         One line said above the table.
     """

@@ -1,23 +1,33 @@
-"""Names for live table objects, so that two results can tell whether they saw the same table."""
+"""Names for live table objects, so that two results can tell whether they saw the same rows in the same order."""
 
 from __future__ import annotations
 
+import sys
 import threading
 import uuid
 import weakref
+import zlib
+from collections.abc import Mapping
 from typing import Any
 
+#: Columns and rows (spread evenly) that are looked at to see whether a table was reordered in place.
+_COLUMNS, _ROWS = 32, 512
+
+Marks = Mapping[object, int]
+
 _lock = threading.RLock()
-_known: dict[int, tuple[weakref.ref[Any], str]] = {}
+_known: dict[int, tuple[weakref.ref[Any], str, Marks]] = {}
 
 
 def token_of(native: object) -> str:
-    """Return the identity of a live object: the same object has the same token, any other a new one.
+    """Return the identity of a live object: the same object with the same rows has the same token, any other a new one.
 
     Parameters
     ----------
     native : object
-        Usually a table as its library made it. Its content is never read, so a table changed in place keeps its token.
+        Usually a table as its library made it. Of what can be changed in place (pandas tables and numpy arrays) a few
+        hundred rows of the first columns are read: where a column differs from what it was, as after an in-place sort,
+        the token is a new one. Columns that were added or removed do not matter.
 
     Returns
     -------
@@ -25,18 +35,45 @@ def token_of(native: object) -> str:
         32 hexadecimal digits, unique across processes. An object that can't be referenced weakly (a dict) gets a fresh
         token on every call: an unknown identity must not look like a shared one.
     """
-    key = id(native)
+    key, marks = id(native), _marks(native)
     with _lock:
         known = _known.get(key)
         if known is not None and known[0]() is native:
-            return known[1]
+            _, token, before = known
+            if all(marks[name] == before[name] for name in marks.keys() & before.keys()):
+                _known[key] = (known[0], token, {**before, **marks})
+                return token
         token = uuid.uuid4().hex
         try:
             reference = weakref.ref(native, lambda gone: _forget(key, gone))
         except TypeError:
             return token
-        _known[key] = (reference, token)
+        _known[key] = (reference, token, marks)
         return token
+
+
+def _marks(native: Any) -> Marks:
+    """Return a checksum of some rows of each column; nothing for tables that never change in place."""
+    numpy, pandas = sys.modules.get("numpy"), sys.modules.get("pandas")
+    if numpy is not None and isinstance(native, numpy.ndarray):
+        return {None: _checksum(native[:: _step(len(native))])} if native.ndim else {}
+    if pandas is None or not isinstance(native, pandas.DataFrame | pandas.Series):
+        return {}
+    some = native.iloc[:: _step(len(native))]
+    if isinstance(some, pandas.Series):
+        return {None: _checksum(some.to_numpy())}
+    names = some.columns[:_COLUMNS]
+    return {name: _checksum(some.iloc[:, at].to_numpy()) for at, name in enumerate(names)}
+
+
+def _step(n: int) -> int:
+    return max(1, n // _ROWS)
+
+
+def _checksum(values: Any) -> int:
+    """Return a checksum of values and their order; of objects, of how they are written."""
+    plain = values.dtype.kind in "biufcmM"
+    return zlib.crc32(values.tobytes() if plain else repr(values.tolist()).encode("utf-8", "replace"))
 
 
 def _forget(key: int, gone: weakref.ref[Any]) -> None:

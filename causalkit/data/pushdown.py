@@ -9,12 +9,11 @@ import numpy as np
 
 from causalkit.data.cells import CellSums, check_sums, coarse, describe_cell
 from causalkit.data.engines import fetch_small, renamed
+from causalkit.data.expressions import indicator, is_infinite, is_missing, is_nan
 from causalkit.data.frame import Frame
 from causalkit.data.in_memory import Request
 from causalkit.errors import DataError
 from causalkit.kernels.arrays import Floats
-
-_INFINITY = float("inf")
 
 
 def moments_pushed_down(frame: Frame, request: Request) -> tuple[CellSums, Floats, int]:
@@ -57,29 +56,11 @@ def _numbers(request: Request) -> tuple[str, ...]:
 def _pivot(table: Any, k: int) -> Floats:
     """Query the mean of the finite values of each column, rounded so that it does not hang on the order of the sum."""
     finite = [
-        nw.when(~_is_missing(f"x{place}") & ~_is_infinite(f"x{place}")).then(nw.col(f"x{place}")).alias(f"x{place}")
+        nw.when(~is_missing(f"x{place}") & ~is_infinite(f"x{place}")).then(nw.col(f"x{place}")).alias(f"x{place}")
         for place in range(k)
     ]
     means = Frame.read(fetch_small(table.select(*finite).select(*(nw.col(f"x{place}").mean() for place in range(k)))))
     return coarse(np.nan_to_num(np.array([means.numeric(f"x{place}")[0] for place in range(k)])))
-
-
-def _is_infinite(name: str) -> nw.Expr:
-    return (nw.col(name).abs() == _INFINITY).fill_null(False)
-
-
-def _is_nan(name: str) -> nw.Expr:
-    # not is_nan(): DuckDB folds isnan() to false on Parquet files whose statistics leave NaN out, which is what Arrow,
-    # polars and Spark write (duckdb/duckdb#25521); isfinite() is computed from the values
-    return ~nw.col(name).is_finite().fill_null(True) & ~_is_infinite(name)
-
-
-def _is_missing(name: str) -> nw.Expr:
-    return nw.col(name).is_null() | _is_nan(name)
-
-
-def _count(condition: nw.Expr) -> nw.Expr:
-    return nw.when(condition).then(nw.lit(1)).otherwise(nw.lit(0))
 
 
 def _flagged(table: Any, request: Request, pivot: Floats) -> Any:
@@ -87,18 +68,18 @@ def _flagged(table: Any, request: Request, pivot: Floats) -> Any:
     numbers = [f"x{place}" for place in range(len(_numbers(request)))]
     complete = nw.lit(True)
     for name in numbers:
-        complete = complete & ~_is_missing(name) & ~_is_infinite(name)
+        complete = complete & ~is_missing(name) & ~is_infinite(name)
     schema = table.collect_schema()
     for place in range(len(request.by)):
         key = f"k{place}"
-        complete = complete & ~(_is_missing(key) if schema[key].is_float() else nw.col(key).is_null())
+        complete = complete & ~is_missing(key, floating=schema[key].is_float())
     flags = [
         flag
         for name in numbers
         for flag in (
-            _count(nw.col(name).is_null()).alias(f"null_{name}"),
-            _count(_is_nan(name)).alias(f"nan_{name}"),
-            _count(_is_infinite(name)).alias(f"inf_{name}"),
+            indicator(nw.col(name).is_null()).alias(f"null_{name}"),
+            indicator(is_nan(name)).alias(f"nan_{name}"),
+            indicator(is_infinite(name)).alias(f"inf_{name}"),
         )
     ]
     table = table.with_columns(complete.alias("complete"), *flags)
@@ -109,8 +90,8 @@ def _flagged(table: Any, request: Request, pivot: Floats) -> Any:
     if request.weights is not None:
         weight = f"x{len(request.columns)}"
         shifted.append(nw.when(nw.col("complete")).then(nw.col(weight)).alias("w"))
-        shifted.append(_count((nw.col(weight) < 0).fill_null(False)).alias("negative"))
-    return table.with_columns(_count(nw.col("complete")).alias("n"), *shifted)
+        shifted.append(indicator((nw.col(weight) < 0).fill_null(False)).alias("negative"))
+    return table.with_columns(indicator(nw.col("complete")).alias("n"), *shifted)
 
 
 def _aggregates(request: Request) -> list[nw.Expr]:

@@ -6,7 +6,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -270,9 +270,11 @@ class Cohorts:
 
     def _require_both(self) -> None:
         if not len(self.starts):
+            name = self.sample.name("cohort" if self.sample.has("cohort") else "treatment")
             raise DesignError(
-                "no unit is first treated within the observed periods.",
-                hint="Check cohort= (or treatment=); never treated is 0, missing or infinite.",
+                f"no unit is first treated within the observed periods, by {name!r}.",
+                hint="Check this column; never treated is 0, missing or infinite.",
+                column=name,
             )
         if len(self.starts) == 1 and self.sizes[-1] == 0:
             raise DesignError(
@@ -344,9 +346,9 @@ def _from_cohort(panel: Panel) -> tuple[Ints, dict[int, object], tuple[str, ...]
     return read_only(start), label_of, tuple(notes)
 
 
-def _earlier(a: object, b: object) -> object:
+def _earlier(a: Any, b: Any) -> object:
     """Two cohorts between the same two periods are one; it is named after the first."""
-    return min(a, b)  # type: ignore[type-var]
+    return min(a, b)
 
 
 def _means_never(label: object, periods: Sequence[object]) -> bool:
@@ -354,9 +356,9 @@ def _means_never(label: object, periods: Sequence[object]) -> bool:
     return label == 0 and not isinstance(label, bool) and isinstance(periods[0], int | float) and periods[0] > 0
 
 
-def _place(label: object, periods: Sequence[object], cohort: str, time: str) -> int:
+def _place(label: Any, periods: Sequence[Any], cohort: str, time: str) -> int:
     try:
-        return bisect_left(periods, label)  # type: ignore[type-var, arg-type]
+        return bisect_left(periods, label)
     except TypeError:
         raise DesignError(
             f"cohort {cohort!r} holds {label!r} and time {time!r} holds {periods[0]!r}: they can't be compared.",

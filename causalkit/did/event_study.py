@@ -235,7 +235,7 @@ class EventStudyResult(Result):
         keep &= cells.event_time >= (-np.inf if first is None else first)
         keep &= cells.event_time <= (np.inf if last is None else last)
         return [
-            (f"event time {_whole(e)}", everywhere[keep & (cells.event_time == e)], bool(e >= 0))
+            (event_time_of(e), everywhere[keep & (cells.event_time == e)], bool(e >= 0))
             for e in np.unique(cells.event_time[keep])
         ]
 
@@ -390,6 +390,11 @@ def _label(kind: str, cells: Cells, at: Ints) -> Any:
     if kind == "event_time":
         return _whole(cells.event_time[at[0]])
     return cells.cohort[at[0]] if kind == "cohort" else cells.time[at[0]]
+
+
+def event_time_of(value: float) -> str:
+    """Name the effect at one event time."""
+    return f"event time {_whole(value)}"
 
 
 def _whole(value: float) -> int | float:

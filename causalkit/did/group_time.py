@@ -130,7 +130,12 @@ class Comparison:
 
 
 def compare(
-    cohorts: Cohorts, cells: list[Cell], outcome: Floats, covariates: Floats | None, weights: Floats | None, method: Method
+    cohorts: Cohorts,
+    cells: list[Cell],
+    outcome: Floats,
+    covariates: Floats | None,
+    weights: Floats | None,
+    method: Method,
 ) -> Iterable[Comparison]:
     """Fit the cells, those that share cohort, controls and covariates together.
 
@@ -166,8 +171,8 @@ def compare(
         treated, others = members[g], np.concatenate([members[c] for c in controls])
         units = np.concatenate([treated, others])
         base = cells[found[0]].base
-        change = outcome[np.ix_(units, [cells[j].time for j in found])]
-        change = change - outcome[np.ix_(units, [cells[j].base for j in found])]
+        times, bases = np.array([(cells[j].time, cells[j].base) for j in found]).T
+        change = outcome[np.ix_(units, times)] - outcome[np.ix_(units, bases)]
         design = np.ones((len(units), 1))
         if covariates is not None:
             design = np.column_stack([design, covariates[units, base]])

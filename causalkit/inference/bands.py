@@ -52,6 +52,12 @@ def sup_t_critical(
     ------
     InferenceUnavailable
         If no entry has any variance, or there are too few draws for this ``alpha``.
+
+    Examples
+    --------
+    >>> import numpy as np, causalkit as ck
+    >>> round(ck.inference.sup_t_critical(np.eye(3)), 2)  # three independent estimates
+    2.39
     """
     vcov = np.atleast_2d(np.asarray(vcov, dtype=np.float64))
     varies = np.flatnonzero(np.diag(vcov) > 0)
@@ -87,6 +93,15 @@ def simultaneous_band(theta: Floats, se: Floats, critical: float) -> tuple[Float
     Returns
     -------
     low, high : (k,) arrays
+
+    Examples
+    --------
+    >>> import numpy as np, causalkit as ck
+    >>> theta, vcov = np.array([1.0, 2.0]), np.diag([0.04, 0.09])
+    >>> critical = ck.inference.sup_t_critical(vcov)
+    >>> low, high = ck.inference.simultaneous_band(theta, np.sqrt(np.diag(vcov)), critical)
+    >>> low.round(2).tolist(), high.round(2).tolist()
+    ([0.55, 1.33], [1.45, 2.67])
     """
     half = critical * np.asarray(se, dtype=np.float64)
     theta = np.asarray(theta, dtype=np.float64)

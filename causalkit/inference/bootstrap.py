@@ -53,6 +53,15 @@ def multiplier_bootstrap(
     -------
     (B, k) array
         Draws of ``estimate - truth``: centred on zero, with covariance ``sandwich(psi, groups)``.
+
+    Examples
+    --------
+    >>> import numpy as np, causalkit as ck
+    >>> y = np.random.default_rng(0).normal(size=400)
+    >>> psi = (y - y.mean()) / 400  # influence values of a mean
+    >>> draws = ck.inference.multiplier_bootstrap(psi, n_boot=999, random_state=0)
+    >>> draws.shape, round(float(draws.std()), 3), round(float(y.std() / 20), 3)
+    ((999, 1), 0.049, 0.05)
     """
     _require_positive(n_boot)
     rng = np.random.default_rng(random_state)
@@ -90,6 +99,14 @@ def pairs_bootstrap(
     Returns
     -------
     (B, k) array.
+
+    Examples
+    --------
+    >>> import numpy as np, causalkit as ck
+    >>> y = np.random.default_rng(0).normal(size=400)
+    >>> draws = ck.inference.pairs_bootstrap(lambda rows: np.median(y[rows]), 400, n_boot=99, random_state=0)
+    >>> draws.shape
+    (99, 1)
     """
     _require_positive(n_boot)
     rng = np.random.default_rng(random_state)
@@ -131,6 +148,14 @@ def jackknife(statistic: Callable[[Ints], Floats], n: int, groups: Codes | None 
     ------
     DesignError
         If there is only one row or cluster.
+
+    Examples
+    --------
+    >>> import numpy as np, causalkit as ck
+    >>> y = np.random.default_rng(0).normal(size=50)
+    >>> found = ck.inference.jackknife(lambda rows: y[rows].mean(), 50)
+    >>> bool(np.isclose(found.vcov[0, 0], y.var(ddof=1) / 50))
+    True
     """
     blocks = _blocks(n, groups)
     n_blocks = n if blocks is None else len(blocks)

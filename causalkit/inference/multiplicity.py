@@ -34,6 +34,12 @@ def adjust_pvalues(pvalues: ArrayLike, method: Adjustment = "holm") -> Floats:
         If a p-value lies outside [0, 1].
     DesignError
         If the method is unknown.
+
+    Examples
+    --------
+    >>> import causalkit as ck
+    >>> ck.inference.adjust_pvalues([0.01, 0.04, 0.03], method="holm").round(3).tolist()
+    [0.03, 0.06, 0.06]
     """
     pvalues = np.asarray(pvalues, dtype=np.float64)
     present = ~np.isnan(pvalues)
@@ -83,6 +89,15 @@ def romano_wolf(statistics: Floats, draws: Floats) -> Floats:
     ------
     DataError
         If the shapes do not match or a draw is NaN.
+
+    Examples
+    --------
+    >>> import numpy as np, causalkit as ck
+    >>> psi = np.random.default_rng(0).normal(size=(400, 2)) / 400  # influence values of two estimates
+    >>> se = np.sqrt((psi**2).sum(axis=0))
+    >>> draws = ck.inference.multiplier_bootstrap(psi, n_boot=999, random_state=0) / se
+    >>> ck.inference.romano_wolf(np.array([4.0, 0.5]), draws).round(3).tolist()
+    [0.001, 0.609]
     """
     statistics, draws = np.abs(np.asarray(statistics, float)), np.abs(np.asarray(draws, float))
     if draws.ndim != 2 or draws.shape[1:] != statistics.shape:

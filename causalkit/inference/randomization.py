@@ -88,6 +88,15 @@ def randomization_test(
         If no stratum has two arms, or the alternative is unknown.
     InferenceUnavailable
         If the statistic of the actual assignment is NaN.
+
+    Examples
+    --------
+    >>> import numpy as np, causalkit as ck
+    >>> treatment = np.array([1, 1, 1, 0, 0, 0])
+    >>> y = np.array([3.0, 4.0, 5.0, 1.0, 2.0, 0.0])
+    >>> found = ck.inference.randomization_test(lambda arm: y[arm == 1].mean() - y[arm == 0].mean(), treatment)
+    >>> found.exact, found.n_draws, found.pvalue  # two of twenty assignments are as extreme
+    (True, 20, 0.1)
     """
     if alternative not in ("two-sided", "greater", "less"):
         raise DesignError(f"Unknown alternative {alternative!r}.", hint="Use 'two-sided', 'greater' or 'less'.")

@@ -102,13 +102,13 @@ class WildBootstrap:
 
 
 def wild_cluster_bootstrap(
-    y: Floats,
-    X: Floats,
+    outcome: Floats,
+    design: Floats,
     groups: Codes,
     coefficient: int,
     null: float = 0.0,
     n_boot: int | None = None,
-    weights: Literal["rademacher", "webb", "mammen"] = "rademacher",
+    kind: Literal["rademacher", "webb", "mammen"] = "rademacher",
     impose_null: bool = True,
     random_state: int | np.random.Generator | None = None,
     n_parameters: int | None = None,
@@ -117,20 +117,22 @@ def wild_cluster_bootstrap(
 
     Parameters
     ----------
-    y : (n,) array
-        Outcome; for weighted least squares multiply it, and ``X``, by the square root of the weights.
-    X : (n, k) array
+    outcome : (n,) array
+        For weighted least squares multiply it, and ``design``, by the square root of the weights.
+    design : (n, k) array
         Full-rank regressors. Absorbed effects may be partialled out where they are nested in the clusters; others
         are exact only as columns.
     groups : (n,) integer codes
+        Clusters.
     coefficient : int
-        Column of ``X`` under test.
+        Column of ``design`` under test.
     null : float
         Its value under the null.
     n_boot : int, optional
         Draws B; default 9999. With Rademacher weights all ``2^G`` sign vectors are used instead when there are at most
         as many as B, or G is at most 12.
-    weights : {"rademacher", "webb", "mammen"}
+    kind : {"rademacher", "webb", "mammen"}
+        Multipliers of the clusters' residuals.
     impose_null : bool
         True: residuals of the restricted fit (WCR). False: of the unrestricted fit (WCU).
     random_state : int, Generator or None
@@ -144,18 +146,29 @@ def wild_cluster_bootstrap(
     Raises
     ------
     DesignError
-        If there are fewer than two clusters or ``X`` has not full rank.
+        If there are fewer than two clusters or ``design`` has not full rank.
 
     Notes
     -----
     Cameron, Gelbach and Miller (2008); computed as in Roodman, MacKinnon, Nielsen and Webb (2019).
+
+    Examples
+    --------
+    >>> import numpy as np, causalkit as ck
+    >>> store = np.repeat(np.arange(8), 25)
+    >>> treated = (store % 2).astype(float)
+    >>> y = treated + np.random.default_rng(0).normal(size=200)
+    >>> design = np.column_stack([np.ones(200), treated])
+    >>> found = ck.inference.wild_cluster_bootstrap(y, design, store, coefficient=1)
+    >>> found.exact, found.n_draws, found.confidence_set().is_bounded
+    (True, 256, True)
     """
     n_boot = 9999 if n_boot is None else n_boot
     if n_boot < 1:
         raise DesignError(f"n_boot={n_boot} must be at least 1.")
-    parts = _sufficient(np.asarray(y, float), np.asarray(X, float), groups, coefficient, n_parameters)
+    parts = _sufficient(np.asarray(outcome, float), np.asarray(design, float), groups, coefficient, n_parameters)
     n_clusters = parts.scores.shape[0]
-    exact = weights == "rademacher" and n_clusters <= _MAX_CLUSTERS
+    exact = kind == "rademacher" and n_clusters <= _MAX_CLUSTERS
     exact = exact and (2**n_clusters <= n_boot or n_clusters <= _EXACT_CLUSTERS)
     rng = np.random.default_rng(random_state)
     n_kept = 2 ** (n_clusters - 1) if exact else n_boot
@@ -164,7 +177,7 @@ def wild_cluster_bootstrap(
     step = max(1, _CHUNK // n_clusters)
     for start in range(0, n_kept, step):
         rows = slice(start, min(start + step, n_kept))
-        v = signs[rows] if signs is not None else draw_multipliers(rng, rows.stop - start, n_clusters, weights)
+        v = signs[rows] if signs is not None else draw_multipliers(rng, rows.stop - start, n_clusters, kind)
         numerators[rows], denominators[rows] = parts.polynomials(v)
     result = WildBootstrap(
         statistic=(parts.estimate - null) / parts.se,

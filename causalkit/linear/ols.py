@@ -13,6 +13,7 @@ from causalkit.core.check import Check, Checks
 from causalkit.core.effects import Effects, Test
 from causalkit.core.estimate import Covariance, Estimate, Influence
 from causalkit.core.estimator import Estimator
+from causalkit.core.headline import compared, headline_of
 from causalkit.core.input_checks import missing_check, outcome_check
 from causalkit.core.params import choice
 from causalkit.core.recluster import recluster
@@ -20,6 +21,7 @@ from causalkit.core.result import Result
 from causalkit.core.roles import Assignment, Role
 from causalkit.core.rows import Groups
 from causalkit.core.sample import Arms, Number, Sample
+from causalkit.data.frame import Frame
 from causalkit.errors import DesignError
 from causalkit.inference.vcov import hac
 from causalkit.kernels.arrays import Floats, Ints, read_only
@@ -63,14 +65,14 @@ class OLSResult(Result):
     collinear: Mapping[str, str]
     n_singletons: int
 
-    def count_parameters(self, groups: Groups | None) -> int:
+    def count_parameters(self, ways: Sequence[Groups]) -> int:
         """Count as R's fixest does: effects nested in the clusters do not count."""
         k = len(self.coefficients)
         absorb = self._kept().several("absorb") if self.absorbs else ()
         if not absorb:
             return k
         effects = absorber([effect.codes for effect in absorb], self._kept().optional("weights"))
-        return count_parameters(k, effects, [] if groups is None else [groups.codes])
+        return count_parameters(k, effects, [way.codes for way in ways])
 
     def with_vcov(self, vcov: str, cluster: Any = None) -> OLSResult:
         """Return the same estimates with another variance, all coefficients included; see :meth:`Result.with_vcov`."""
@@ -118,7 +120,7 @@ class OLSResult(Result):
         design, names, _ = _design(sample)
         return wild_bootstrap(
             sample.outcome,
-            design,
+            np.stack(design).T,
             names.index(self.effects.terms[self._at]),
             sample.several("absorb"),
             cluster[0],
@@ -197,7 +199,10 @@ class OLS(Estimator[OLSResult]):
         Parameters
         ----------
         data : table
-            pandas, polars, pyarrow, or a lazy table (of which the named columns are collected).
+            pandas, polars, pyarrow, or a lazy table (DuckDB, PySpark, Ibis, polars). The engine of a lazy table sums
+            what the regression needs and its rows stay there, for ``vcov`` iid, HC0, HC1, CR0 and CR1 without
+            ``absorb=`` and ``unit=`` and with at most one cluster column; else the named columns are collected, and
+            ``result.checks["collected"]`` says why.
         outcome : str
             Numeric column.
         treatment : str
@@ -244,9 +249,23 @@ class OLS(Estimator[OLSResult]):
             missing=missing,
         )
 
+    def _fit(self, data: Any, **given: Any) -> OLSResult:
+        """Fit; a lazy table answers with sums, and is collected only where they do not suffice."""
+        frame = Frame.read(data)
+        if not frame.is_lazy:
+            return super()._fit(frame, **given)
+        from causalkit.linear.pushed_down import fit_lazy
+
+        return fit_lazy(self, frame, data, given)
+
+    def validate(self, sample: Sample) -> None:
+        """Refuse a variance that does not go with the roles; see :meth:`Estimator.validate`."""
+        if self._kind(bool(sample.several("cluster"))) == "HAC":
+            _in_time_order(sample)
+
     def estimate(self, sample: Sample) -> OLSResult:
         """Run the regression on a bound sample."""
-        kind = self._kind(sample)
+        kind = self._kind(bool(sample.several("cluster")))
         design, names, terms = _design(sample)
         absorb, cluster = sample.several("absorb"), sample.several("cluster")
         fit = least_squares(
@@ -259,19 +278,19 @@ class OLS(Estimator[OLSResult]):
             groups=[way.codes for way in cluster] or None,
             vcov="HC0" if kind == "HAC" else kind,
         )
-        _require_terms(fit, terms, sample)
+        _require_terms(fit.dropped, terms, sample)
         coefficients = Effects(fit.names, _numbers(fit, kind, sample, cluster).folded())
         return OLSResult(
             estimator=self,
             effects=coefficients.select(terms),
-            headline=terms[0],
+            headline=headline_of(sample, terms),
             estimand=_estimand(sample, terms),
             checks=Checks(
                 {
                     "missing": missing_check(sample),
                     **outcome_check(sample),
                     **_few_treated(sample, kind),
-                    "collinearity": _collinearity(fit),
+                    "collinearity": _collinearity(fit.dropped),
                 }
             ),
             sample=sample,
@@ -287,8 +306,7 @@ class OLS(Estimator[OLSResult]):
             n_singletons=fit.singletons,
         )
 
-    def _kind(self, sample: Sample) -> str:
-        clustered = bool(sample.several("cluster"))
+    def _kind(self, clustered: bool) -> str:
         if self.vcov == "auto":
             return "CR1" if clustered else "HC1"
         if clustered and not self.vcov.startswith("CR"):
@@ -298,7 +316,7 @@ class OLS(Estimator[OLSResult]):
         return self.vcov
 
 
-def _design(sample: Sample) -> tuple[Floats, list[str], list[str]]:
+def _design(sample: Sample) -> tuple[list[Floats], list[str], list[str]]:
     """Return the regressors, their names, and the names that are the treatment's."""
     column = sample.columns["treatment"]
     if isinstance(column, Arms):
@@ -309,17 +327,20 @@ def _design(sample: Sample) -> tuple[Floats, list[str], list[str]]:
         treated, terms = [column.values], [column.name]
     adjust, names = sample.features().dummies()
     ones = [] if sample.several("absorb") else [np.ones(sample.n)]
-    return np.vstack([*treated, *ones, adjust.T]).T, [*terms, *([INTERCEPT] if ones else []), *names], terms
+    return [*treated, *ones, *adjust.T], [*terms, *([INTERCEPT] if ones else []), *names], terms
 
 
 def _numbers(fit: LeastSquares, kind: str, sample: Sample, cluster: Sequence[Groups]) -> Estimate:
     if kind == "HAC":
         matrix = hac(fit.psi[_in_time_order(sample)])
         return Estimate(fit.coefficients, Covariance(read_only(matrix), fit.df, kind))
-    if kind in ("HC0", "HC1", "CR0", "CR1") and len(cluster) <= 1:
-        groups = cluster[0] if cluster else None
+    if kind in ("HC0", "HC1", "CR0", "CR1"):
+        groups, crossed, scale = cluster[0] if cluster else None, tuple(cluster[1:]), fit.vcov.scale
+        if crossed and kind == "CR1":  # the factor of the way with the fewest clusters, which multiway counts apart
+            fewest = min(fit.vcov.n_clusters)
+            scale *= fewest / (fewest - 1)
         psi = read_only(fit.psi)
-        carrier = Influence(psi, sample.rows, groups, fit.vcov.scale, fit.df, kind)
+        carrier = Influence(psi, sample.rows, groups, scale, fit.df, kind, crossed)
         return Estimate(fit.coefficients, carrier.knowing(fit.vcov.matrix))
     return Estimate(fit.coefficients, Covariance(read_only(fit.vcov.matrix), fit.df, kind))
 
@@ -341,11 +362,11 @@ def _in_time_order(sample: Sample) -> Ints:
     return order
 
 
-def _require_terms(fit: LeastSquares, terms: Sequence[str], sample: Sample) -> None:
+def _require_terms(dropped: Mapping[str, str], terms: Sequence[str], sample: Sample) -> None:
     for term in terms:
-        if term in fit.dropped:
+        if term in dropped:
             raise DesignError(
-                f"the treatment {term!r} can't be told apart from the other columns: it is {fit.dropped[term]}.",
+                f"the treatment {term!r} can't be told apart from the other columns: it is {dropped[term]}.",
                 hint="Leave out the covariate or the absorbed effect that determines it.",
                 column=sample.name("treatment"),
             )
@@ -353,7 +374,7 @@ def _require_terms(fit: LeastSquares, terms: Sequence[str], sample: Sample) -> N
 
 def _estimand(sample: Sample, terms: Sequence[str]) -> str:
     column = sample.columns["treatment"]
-    what = terms[0] if isinstance(column, Arms) else f"one more unit of {terms[0]}"
+    what = compared(column, headline_of(sample, terms)) if isinstance(column, Arms) else f"one more unit of {terms[0]}"
     held = "" if sample.features().values.shape[1] == 0 else ", covariates held fixed"
     return f"effect of {what} on {sample.name('outcome')}{held}"
 
@@ -363,25 +384,31 @@ def _few_treated(sample: Sample, kind: str) -> dict[str, Check]:
     arms, cluster = sample.columns["treatment"], sample.groups("cluster")
     if not isinstance(arms, Arms) or kind == "iid":  # equal variances are known from the other rows
         return {}
-    what = "row" if cluster is None else "cluster"
     unit = np.arange(sample.n) if cluster is None else cluster.codes
-    for code, level in enumerate(arms.levels):
-        if len(np.unique(unit[arms.codes == code])) == 1:
+    sizes = [len(np.unique(unit[arms.codes == code])) for code in range(arms.count)]
+    return _arm_size(arms, sizes, cluster is not None)
+
+
+def _arm_size(arms: Arms, sizes: Sequence[int], clustered: bool) -> dict[str, Check]:
+    """Say which arm has one row or cluster only; ``sizes`` counts them by arm."""
+    for level, size in zip(arms.levels, sizes, strict=True):
+        if size == 1:
+            what = "cluster" if clustered else "row"
             message = f"{arms.name}={level} has one {what} only: robust errors leave it out and are far too small."
             advice = (
-                'Use vcov="iid", or inference by placebo.'
-                if cluster is None
-                else "Use inference by placebo or randomization."
+                "Use inference by placebo or randomization."
+                if clustered
+                else 'Use vcov="iid", or inference by placebo.'
             )
             return {"arm_size": Check("arm_size", "fail", message, advice=advice)}
     return {}
 
 
-def _collinearity(fit: LeastSquares) -> Check:
-    if not fit.dropped:
+def _collinearity(dropped: Mapping[str, str]) -> Check:
+    if not dropped:
         return Check("collinearity", "pass", "No covariate is determined by the others.")
-    said = "; ".join(f"{name} ({why})" for name, why in fit.dropped.items())
-    count = fmt.plural(len(fit.dropped), "column")
+    said = "; ".join(f"{name} ({why})" for name, why in dropped.items())
+    count = fmt.plural(len(dropped), "column")
     return Check(
         "collinearity",
         "warn",

@@ -22,7 +22,8 @@ def _numeric_columns(subject: Subject) -> list[str]:
 
 
 def _label_columns(subject: Subject) -> list[str]:
-    named = [name for _, name in subject.columns("label", "treatment", "features")]
+    # The labels of times have an order that other labels would not keep.
+    named = [name for role, name in subject.columns("label", "treatment", "features") if role != "time"]
     return [name for name in dict.fromkeys(named) if name not in _numeric_columns(subject)]
 
 

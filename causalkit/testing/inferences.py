@@ -29,11 +29,12 @@ def _has_interval(subject: Subject) -> bool:
 
 @probe(when=_has_headline)
 def headline(subject: Subject) -> None:
-    """The headline is one of the effects, finite, and named in words."""
+    """The headline is one number, finite, and named in words."""
     base: Any = subject.base
-    at = base.effects.index(base.headline)
     require(isinstance(base.estimate, float) and math.isfinite(base.estimate), f"estimate is {base.estimate!r}.")
-    require(base.estimate == base.effects.values[at], "estimate is not the effect that headline names.")
+    if base.headline in base.effects.terms:  # else it is made of them
+        at = base.effects.index(base.headline)
+        require(base.estimate == base.effects.values[at], "estimate is not the effect that headline names.")
     require(isinstance(base.estimand, str) and base.estimand, "the estimand is not said.")
     require(base.pvalue == base.test().pvalue, "pvalue is not test().pvalue.")
     require(0.0 <= base.pvalue <= 1.0, f"pvalue is {base.pvalue!r}.")
@@ -44,8 +45,8 @@ def standard_error(subject: Subject) -> None:
     """The standard error is finite and agrees with the covariance matrix."""
     base: Any = subject.base
     require(math.isfinite(base.se) and base.se > 0, f"se is {base.se!r}.")
-    at = base.effects.index(base.headline)
-    require(math.isclose(base.se**2, base.effects.vcov[at, at], rel_tol=1e-12), "se is not the root of the variance.")
+    variance = base.headline_effect.vcov[0, 0]
+    require(math.isclose(base.se**2, variance, rel_tol=1e-12), "se is not the root of the variance.")
     require(np.allclose(base.effects.vcov, base.effects.vcov.T, rtol=1e-12), "vcov is not symmetric.")
 
 

@@ -112,7 +112,12 @@ def refit(subject: Subject) -> None:
     require(_bits(base.refit(subject.data)) == _bits(base), "refit(data) differs from the fit.")
     if not set(base.sample.columns) <= set(subject.estimator.roles):
         return  # the sample holds numbers made from other rows too, so a part of it is not a part of the table
-    order = np.random.default_rng(0).permutation(len(subject.data))[: 4 * len(subject.data) // 5]
+    order = np.random.default_rng(0).permutation(len(subject.data))
+    if subject.is_panel:  # whole units: a panel with holes is another panel
+        unit = subject.data[subject.column("unit")]
+        order = order[unit.isin(unit.unique()[len(unit.unique()) // 5 :]).to_numpy()[order]]
+    else:
+        order = order[: 4 * len(order) // 5]
     part = base.refit(base.sample.take(order))
     subject.require_same(part, "refit(sample)", reference=base.refit(subject.data.iloc[order]))
 

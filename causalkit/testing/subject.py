@@ -107,6 +107,11 @@ class Subject:
         return "control" in self.keywords and self.column("treatment") is not None
 
     @property
+    def is_panel(self) -> bool:
+        """Whether the study is a panel of units that are first treated at different times."""
+        return "cohort" in self.estimator.roles
+
+    @property
     def draws(self) -> bool:
         """Whether the estimator draws anything."""
         return hasattr(self.estimator, "random_state")

@@ -1,4 +1,4 @@
-"""A small randomized study that suits the roles of an estimator."""
+"""A small study that suits the roles of an estimator: a randomized one, or a panel."""
 
 from __future__ import annotations
 
@@ -34,6 +34,18 @@ COLUMNS: dict[str, Any] = {
     "proxies": ["region"],
 }
 
+#: The same for a panel, in which units are first treated at different times.
+PANEL_COLUMNS: dict[str, Any] = {
+    "outcome": "sales",
+    "unit": "shop",
+    "time": "month",
+    "cohort": "opened",
+    "covariates": ["visits", "weather"],
+    "cluster": "region",
+    "weights": "weight",
+}
+N_SHOPS, N_MONTHS = 144, 6
+
 #: Optional roles that are part of the base fit, because much can go wrong there.
 USUAL = ("effect", "covariates", "cluster", "unit", "weights")
 
@@ -46,8 +58,10 @@ def study(roles: Mapping[str, Role]) -> tuple[pd.DataFrame, dict[str, Any]]:
     Raises
     ------
     DesignError
-        If a role is needed that this study does not have (a panel's ``time``, say).
+        If a role is needed that neither study has.
     """
+    if "cohort" in roles:
+        return panel(), {role: column for role, column in PANEL_COLUMNS.items() if role in roles}
     keywords: dict[str, Any] = {}
     for role, spec in roles.items():
         if not spec.required and role not in USUAL:
@@ -91,6 +105,32 @@ def table(seed: int = 20_240) -> pd.DataFrame:
             "letter": letter.astype(np.int64),
             "clicks": grid(0.5 * treated + rng.normal(size=N)),
             "score": grid(0.35 * income + 0.1 * rng.normal(size=N)),
+        }
+    )
+
+
+def panel(seed: int = 20_241) -> pd.DataFrame:
+    """Return the panel: shops in regions, a third of which never open a counter that the others open in some month."""
+    import pandas as pd
+
+    rng = np.random.default_rng(seed)
+    shop, month = np.repeat(np.arange(N_SHOPS), N_MONTHS), np.tile(np.arange(1, N_MONTHS + 1), N_SHOPS)
+    opened = np.array([0, 3, 4, 0, 5, 3])[np.arange(N_SHOPS) % 6]
+    on = (opened[shop] > 0) & (month >= opened[shop])
+    visits, weather = rng.normal(size=shop.size), rng.integers(0, 3, shop.size)
+    level, trend = rng.normal(size=N_SHOPS), rng.normal(size=N_MONTHS)
+    sales = level[shop] + trend[month - 1] + 0.8 * on + 0.3 * visits + 0.2 * weather + 0.7 * rng.normal(size=shop.size)
+    names = rng.permutation(N_SHOPS)
+    return pd.DataFrame(
+        {
+            "sales": grid(sales),
+            "shop": [f"s{names[code]:03d}" for code in shop],
+            "month": month.astype(np.int64),
+            "opened": opened[shop].astype(np.int64),
+            "visits": grid(visits),
+            "weather": np.array(["dry", "wet", "snow"])[weather],
+            "region": np.array([f"region {code:02d}" for code in range(12)])[(shop // 2) % 12],
+            "weight": rng.integers(1, 4, N_SHOPS)[shop].astype(np.int64),
         }
     )
 

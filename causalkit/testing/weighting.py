@@ -18,7 +18,11 @@ def weight_of_zero(subject: Subject) -> None:
     """A row of weight zero is as if it were not there."""
     name = str(subject.column("weights"))
     gone = np.zeros(len(subject.data), dtype=bool)
-    gone[::10] = True
+    unit = subject.column("unit")
+    if subject.is_panel:
+        gone[:] = subject.data[unit].isin(subject.data[unit].unique()[::10])
+    else:
+        gone[::10] = True
     zeroed = subject.data.assign(**{name: subject.data[name].where(~gone, 0)})
     subject.require_same(subject.fit(zeroed), "weights of zero", reference=subject.fit(subject.data[~gone]))
 
@@ -51,7 +55,7 @@ def scale_of_weights(subject: Subject) -> None:
 
 
 # Folds and trees are drawn over rows, so a row and its copies are not the same as a weight there.
-@probe(when=lambda s: _weighted(s) and not s.draws and isinstance(s.base, Result))
+@probe(when=lambda s: _weighted(s) and not s.draws and not s.is_panel and isinstance(s.base, Result))
 def repeated_rows(subject: Subject) -> None:
     """Whole weights give the point estimates of rows repeated as often."""
     name = str(subject.column("weights"))

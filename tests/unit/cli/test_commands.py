@@ -76,6 +76,12 @@ def test_describe(folder, capsys, study):
     assert "1 (0.3%)" in rows["age"]
 
 
+def test_describe_tells_numbers_as_text(folder, capsys, study):
+    study.assign(price=[f"${cents / 8:.2f}" for cents in range(300)]).to_csv(folder / "study.csv", index=False)
+    assert main(["describe", str(folder / "study.csv")]) == 0
+    assert "numbers as text" in capsys.readouterr().out
+
+
 def test_list_names_every_estimator(capsys):
     assert main(["list"]) == 0
     out, _ = capsys.readouterr()

@@ -7,6 +7,7 @@ import pytest
 
 from causalkit.core.estimate import Covariance, Draws, Estimate, Influence, Placebos, stack
 from causalkit.core.rows import Groups, Rows
+from causalkit.core.settings import options
 from causalkit.errors import InferenceUnavailable
 
 RNG = np.random.default_rng(7)
@@ -211,4 +212,5 @@ def test_big_influence_is_folded(monkeypatch):
     assert isinstance(folded.carrier, Covariance)
     assert folded.vcov[0, 0] == pytest.approx(estimate.vcov[0, 0])
     assert folded.df[0] == 8.0
-    assert estimate.folded(keep_influence=True) is estimate
+    with options(keep_influence=True):
+        assert estimate.folded() is estimate

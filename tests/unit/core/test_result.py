@@ -42,7 +42,40 @@ def test_without_a_headline_the_terms_are_listed(study):
     for attempt in (lambda: result.estimate, lambda: result.se, result.ci, result.test):
         with pytest.raises(InferenceUnavailable, match="coupon minus none"):
             attempt()
-    assert "1 estimate from 300 rows" in result.answer
+    assert "coupon minus none 0.7212 [0.4564, 0.9860] (95% intervals, n = 300)" in result.answer
+
+
+@pytest.fixture
+def three(study):
+    return study.assign(arm=study["arm"].where(np.arange(len(study)) % 3 != 0, "mail"))
+
+
+def test_of_several_arms_none_is_the_headline_until_it_is_named(three):
+    result = fit(three)
+    message = r"no single headline.*coupon minus none, mail minus none.*treatment_level="
+    for attempt in (lambda: result.estimate, lambda: result.se, lambda: result.pvalue, result.ci, result.test):
+        with pytest.raises(InferenceUnavailable, match=message):
+            attempt()
+    assert result.estimand == "effect of each of 2 arms minus none on spend"
+    assert "coupon minus none" in result.answer
+    assert "mail minus none" in result.answer
+    assert fit(three, treatment_level="mail").estimand == "effect of mail minus none on spend"
+    assert fit(three, treatment_level="mail").estimate == result.effects.values[1]
+
+
+def test_results_of_several_arms_subtract_arm_by_arm(three):
+    bare, adjusted = fit(three), fit(three, covariates=["age", "income"])
+    found = bare - adjusted
+    assert found.effects.terms == bare.effects.terms
+    for arm in ("coupon", "mail"):
+        pair = [fit(three, treatment_level=arm, covariates=x) for x in ([], ["age", "income"])]
+        alone = pair[0] - pair[1]
+        at = found.effects.index(f"{arm} minus none")
+        assert found.effects.values[at] == pytest.approx(alone.estimate, abs=1e-12)
+        assert found.effects.se[at] == pytest.approx(alone.se, rel=1e-10)
+    np.testing.assert_array_equal(found.refit().effects.se, found.effects.se)
+    with pytest.raises(InferenceUnavailable, match="no single headline"):
+        bare - fit(three, treatment_level="mail")
 
 
 def test_difference_is_that_of_stacked_regressions(both, study):
@@ -234,3 +267,19 @@ def test_maps_of_results(study, both):
     with pytest.raises(KeyError, match="plain, adjusted"):
         several["other"]
     assert ResultMap({}).to_table().rows == ()
+
+
+def test_large_influence_values_are_folded_unless_they_are_asked_for(study, monkeypatch):
+    whole = fit(study)
+    monkeypatch.setattr("causalkit.core.estimate.INFLUENCE_LIMIT", 1000)
+    folded = fit(study)
+    assert isinstance(folded.effects.numbers.carrier, Covariance)
+    assert folded.se == whole.se
+    with pytest.raises(InferenceUnavailable, match="keep_influence=True"):
+        folded.with_vcov("CR1", study["store"].to_numpy())
+    with pytest.raises(InferenceUnavailable, match="keep_influence=True"):
+        folded - whole
+    with ck.options(keep_influence=True):
+        kept = fit(study)
+    assert kept.with_vcov("CR1", study["store"].to_numpy()).se == whole.with_vcov("CR1", study["store"].to_numpy()).se
+    assert isinstance(fit(study).effects.numbers.carrier, Covariance)

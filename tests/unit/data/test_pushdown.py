@@ -14,7 +14,6 @@ duckdb = pytest.importorskip("duckdb")
 HOSTILE = '"; DROP TABLE x; --'
 AWKWARD = 'it\'s `a` "b".c\nnueva'
 COLUMNS = ["y", HOSTILE, AWKWARD, "z"]
-ENGINES = ["polars", "pyarrow", "polars lazy", "duckdb parquet", "ibis", "spark"]
 
 
 def make_table():
@@ -32,41 +31,6 @@ def make_table():
             "day": rng.integers(0, 2, n),
         }
     )
-
-
-def spark_table(spark, table):
-    rows = [
-        tuple(None if value is pd.NA else value for value in row) for row in table.astype(object).to_numpy().tolist()
-    ]
-    kinds = {"f": "double", "i": "bigint", "b": "boolean"}
-    kind = [kinds.get(getattr(table[name].dtype, "kind", "O"), "string") for name in table]
-    schema = ", ".join(f"c{place} {name}" for place, name in enumerate(kind))
-    return spark.createDataFrame(rows, schema).toDF(*table.columns)
-
-
-@pytest.fixture(params=ENGINES)
-def engine(request, tmp_path):
-    """A function that hands a pandas table over to one engine."""
-    name = request.param
-    if name == "spark":
-        spark = request.getfixturevalue("spark")
-        return lambda table: spark_table(spark, table)
-    if name == "ibis":
-        ibis = pytest.importorskip("ibis", reason="ibis is an optional engine")
-        return lambda table: ibis.memtable(pa.Table.from_pandas(table, preserve_index=False))
-    if name == "duckdb parquet":
-
-        def from_parquet(table):
-            path = str(tmp_path / "t.parquet")
-            pl.from_pandas(table, nan_to_null=False).write_parquet(path)
-            return duckdb.read_parquet(path)
-
-        return from_parquet
-    return {
-        "polars": lambda table: pl.from_pandas(table, nan_to_null=False),
-        "polars lazy": lambda table: pl.from_pandas(table, nan_to_null=False).lazy(),
-        "pyarrow": lambda table: pa.Table.from_pandas(table, preserve_index=False),
-    }[name]
 
 
 def agree(found, expected):

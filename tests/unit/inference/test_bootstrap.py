@@ -151,11 +151,11 @@ def test_five_clusters_can_reject_nothing():
 @pytest.mark.parametrize("weights", ["rademacher", "webb", "mammen"])
 def test_simulated_wild_bootstrap(weights):
     y, X, groups = design(20, treated=8)
-    ours = wild_cluster_bootstrap(y, X, groups, 1, n_boot=1999, weights=weights, random_state=4)
+    ours = wild_cluster_bootstrap(y, X, groups, 1, n_boot=1999, kind=weights, random_state=4)
     assert not ours.exact
     assert ours.n_draws == 1999
     assert (ours.pvalue * 2000) % 1 == pytest.approx(0.0, abs=1e-9)
-    again = wild_cluster_bootstrap(y, X, groups, 1, n_boot=1999, weights=weights, random_state=4)
+    again = wild_cluster_bootstrap(y, X, groups, 1, n_boot=1999, kind=weights, random_state=4)
     assert ours.pvalue == again.pvalue
     assert ours.confidence_set() == again.confidence_set()
     assert ours.monte_carlo_error == pytest.approx(np.sqrt(ours.pvalue * (1 - ours.pvalue) / 1999))

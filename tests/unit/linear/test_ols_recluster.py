@@ -41,3 +41,42 @@ def test_one_treated_row_or_cluster_and_a_constant_outcome_are_called_out():
     assert "arm_size" not in ck.OLS().fit(store, outcome="purchase", treatment="t").checks
     still = ck.OLS().fit(table.assign(y=1.0), outcome="y", treatment="arm", control="no_coupon")
     assert still.checks["outcome"].status == "fail"
+
+
+TWO_WAYS = ["unit", "time"]
+
+
+@pytest.mark.parametrize("vcov", ["CR0", "CR1"])
+def test_from_rows_to_two_ways(panel, vcov):
+    changed = ck.OLS(vcov="HC1").fit(panel, **ROLES).with_vcov(vcov, cluster=(panel["unit"], panel["time"]))
+    fitted = ck.OLS(vcov=vcov).fit(panel, **ROLES, cluster=TWO_WAYS)
+    np.testing.assert_allclose(changed.se, fitted.se, rtol=1e-12)
+    np.testing.assert_allclose(changed.coefficients.se, fitted.coefficients.se, rtol=1e-12)
+    np.testing.assert_allclose(changed.ci(), fitted.ci(), rtol=1e-12)
+
+
+def test_from_two_ways_to_others(panel):
+    both = ck.OLS().fit(panel, **ROLES, cluster=TWO_WAYS)
+    np.testing.assert_allclose(both.with_vcov("CR1").se, both.se, rtol=1e-12)
+    np.testing.assert_allclose(both.with_vcov("HC1").se, ck.OLS(vcov="HC1").fit(panel, **ROLES).se, rtol=1e-12)
+    one = ck.OLS().fit(panel, **ROLES, cluster="unit")
+    np.testing.assert_allclose(both.with_vcov("CR1", cluster=panel["unit"]).se, one.se, rtol=1e-12)
+    with pytest.raises(ck.InferenceUnavailable, match="clustered in 2 and 1 ways"):
+        both - one
+
+
+def test_results_of_two_ways_subtract_as_one_stacked_regression(panel):
+    """The difference of two regressions as one stacked regression, clustered two ways (statsmodels)."""
+    import statsmodels.api as sm
+
+    roles = {"outcome": "y", "treatment": "treated", "cluster": TWO_WAYS}
+    found = ck.OLS(vcov="CR0").fit(panel, **roles) - ck.OLS(vcov="CR0").fit(panel, covariates="x1", **roles)
+    n, t, y = len(panel), panel["treated"].to_numpy(float), panel["y"].to_numpy()
+    one = np.column_stack([np.ones(n), t])
+    two = np.column_stack([one, panel["x1"]])
+    X = np.block([[one, np.zeros((n, 3))], [np.zeros((n, 2)), two]])
+    codes = np.tile(np.column_stack([panel[name].astype("category").cat.codes for name in TWO_WAYS]), (2, 1))
+    fitted = sm.OLS(np.tile(y, 2), X).fit(cov_type="cluster", cov_kwds={"groups": codes, "use_correction": False})
+    contrast = np.array([0, 1, 0, -1, 0])
+    assert found.estimate == pytest.approx(contrast @ fitted.params, abs=1e-12)
+    assert found.se == pytest.approx(np.sqrt(contrast @ fitted.cov_params() @ contrast), rel=1e-9)

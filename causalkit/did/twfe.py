@@ -1,0 +1,198 @@
+"""Two-way fixed effects: the regression that everybody runs, with what it weights and where it misleads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+
+from causalkit.core.check import Check, Checks
+from causalkit.core.effects import Effects
+from causalkit.core.estimator import Estimator
+from causalkit.core.params import choice, flag, integer
+from causalkit.core.result import Result
+from causalkit.core.roles import Assignment, Role
+from causalkit.core.sample import Sample
+from causalkit.did.cohorts import ROLES, Cohorts
+from causalkit.did.event_study import AGGREGATIONS, OVERALL, AggregateResult, event_time_of
+from causalkit.did.saturated import VCOV, numbers_of, two_way_fit
+from causalkit.did.weights import negative_weights_check
+from causalkit.errors import DesignError
+
+
+@dataclass(frozen=True, kw_only=True)
+class TWFE(Estimator[Result]):
+    """The coefficient of the treatment in a regression with unit and time effects.
+
+    The estimand is the average effect on the treated where the effect is the same for all units and at all times since
+    the start; else a weighted average in which effects may enter with negative weight (Goodman-Bacon 2021; de Chaisemartin
+    and D'Haultfoeuille 2020): the check ``negative_weights`` says how many do. Assumption: parallel trends.
+
+    Parameters
+    ----------
+    dynamic : bool
+        One coefficient for each event time instead of one for all, relative to the period before the start.
+    anticipation : int
+        With ``dynamic``: periods before the start in which units may already respond; moves the reference.
+    vcov : {"auto", "iid", "HC1", "CR0", "CR1", "CR3"}
+        Variance; ``"auto"`` is CR1 by unit, or by ``cluster=``, with the small-sample factors of R's fixest.
+    unbalanced : {"drop", "cells", "raise"}
+        Units that are not observed in every period are left out, kept where they are observed, or an error.
+    """
+
+    dynamic: bool = flag(False)
+    anticipation: int = integer(0, low=0)
+    vcov: Literal["auto", "iid", "HC1", "CR0", "CR1", "CR3"] = choice("auto", *VCOV)
+    unbalanced: Literal["drop", "cells", "raise"] = choice("cells", "drop", "cells", "raise")
+
+    roles: ClassVar[Mapping[str, Role]] = ROLES
+    assignment: ClassVar[Assignment | None] = Assignment("treatment", "unit")
+    strategies: ClassVar[tuple[str, ...]] = ("parallel_trends",)
+
+    def fit(
+        self,
+        data: Any,
+        *,
+        outcome: Any,
+        unit: Any,
+        time: Any,
+        treatment: Any = None,
+        cohort: Any = None,
+        covariates: Sequence[str] | str = (),
+        control: Any = None,
+        treatment_level: Any = None,
+        cluster: Any = None,
+        weights: Any = None,
+        missing: Literal["drop", "raise"] = "drop",
+    ) -> Result:
+        """Estimate the coefficient.
+
+        Parameters
+        ----------
+        data : table
+            One row per unit and period.
+        outcome : str
+            Numeric column.
+        unit, time : str
+            Who and when: labels of any type; times must sort in their order.
+        treatment : str, optional
+            Whether a row is treated (two levels).
+        cohort : str, optional
+            Instead of ``treatment``: when the unit is first treated; 0, missing, infinite or later than the last period
+            means never.
+        covariates : list of str
+            Numbers or categories that vary over time.
+        control, treatment_level : level, optional
+            Levels of ``treatment``, needed for text.
+        cluster : str or list of str, optional
+            Clusters; units by default.
+        weights : str, optional
+            Weights.
+        missing : {"drop", "raise"}
+            What to do with rows that lack any of these.
+
+        Returns
+        -------
+        Result
+            With ``dynamic``, an :class:`~causalkit.did.event_study.AggregateResult` by event time.
+
+        Raises
+        ------
+        DataError, DesignError
+            If the table or the roles can't be used; the message says where and what to do.
+        """
+        return self._fit(
+            data,
+            outcome=outcome,
+            unit=unit,
+            time=time,
+            treatment=treatment,
+            cohort=cohort,
+            covariates=covariates,
+            control=control,
+            treatment_level=treatment_level,
+            cluster=cluster,
+            weights=weights,
+            missing=missing,
+        )
+
+    def estimate(self, sample: Sample) -> Result:
+        """Run the regression on a bound sample."""
+        cohorts = Cohorts.of(
+            sample,
+            unbalanced=self.unbalanced,
+            always_treated="drop" if self.dynamic else "keep",
+            reversals="raise" if self.dynamic else "keep",
+        )
+        return self._event_study(cohorts, sample) if self.dynamic else self._static(cohorts, sample)
+
+    def _static(self, cohorts: Cohorts, sample: Sample) -> Result:
+        arms = cohorts.sample.columns.get("treatment")
+        treated = cohorts.treated if arms is None else cohorts.sample.arms.codes == 1
+        name = "treatment" if arms is None else cohorts.sample.arms.contrast(1)
+        fit = two_way_fit(cohorts, [treated.astype(float)], [name], self.vcov)
+        checks: dict[str, Any] = {
+            **cohorts.checks(),
+            "negative_weights": lambda: negative_weights_check(cohorts, treated),
+        }
+        return Result(
+            estimator=self,
+            effects=Effects((name,), numbers_of(fit, cohorts, [name])),
+            headline=name,
+            estimand=f"effect of {name} on {sample.name('outcome')}, units and periods held fixed",
+            checks=Checks(checks),
+            sample=cohorts.sample,
+            n=cohorts.sample.n,
+            dropped=cohorts.dropped,
+            roles=sample.given,
+        )
+
+    def _event_study(self, cohorts: Cohorts, sample: Sample) -> AggregateResult:
+        start = cohorts.start[cohorts.panel.unit.codes]
+        ever, reference = start < cohorts.n_periods, -1.0 - self.anticipation
+        by_row = np.full(cohorts.sample.n, np.nan)
+        grid = cohorts.event_times
+        by_row[ever] = grid[cohorts.of_unit[cohorts.panel.unit.codes[ever]], cohorts.panel.time.codes[ever]]
+        if not (by_row == reference).any():
+            raise DesignError(
+                f"no row stands at event time {reference:g}, which the others are measured from.",
+                hint="Time must count in steps of one, or be dates or text (then periods are counted).",
+            )
+        times = [e for e in np.unique(by_row[ever]) if e != reference]
+        names = [event_time_of(e) for e in times]
+        fit = two_way_fit(cohorts, [(by_row == e).astype(float) for e in times], names, self.vcov)
+        numbers, post = numbers_of(fit, cohorts, names), np.array([e >= 0 for e in times])
+        columns: dict[str, list[Any]] = {
+            "event_time": [int(e) if float(e).is_integer() else float(e) for e in times],
+            "n_treated": [int((by_row == e).sum()) for e in times],
+        }
+        checks: dict[str, Any] = {
+            **cohorts.checks(),
+            "negative_weights": Check(
+                "negative_weights",
+                "warn" if len(cohorts.starts) > 1 else "pass",
+                f"With {len(cohorts.starts)} cohorts, each coefficient may mix in effects of other event times (Sun and "
+                "Abraham 2021)."
+                if len(cohorts.starts) > 1
+                else "One cohort: each coefficient speaks of its own event time.",
+                advice="Use SunAbraham or CallawaySantAnna." if len(cohorts.starts) > 1 else "",
+            ),
+        }
+        return AggregateResult(
+            estimator=self,
+            effects=Effects(tuple(names), numbers, columns),
+            headline=OVERALL,
+            estimand=AGGREGATIONS["event_time"],
+            checks=Checks(checks),
+            sample=cohorts.sample,
+            n=cohorts.sample.n,
+            dropped=cohorts.dropped,
+            roles=sample.given,
+            kind="event_time",
+            average=Effects((OVERALL,), numbers.linear(post / post.sum())),
+            post=post,
+            base_period="universal",
+            reference=reference,
+        )
