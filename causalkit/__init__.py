@@ -15,6 +15,8 @@ __version__ = "0.1.0"
 _PUBLIC = {
     "AIPW": "causalkit.effects.aipw",
     "AssumptionWarning": "causalkit.errors",
+    "AutoCATE": "causalkit.effects.auto_cate",
+    "CallawaySantAnna": "causalkit.did.callaway_santanna",
     "CausalForest": "causalkit.effects.causal_forest",
     "CausalKitError": "causalkit.errors",
     "ConfidenceSet": "causalkit.inference.confidence_set",
@@ -22,19 +24,27 @@ _PUBLIC = {
     "DRLearner": "causalkit.effects.dr_learner",
     "DataError": "causalkit.errors",
     "DesignError": "causalkit.errors",
+    "DoubleML": "causalkit.effects.double_ml",
     "IdentificationError": "causalkit.errors",
     "InferenceUnavailable": "causalkit.errors",
     "Moments": "causalkit.data.moments",
     "OLS": "causalkit.linear.ols",
+    "PolicyTree": "causalkit.uplift.policy_tree",
+    "RLearner": "causalkit.effects.r_learner",
+    "SLearner": "causalkit.effects.s_learner",
     "Segmentation": "causalkit.uplift.segmentation",
+    "SunAbraham": "causalkit.did.sun_abraham",
+    "TLearner": "causalkit.effects.t_learner",
+    "TWFE": "causalkit.did.twfe",
     "Targeting": "causalkit.uplift.targeting",
     "UpliftEvaluation": "causalkit.uplift.evaluation",
+    "XLearner": "causalkit.effects.x_learner",
     "difference": "causalkit.core.result",
     "options": "causalkit.core.settings",
 }
 
 #: Packages of public functions: ``causalkit.uplift.rate``.
-_PACKAGES = ("datasets", "effects", "linear", "report", "testing", "uplift")
+_PACKAGES = ("datasets", "did", "effects", "inference", "linear", "report", "testing", "uplift")
 
 __all__ = ["__version__", *_PACKAGES, *_PUBLIC]
 

@@ -1,7 +1,9 @@
 from typing import Final
 
 from causalkit import datasets as datasets
+from causalkit import did as did
 from causalkit import effects as effects
+from causalkit import inference as inference
 from causalkit import linear as linear
 from causalkit import report as report
 from causalkit import testing as testing
@@ -9,9 +11,18 @@ from causalkit import uplift as uplift
 from causalkit.core.result import difference as difference
 from causalkit.core.settings import options as options
 from causalkit.data.moments import Moments as Moments
+from causalkit.did.callaway_santanna import CallawaySantAnna as CallawaySantAnna
+from causalkit.did.sun_abraham import SunAbraham as SunAbraham
+from causalkit.did.twfe import TWFE as TWFE
 from causalkit.effects.aipw import AIPW as AIPW
+from causalkit.effects.auto_cate import AutoCATE as AutoCATE
 from causalkit.effects.causal_forest import CausalForest as CausalForest
+from causalkit.effects.double_ml import DoubleML as DoubleML
 from causalkit.effects.dr_learner import DRLearner as DRLearner
+from causalkit.effects.r_learner import RLearner as RLearner
+from causalkit.effects.s_learner import SLearner as SLearner
+from causalkit.effects.t_learner import TLearner as TLearner
+from causalkit.effects.x_learner import XLearner as XLearner
 from causalkit.errors import AssumptionWarning as AssumptionWarning
 from causalkit.errors import CausalKitError as CausalKitError
 from causalkit.errors import ConvergenceError as ConvergenceError
@@ -22,6 +33,7 @@ from causalkit.errors import InferenceUnavailable as InferenceUnavailable
 from causalkit.inference.confidence_set import ConfidenceSet as ConfidenceSet
 from causalkit.linear.ols import OLS as OLS
 from causalkit.uplift.evaluation import UpliftEvaluation as UpliftEvaluation
+from causalkit.uplift.policy_tree import PolicyTree as PolicyTree
 from causalkit.uplift.segmentation import Segmentation as Segmentation
 from causalkit.uplift.targeting import Targeting as Targeting
 

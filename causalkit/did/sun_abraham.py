@@ -14,9 +14,16 @@ from causalkit.core.estimator import Estimator
 from causalkit.core.params import choice, integer
 from causalkit.core.roles import Assignment, Role
 from causalkit.core.sample import Sample
+from causalkit.did.cell_regression import (
+    cell_indicators,
+    cell_regression,
+    cell_totals,
+    describe_cells,
+    weight_of_cells,
+)
 from causalkit.did.cohorts import ROLES, Cohorts
-from causalkit.did.event_study import AGGREGATIONS, Cells, EventStudyResult, pre_trends_check
-from causalkit.did.saturated import VCOV, numbers_of, two_way_fit
+from causalkit.did.event_study import AGGREGATIONS, EventStudyResult, pre_trends_check
+from causalkit.did.saturated import VCOV
 from causalkit.errors import DesignError
 
 
@@ -121,27 +128,21 @@ class SunAbraham(Estimator[EventStudyResult]):
     def estimate(self, sample: Sample) -> EventStudyResult:
         """Run the regression on a bound sample."""
         cohorts = compared_with_last(Cohorts.of(sample, unbalanced=self.unbalanced))
-        start = cohorts.start[cohorts.panel.unit.codes]
-        time = cohorts.panel.time.codes
-        plan, columns = [], []
+        plan, sizes = [], cell_totals(cohorts)
         for g, first in enumerate(cohorts.starts):
             reference = int(first) - 1 - self.anticipation
-            if reference < 0:
-                continue
-            for t in range(cohorts.n_periods):
-                inside = (start == first) & (time == t)
-                if t != reference and inside.any():
-                    plan.append((g, t))
-                    columns.append(inside.astype(float))
+            if reference >= 0:
+                there = np.flatnonzero(sizes[g])
+                plan += [(g, int(t)) for t in there if t != reference]
         if not plan:
             raise DesignError(
                 "no cohort has an untreated period before its start.",
                 hint="Add earlier periods, or lower anticipation=.",
             )
         names = [f"{cohorts.labels[g]} in {cohorts.periods[t]}" for g, t in plan]
-        fit = two_way_fit(cohorts, columns, names, self.vcov)
-        joint = numbers_of(fit, cohorts, names)
-        cells = _cells(cohorts, plan, columns)
+        design = cell_indicators(plan, len(cohorts.starts), cohorts.n_periods)
+        joint = cell_regression(cohorts, design, names, self.vcov)
+        cells = describe_cells(cohorts, plan)
         result = EventStudyResult(
             estimator=self,
             effects=Effects(cells.terms, joint, cells.columns()),
@@ -153,7 +154,7 @@ class SunAbraham(Estimator[EventStudyResult]):
             dropped=cohorts.dropped,
             roles=sample.given,
             cells=cells,
-            shares=_weight_of(cohorts, columns),
+            shares=weight_of_cells(cohorts, plan),
             joint=joint,
             base_period="universal",
             reference=-1.0 - self.anticipation,
@@ -174,23 +175,3 @@ def compared_with_last(cohorts: Cohorts) -> Cohorts:
     note = f"Nobody is never treated: the cohort {name} is compared with, and periods from {name} on are left out."
     start = np.minimum(cohorts.start, panel.n_periods)
     return replace(cohorts, panel=panel, start=start, notes=(*cohorts.notes, note))
-
-
-def _cells(cohorts: Cohorts, plan: list[tuple[int, int]], columns: list[Any]) -> Cells:
-    g, t = np.array(plan).T
-    never = (cohorts.start >= cohorts.n_periods)[cohorts.panel.unit.codes]
-    controls = np.bincount(cohorts.panel.time.codes[never], minlength=cohorts.n_periods)
-    return Cells(
-        tuple(cohorts.labels[j] for j in g),
-        tuple(cohorts.periods[j] for j in t),
-        cohorts.event_times[g, t],
-        np.asarray(t >= cohorts.starts[g]),
-        np.arange(len(plan)),
-        np.array([int(column.sum()) for column in columns]),
-        controls[t],
-    )
-
-
-def _weight_of(cohorts: Cohorts, columns: list[Any]) -> Any:
-    weights = cohorts.sample.optional("weights")
-    return np.array([column.sum() if weights is None else column @ weights for column in columns])

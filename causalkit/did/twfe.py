@@ -15,6 +15,7 @@ from causalkit.core.params import choice, flag, integer
 from causalkit.core.result import Result
 from causalkit.core.roles import Assignment, Role
 from causalkit.core.sample import Sample
+from causalkit.did.cell_regression import cell_regression, cell_totals
 from causalkit.did.cohorts import ROLES, Cohorts
 from causalkit.did.event_study import AGGREGATIONS, OVERALL, AggregateResult, event_time_of
 from causalkit.did.saturated import VCOV, numbers_of, two_way_fit
@@ -150,23 +151,21 @@ class TWFE(Estimator[Result]):
         )
 
     def _event_study(self, cohorts: Cohorts, sample: Sample) -> AggregateResult:
-        start = cohorts.start[cohorts.panel.unit.codes]
-        ever, reference = start < cohorts.n_periods, -1.0 - self.anticipation
-        by_row = np.full(cohorts.sample.n, np.nan)
-        grid = cohorts.event_times
-        by_row[ever] = grid[cohorts.of_unit[cohorts.panel.unit.codes[ever]], cohorts.panel.time.codes[ever]]
-        if not (by_row == reference).any():
+        reference, grid = -1.0 - self.anticipation, cohorts.event_times
+        sizes = cell_totals(cohorts)[:-1]
+        if not sizes[grid == reference].any():
             raise DesignError(
                 f"no row stands at event time {reference:g}, which the others are measured from.",
                 hint="Time must count in steps of one, or be dates or text (then periods are counted).",
             )
-        times = [e for e in np.unique(by_row[ever]) if e != reference]
+        times = [e for e in np.unique(grid[sizes > 0]) if e != reference]
         names = [event_time_of(e) for e in times]
-        fit = two_way_fit(cohorts, [(by_row == e).astype(float) for e in times], names, self.vcov)
-        numbers, post = numbers_of(fit, cohorts, names), np.array([e >= 0 for e in times])
+        never = np.full((1, cohorts.n_periods), np.nan)
+        design = np.vstack([grid, never]) == np.array(times)[:, None, None]
+        numbers, post = cell_regression(cohorts, design, names, self.vcov), np.array([e >= 0 for e in times])
         columns: dict[str, list[Any]] = {
             "event_time": [int(e) if float(e).is_integer() else float(e) for e in times],
-            "n_treated": [int((by_row == e).sum()) for e in times],
+            "n_treated": [int(sizes[grid == e].sum()) for e in times],
         }
         checks: dict[str, Any] = {
             **cohorts.checks(),

@@ -6,26 +6,28 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from causalkit.core import format as fmt
 from causalkit.core.effects import Effects
 from causalkit.core.estimate import Estimate
-from causalkit.core.features import Features
+from causalkit.core.headline import compared, headline_of
 from causalkit.core.passage import Passage
 from causalkit.core.result import Result
 from causalkit.core.rows import Groups
 from causalkit.core.sample import Sample
-from causalkit.effects.averages import TARGETS, Target, average_effect, target_effect
+from causalkit.effects.averages import TARGETS, Clusters, Target, average_effect, group_effects, target_effect
 from causalkit.effects.checks import LARGE, NOTICEABLE, balance_of, effect_checks
 from causalkit.effects.crossfit_study import Study, arm_names
 from causalkit.effects.projection import best_linear_projection
-from causalkit.errors import DataError, DesignError
+from causalkit.effects.regressors import group_codes, regressors
+from causalkit.effects.repeats import median_of
+from causalkit.errors import DesignError, InferenceUnavailable
 from causalkit.kernels.arrays import Codes, Floats, read_only
 from causalkit.nuisance.bundle import Nuisances
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+
+    from causalkit.effects.balance import Balance
 
 _POPULATION = {
     "all": "average effect",
@@ -50,8 +52,21 @@ class AverageEffect(Result):
     @property
     def plots(self) -> tuple[str, ...]:  # type: ignore[override]
         """Kinds that :meth:`plot` draws."""
-        balance = self.sample is not None and bool(self.sample.features().names)
+        if self.sample is None:
+            balance = self.covariate_balance is not None
+        else:
+            balance = bool(self.sample.features().names)
         return ("effects", "overlap", "balance") if balance else ("effects", "overlap")
+
+    @cached_property
+    def covariate_balance(self) -> Balance | None:
+        """Differences of the covariates between arms; None where there are none. A pickle keeps them."""
+        if self.sample is None or not self.sample.features().names:
+            return None
+        return balance_of(self.sample, self.study)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**super().__getstate__(), "covariate_balance": self.covariate_balance}
 
     @cached_property
     def nuisances(self) -> Nuisances:
@@ -91,15 +106,13 @@ class AverageEffect(Result):
             raise DesignError(
                 f"target={target!r} is not an option.", hint=f"Use one of {', '.join(map(repr, TARGETS))}."
             )
-        s, n = self.study, self.study.nuisances
-        numbers = target_effect(
-            target, s.z, s.arms.codes, n.mu, n.e, weights=s.weights, groups=s.groups, rows=s.rows
-        )  # fmt: skip
-        estimand = f"{_POPULATION[target]} of {self.study.terms[0]} on {outcome_name(self.roles)}"
+        s = self.study
+        numbers = median_of([self._target_effect(study, target) for study in self._studies])
+        estimand = f"{_POPULATION[target]} of {compared(s.arms, self.headline)} on {outcome_name(self.roles)}"
         effects = Effects(self.study.terms, numbers * s.scale.unit)
         return self._derived(effects, self.headline, estimand, ("ate", (target,), ()), 2 if target == "overlap" else 1)
 
-    def blp(self, covariates: Any = None) -> Result:
+    def blp(self, covariates: Any = None, vcov: str = "auto") -> Result:
         """Return the best linear projection of the effect on covariates: which people gain more.
 
         Parameters
@@ -107,59 +120,104 @@ class AverageEffect(Result):
         covariates : str, list of str, table or array, optional
             Covariates of the fit by name (default: all), or a table with the rows used (or of the whole table).
             Categories enter as indicators of all but their first level.
+        vcov : {"auto", "HC0", "HC1", "HC2", "HC3", "CR0", "CR1", "CR2", "CR3"}
+            Variance; ``"auto"`` is HC3, or CR1 with clusters.
 
         Returns
         -------
         Result
-            A constant and one coefficient per column, for the arm of interest. HC3, or CR1 with clusters.
+            A constant and one coefficient per column, for the arm of interest.
 
         Raises
         ------
         DataError
             If a covariate has missing values.
+        InferenceUnavailable
+            If there are several arms and ``treatment_level`` named none.
         """
-        features = self._projected(covariates)
-        columns, names = features.dummies()
-        gaps = np.isnan(features.values).sum(axis=0)
-        if gaps.any():
-            name, count = features.names[int(np.argmax(gaps > 0))], int(gaps[gaps > 0][0])
-            raise DataError(
-                f"covariate {name!r} has {count} missing values; a linear projection can't use these rows.",
-                hint="Name covariates without gaps, or fit with missing='drop'.",
-                column=name,
-            )
+        self._require_one_arm()
         s = self.study
-        found = best_linear_projection(
-            s.contrasts[:, 0], columns, names, weights=s.weights, groups=s.groups, rows=s.rows
-        )  # fmt: skip
-        estimand = f"linear projection of the effect of {s.terms[0]} on {outcome_name(self.roles)}"
-        effects = Effects(found.terms, found.estimate * s.scale.unit)
-        return self._derived(effects, None, estimand, ("blp", (covariates,), ()), len(effects))
-
-    def _projected(self, covariates: Any) -> Features:
-        if covariates is None or isinstance(covariates, str) or _all_text(covariates):
-            features = self._kept().features()
-            if covariates is None:
-                wanted: tuple[str, ...] = features.names
-            else:
-                wanted = (covariates,) if isinstance(covariates, str) else tuple(covariates)
-            return select_features(features, wanted)
-        from causalkit.core.features import Schema
-        from causalkit.data.frame import Frame
-
-        if isinstance(covariates, np.ndarray):
-            wide = covariates.reshape(len(covariates), -1)
-            covariates = {f"x{j}": wide[:, j] for j in range(wide.shape[1])}
-        frame = Frame.read(covariates).collect()
-        features = Schema.of(frame, frame.columns).read(frame)
-        if len(features.values) == self.n:
-            return features
-        if self.sample is None or len(features.values) != self.sample.n_input:
-            raise DesignError(
-                f"covariates= has {len(features.values)} rows; {self.n} were used.",
-                hint="Pass one row per row used, or per row of the table.",
+        columns, names = regressors(self.sample, s.rows, covariates)
+        found = [
+            best_linear_projection(
+                one.contrasts[:, 0], columns, names, weights=s.weights, groups=self._clusters, rows=s.rows, vcov=vcov
             )
-        return features.take(self.study.rows.positions)
+            for one in self._studies
+        ]
+        estimand = f"linear projection of the effect of {s.terms[0]} on {outcome_name(self.roles)}"
+        effects = Effects(found[0].terms, median_of([one.estimate for one in found]) * s.scale.unit)
+        return self._derived(effects, None, estimand, ("blp", (covariates, vcov), ()), len(effects))
+
+    def gate(self, covariates: Any) -> Result:
+        """Return the average effect in each group (GATE).
+
+        Parameters
+        ----------
+        covariates : str or array
+            A covariate of the fit whose values are the groups (50 at most), or one label per row used (or per row of the
+            table). Groups must not be chosen by looking at the outcome.
+
+        Returns
+        -------
+        Result
+            One term per group, for the arm of interest: the mean of its doubly robust scores. HC1, or CR1 with clusters;
+            ``effects.ci(simultaneous=True)`` covers all groups at once.
+
+        Raises
+        ------
+        DesignError
+            If there are fewer than two groups, or more than 50.
+        InferenceUnavailable
+            If there are several arms and ``treatment_level`` named none.
+
+        References
+        ----------
+        Chernozhukov, Demirer, Duflo and Fernández-Val (2018), NBER 24678. Semenova and Chernozhukov (2021).
+        """
+        self._require_one_arm()
+        s = self.study
+        by = group_codes(self.sample, s.rows, covariates)
+        numbers = median_of(
+            [
+                group_effects(one.contrasts[:, 0], by, weights=s.weights, groups=self._clusters, rows=s.rows)
+                for one in self._studies
+            ]
+        )
+        estimand = f"average effect of {s.terms[0]} on {outcome_name(self.roles)} by {by.name}"
+        terms = tuple(f"{by.name}={label}" for label in by.labels)
+        effects = Effects(terms, numbers * s.scale.unit, {"group": list(by.labels)})
+        return self._derived(effects, None, estimand, ("gate", (covariates,), ()), len(effects))
+
+    def average_outcomes(self) -> Result:
+        """Return the average outcome if everybody were in one arm, for each arm (average potential outcomes).
+
+        Returns
+        -------
+        Result
+            One term per arm, the control first, in the units of the outcome. HC1, or CR1 with clusters. Their contrasts
+            are ``.effects`` of this result, or ``effects.contrast(...)``.
+        """
+        terms = tuple(f"{self.study.arms.name}={level}" for level in self.study.arms.levels)
+        estimand = f"average {outcome_name(self.roles)} if everybody were in one arm"
+        return self._derived(Effects(terms, self.levels), None, estimand, ("average_outcomes", (), ()))
+
+    # What a repeated or targeted fit does differently.
+
+    @property
+    def _studies(self) -> tuple[Study, ...]:
+        """The cross-fits that the estimates are the median of."""
+        return (self.study,)
+
+    @property
+    def _clusters(self) -> Clusters:
+        """The clusters that errors go by."""
+        return self.study.groups
+
+    def _target_effect(self, study: Study, target: Target) -> Estimate:
+        s, n = study, study.nuisances
+        return target_effect(
+            target, s.z, s.arms.codes, n.mu, n.e, weights=s.weights, groups=self._clusters, rows=s.rows
+        )  # fmt: skip
 
     def _derived(
         self, effects: Effects, headline: str | None, estimand: str, step: Any, n_parameters: int = 1
@@ -179,7 +237,7 @@ class AverageEffect(Result):
             n_parameters=n_parameters,
         )
 
-    def count_parameters(self, groups: Groups | None) -> int:
+    def count_parameters(self, ways: Sequence[Groups]) -> int:
         """Return 1: each average is a mean of its own, however many there are."""
         return 1
 
@@ -189,7 +247,9 @@ class AverageEffect(Result):
     def levels(self) -> Estimate:
         """Average outcome under each arm, in the units of the outcome, with influence values."""
         s = self.study
-        z = average_effect(s.nuisances.scores, s.weights, s.groups, rows=s.rows)
+        z = median_of(
+            [average_effect(one.nuisances.scores, s.weights, self._clusters, rows=s.rows) for one in self._studies]
+        )
         moved = z * s.scale.unit
         return Estimate(s.scale.level(z.theta), moved.carrier)
 
@@ -199,13 +259,21 @@ class AverageEffect(Result):
 
     @property
     def answer(self) -> str:
-        """The headline in plain words, with its interval."""
+        """The headline in plain words, with its interval; one sentence for each arm where there is no headline."""
+        return " ".join(self._sentence(term) for term in self._shown)
+
+    @property
+    def _shown(self) -> tuple[int, ...]:
+        """Positions of the effects that sentences speak of: the headline, or every arm where none was named."""
+        return tuple(range(len(self.effects))) if self.headline is None else (self._at,)
+
+    def _sentence(self, term: int) -> str:
         show, name = self._show, outcome_name(self.roles)
-        without, treated = (float(v) for v in self.levels.theta[:2])
-        control, arm = arm_names(self.study.arms)[:2]
-        low, high = self._limits()
+        without, treated = float(self.levels.theta[0]), float(self.levels.theta[1 + term])
+        control, arm = arm_names(self.study.arms)[0], arm_names(self.study.arms)[1 + term]
+        low, high = self._limits(term)
         moved = "raises" if low > 0 else "lowers" if high < 0 else "changes"
-        amount, ends = self.estimate, (low, high)
+        amount, ends = float(self.effects.values[term]), (low, high)
         if moved == "lowers":
             amount, ends = -amount, (-high, -low)
         interval = f"{show(ends[0], points=True).removesuffix(' points')} to {show(ends[1], points=True)}"
@@ -216,20 +284,23 @@ class AverageEffect(Result):
         return sentence if moved != "changes" else f"{sentence} The data are compatible with no effect at all."
 
     def _found(self) -> Passage:
-        without, treated = (float(v) for v in self.levels.theta[:2])
-        show, name = self._show, outcome_name(self.roles)
-        control, arm = arm_names(self.study.arms)[:2]
-        low, high = self._limits()
-        facts = (
-            (f"{name} with {control}", show(without), "average if nobody were treated"),
-            (f"{name} with {arm}", show(treated), "average if everybody were treated"),
-            (
-                "Difference",
-                show(self.estimate, points=True),
-                f"95% interval {show(low, points=True).removesuffix(' points')} to {show(high, points=True)}",
-            ),
-        )
-        return Passage("found", f"Average effect on {name}", (self.answer,), facts=facts)
+        name = outcome_name(self.roles)
+        control = arm_names(self.study.arms)[0]
+        facts = [(f"{name} with {control}", self._show(float(self.levels.theta[0])), "average if nobody were treated")]
+        for term in self._shown:
+            facts += self._facts_of(term)
+        return Passage("found", f"Average effect on {name}", (self.answer,), facts=tuple(facts))
+
+    def _facts_of(self, term: int) -> list[tuple[str, str, str]]:
+        show, arm = self._show, arm_names(self.study.arms)[1 + term]
+        low, high = self._limits(term)
+        level = show(float(self.levels.theta[1 + term]))
+        interval = f"95% interval {show(low, points=True).removesuffix(' points')} to {show(high, points=True)}"
+        difference = "Difference" if self.headline is not None else self.effects.terms[term]
+        return [
+            (f"{outcome_name(self.roles)} with {arm}", level, "average if everybody were treated"),
+            (difference, show(float(self.effects.values[term]), points=True), interval),
+        ]
 
     def _certainty(self) -> Passage:
         groups = self.study.groups
@@ -244,9 +315,17 @@ class AverageEffect(Result):
     def _figure(self) -> str:
         return "effects"
 
-    def _limits(self) -> tuple[float, float]:
+    def _limits(self, term: int) -> tuple[float, float]:
         low, high = self.effects.ci()
-        return float(low[self._at]), float(high[self._at])
+        return float(low[term]), float(high[term])
+
+    def _require_one_arm(self) -> None:
+        """Refuse what speaks of one arm where nobody named it."""
+        if self.headline is None:
+            raise InferenceUnavailable(
+                f"this speaks of one arm, and {self.study.arms.name!r} has {self.study.arms.count}.",
+                hint="Name the arm of interest at the fit: treatment_level=.",
+            )
 
     def _show(self, value: float, points: bool = False) -> str:
         """Write a level or difference: a share in percent (a difference in points) for a 0/1 outcome."""
@@ -261,7 +340,9 @@ class AverageEffect(Result):
         if kind == "overlap":
             return self._overlap_data()
         if kind == "balance":
-            found = balance_of(self._kept(), self.study)
+            found = self.covariate_balance
+            if found is None:
+                raise DesignError("no covariates were named, so there is no balance to draw.", hint="Name covariates=.")
             return {
                 "title": self.title,
                 "covariates": found.names,
@@ -295,7 +376,7 @@ class PlainResult(Result):
     #: Parameters that the variance counts.
     n_parameters: int = 1
 
-    def count_parameters(self, groups: Groups | None) -> int:
+    def count_parameters(self, ways: Sequence[Groups]) -> int:
         """Return the parameters that the variance was made with."""
         return self.n_parameters
 
@@ -306,37 +387,16 @@ def outcome_name(roles: Mapping[str, Any]) -> str:
     return name if isinstance(name, str) else "outcome"
 
 
-def select_features(features: Features, names: tuple[str, ...]) -> Features:
-    """Return some of the columns.
-
-    Raises
-    ------
-    DesignError
-        If one was not a covariate of the fit.
-    """
-    from causalkit.core.features import Schema
-
-    for name in names:
-        if name not in features.names:
-            raise DesignError(
-                f"{name!r} was not a covariate of the fit.",
-                hint=f"Covariates: {', '.join(features.names)}. Or pass a table with the columns.",
-                column=name,
-            )
-    at = [features.names.index(name) for name in names]
-    schema = Schema(names, tuple(features.schema.levels[j] for j in at))
-    return Features(read_only(np.asfortranarray(features.values[:, at])), schema)
-
-
 def headline_fields(estimator: Any, sample: Sample, study: Study) -> dict[str, Any]:
     """Return the fields that every result of effects starts from: the AIPW averages and the ledger."""
     numbers = average_effect(study.contrasts, study.weights, study.groups, rows=study.rows) * study.scale.unit
     terms = study.terms
+    headline = headline_of(sample, terms)
     return {
         "estimator": estimator,
         "effects": Effects(terms, numbers.folded()),
-        "headline": terms[0],
-        "estimand": f"average effect of {terms[0]} on {outcome_name(sample.given)}",
+        "headline": headline,
+        "estimand": f"average effect of {compared(study.arms, headline)} on {outcome_name(sample.given)}",
         "checks": effect_checks(sample, study),
         "sample": sample,
         "n": sample.n,
@@ -344,7 +404,3 @@ def headline_fields(estimator: Any, sample: Sample, study: Study) -> dict[str, A
         "roles": sample.given,
         "study": study,
     }
-
-
-def _all_text(value: Any) -> bool:
-    return isinstance(value, list | tuple) and all(isinstance(item, str) for item in value)

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
 
-from causalkit.core.estimate import Estimate, Influence
+from causalkit.core.estimate import Covariance, Estimate, Influence
 from causalkit.core.rows import Groups, Rows
 from causalkit.errors import DesignError
+from causalkit.inference.vcov import count_clusters, multiway_vcov
 from causalkit.kernels.arrays import Codes, Floats, Ints, read_only
 from causalkit.linear.least_squares import least_squares
 
 Target = Literal["all", "treated", "control", "overlap"]
 TARGETS: tuple[str, ...] = ("all", "treated", "control", "overlap")
+#: No clusters, one way of clustering, or several crossed ways.
+Clusters = Groups | Sequence[Groups] | None
 
 
 def average_effect(
     scores: Floats,
     weights: Floats | None = None,
-    groups: Groups | None = None,
+    groups: Clusters = None,
     *,
     rows: Rows | None = None,
     small_sample: bool = True,
@@ -32,8 +36,8 @@ def average_effect(
         Doubly robust scores of a contrast, one column per contrast.
     weights : Floats, shape (n,), optional
         Weights of the rows.
-    groups : Groups, optional
-        Clusters.
+    groups : Groups or sequence of Groups, optional
+        Clusters; several crossed ways give a covariance without influence values (Cameron, Gelbach and Miller 2011).
     rows : Rows, optional
         Whose scores they are; by default rows 0 to n - 1 of a table without identity.
     small_sample : bool
@@ -57,10 +61,49 @@ def average_effect(
     return estimate_of(theta, psi, groups, rows, small_sample=small_sample)
 
 
+def group_effects(
+    scores: Floats,
+    by: Groups,
+    *,
+    slope: Floats | None = None,
+    weights: Floats | None = None,
+    groups: Clusters = None,
+    rows: Rows | None = None,
+) -> Estimate:
+    """Average scores within groups of rows, with influence values.
+
+    Parameters
+    ----------
+    scores : Floats, shape (n,)
+        Doubly robust scores; or, with ``slope``, residual outcomes.
+    by : Groups
+        The group of each row.
+    slope : Floats, shape (n,), optional
+        Residual treatment; the effect of a group is then the slope of residual on residual in it.
+    weights, groups, rows
+        As for :func:`average_effect`.
+
+    Returns
+    -------
+    Estimate
+        One value per group. HC1 and CR1 count every group as a parameter, as a regression on indicators does.
+    """
+    share = _shares(len(scores), weights)
+    v = np.ones(len(scores)) if slope is None else slope
+    k = len(by.labels)
+    mass = np.bincount(by.codes, share * v * v, k)
+    pivot = np.array([scores[by.codes == g][0] if slope is None else 0.0 for g in range(k)])
+    near = scores - pivot[by.codes]
+    theta = np.bincount(by.codes, share * v * near, k) / mass
+    psi = np.zeros((len(scores), k))
+    psi[np.arange(len(scores)), by.codes] = share * v * (near - theta[by.codes] * v) / mass[by.codes]
+    return estimate_of(pivot + theta, psi, groups, rows, n_parameters=k)
+
+
 def estimate_of(
     theta: Floats,
     psi: Floats,
-    groups: Groups | None,
+    groups: Clusters,
     rows: Rows | None,
     *,
     n_parameters: int = 1,
@@ -68,9 +111,14 @@ def estimate_of(
 ) -> Estimate:
     """Join estimates and influence values, shape (n, k), with the scale and degrees of freedom of HC1 or CR1.
 
-    HC1 is n/(n - p) with n - p degrees of freedom; CR1 is G/(G - 1) (n - 1)/(n - p) with G - 1, p = ``n_parameters``.
+    HC1 is n/(n - p) with n - p degrees of freedom; CR1 is G/(G - 1) (n - 1)/(n - p) with G - 1, p = ``n_parameters``, and G
+    the smallest number of clusters where there are several ways.
     """
     n, k = psi.shape
+    if groups is not None and not isinstance(groups, Groups):
+        if len(groups) > 1:
+            return _multiway(theta, psi, groups, n_parameters, small_sample)
+        groups = groups[0] if groups else None
     rows = Rows(np.arange(n), "") if rows is None else rows
     if groups is None:
         scale, df, kind = n / (n - n_parameters), float(n - n_parameters), "HC"
@@ -87,6 +135,15 @@ def estimate_of(
     return Estimate(theta, carrier)
 
 
+def _multiway(theta: Floats, psi: Floats, groups: Sequence[Groups], n_parameters: int, small_sample: bool) -> Estimate:
+    """Return the estimate with its covariance over crossed clusters, which no set of influence values gives."""
+    ways = [way.codes for way in groups]
+    factor = (len(psi) - 1) / (len(psi) - n_parameters) if small_sample else 1.0
+    matrix = multiway_vcov(psi, ways, small_sample=small_sample, scale=factor).matrix
+    df = np.full(psi.shape[1], float(min(count_clusters(way) for way in ways) - 1))
+    return Estimate(theta, Covariance(read_only(matrix), df, f"CR{int(small_sample)}"))
+
+
 def target_effect(
     target: Target,
     outcome: Floats,
@@ -95,7 +152,7 @@ def target_effect(
     e: Floats,
     *,
     weights: Floats | None = None,
-    groups: Groups | None = None,
+    groups: Clusters = None,
     rows: Rows | None = None,
     normalize: bool = True,
     small_sample: bool = True,
@@ -134,7 +191,7 @@ def target_effect(
     if target == "overlap":
         parts = [_overlap(outcome, arms, mu, e, arm, share) for arm in others]
     else:
-        parts = [_shifted(target, outcome, arms, mu, e, arm, share, normalize) for arm in others]
+        parts = [shifted_effect(target, outcome, arms, mu, e, arm, share, normalize) for arm in others]
     theta = np.array([part[0] for part in parts])
     psi = np.column_stack([part[1] for part in parts])
     count = 2 if target == "overlap" else 1
@@ -155,7 +212,7 @@ def _shares(n: int, weights: Floats | None) -> Floats:
     return np.full(n, 1.0 / n) if weights is None else weights / weights.sum()
 
 
-def _shifted(
+def shifted_effect(
     target: str, outcome: Floats, arms: Codes, mu: Floats, e: Floats, arm: int, share: Floats, normalize: bool
 ) -> tuple[float, Floats]:
     """Effect on the arm that stays as it is, by reweighting the other one to look like it."""

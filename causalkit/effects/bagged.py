@@ -60,6 +60,22 @@ class Spread:
 
 
 @dataclass(frozen=True, eq=False)
+class Judge:
+    """What the factors of shrinkage are chosen by.
+
+    Parameters
+    ----------
+    targets : Floats, shape (n, t)
+        Pseudo-outcomes that predictions are calibrated to.
+    weights : Floats, shape (n,) or (n, t), optional
+        Weights of the rows, of each target where there are two axes.
+    """
+
+    targets: Floats
+    weights: Floats | None
+
+
+@dataclass(frozen=True, eq=False)
 class FoldBags:
     """The fits of one fold.
 
@@ -176,6 +192,7 @@ def fit_bagged(
     average_cov: Floats,
     weights: Floats | None = None,
     groups: Codes | None = None,
+    judge: Judge | None = None,
     n_boot: int = 40,
     random_state: int = 0,
     n_jobs: int = 1,
@@ -189,7 +206,7 @@ def fit_bagged(
     x : Floats, shape (n, p)
         Covariates, in an order of rows that does not depend on the user's.
     targets : Floats, shape (n, t)
-        Pseudo-outcomes.
+        Doubly robust scores: of the control, and of the contrasts.
     folds, arms : Codes, shape (n,)
         Fold and arm of each row.
     average : Floats, shape (t,)
@@ -200,6 +217,8 @@ def fit_bagged(
         Weights of the rows.
     groups : Codes, shape (n,), optional
         Clusters: half-samples take whole ones.
+    judge : Judge, optional
+        What the factors of shrinkage are chosen by; the targets with the weights of the rows where None.
     n_boot : int
         Half-samples per fold.
     random_state, n_jobs : int
@@ -221,7 +240,7 @@ def fit_bagged(
         held_out = np.flatnonzero(folds == fold)
         rng = np.random.default_rng([random_state, fold])
         halves = half_samples(arms[train], None if groups is None else groups[train], n_boot, rng)
-        bags = _fit_fold(make_stage(), x, targets, train, halves, weights, groups, average_cov, rng)
+        bags = _fit_fold(make_stage(), x, targets, train, halves, weights, groups, average_cov, judge, rng)
         ahead = x[held_out]
         return bags.pruned(), held_out, bags.predict(ahead), bags.ranking(ahead)
 
@@ -309,6 +328,7 @@ def _fit_fold(
     weights: Floats | None,
     groups: Codes | None,
     average_cov: Floats,
+    judge: Judge | None,
     rng: np.random.Generator,
 ) -> FoldBags:
     n_boot, t = len(halves), targets.shape[1]
@@ -328,11 +348,23 @@ def _fit_fold(
         count += ~inside
     met = np.flatnonzero(count > 0)
     oob = unseen[met] / count[met, None]
-    own = None if weights is None else weights[train[met]]
-    clusters = None if groups is None else groups[train[met]]
-    found = np.array([shrinkage(targets[train[met], j], oob[:, j], own, clusters) for j in range(t)])
+    found = _judged(judge or Judge(targets, weights), train[met], oob, groups)
     draws = match_covariance(constants - constants.mean(axis=0), average_cov)
     return FoldBags(tuple(models), centers, own_centers, draws, found[:, 0], found[:, 1], found[:, 2])
+
+
+def _judged(judge: Judge, rows: Ints, predicted: Floats, groups: Codes | None) -> Floats:
+    """Factor, slope and t statistic of each target, shape (t, 3), from rows predicted without having been seen."""
+    found = []
+    for j in range(predicted.shape[1]):
+        own = None
+        if judge.weights is not None:
+            own = judge.weights[rows] if judge.weights.ndim == 1 else judge.weights[rows, j]
+        kept: Bools = np.ones(len(rows), dtype=bool) if own is None else own > 0
+        clusters = None if groups is None else groups[rows[kept]]
+        share = None if own is None else own[kept]
+        found.append(shrinkage(judge.targets[rows[kept], j], predicted[kept, j], share, clusters))
+    return np.array(found)
 
 
 def match_covariance(draws: Floats, covariance: Floats) -> Floats:

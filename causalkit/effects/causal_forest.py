@@ -11,43 +11,46 @@ import numpy as np
 from causalkit.core import params
 from causalkit.core.estimator import Estimator
 from causalkit.core.roles import Assignment
-from causalkit.core.sample import Sample
-from causalkit.core.settings import n_jobs_or_default, say
+from causalkit.core.sample import Arms, Sample
+from causalkit.core.settings import n_jobs_or_default
 from causalkit.effects.average_result import headline_fields
 from causalkit.effects.bagged import Spread
-from causalkit.effects.crossfit_study import ROLES, Canonical, cross_fit
+from causalkit.effects.crossfit_study import ROLES, Canonical, cross_fit, validate_folds
 from causalkit.effects.model import EffectModel, fingerprint
-from causalkit.kernels.arrays import Floats
 from causalkit.nuisance.defaults import as_classifier, as_regressor
-from causalkit.nuisance.learners import Learner, Model
+from causalkit.nuisance.features import FeatureMatrix
+from causalkit.nuisance.learners import Learner
 from causalkit.nuisance.outcome import Probability, Standardized
 
 if TYPE_CHECKING:
-    from causalkit.effects.forest.predicting import Prediction
-    from causalkit.effects.forest.trees import Forest
-
-#: Rows times trees that take more than about two seconds.
-LONG = 4_000_000
+    from causalkit.effects.dose_forest import DoseModel
+    from causalkit.effects.forest.predictor import ForestPredictor
 
 
 @dataclass(frozen=True, kw_only=True)
-class CausalForest(Estimator[EffectModel]):
+class CausalForest(Estimator["EffectModel | DoseModel"]):
     """Effects by covariates: an honest causal forest with pointwise confidence intervals.
 
-    The estimand is ``E[Y(a) - Y(control) | X = x]``. Outcome and arms are centred at cross-fitted expectations given the
-    covariates; trees then split where the effects of the two sides differ most, and rows that did not choose the splits
-    fill the leaves. A prediction is a regression of the centred outcome on the centred arms, weighted by how often a row
-    shares a leaf with the person predicted. The headline is the average effect (AIPW on the same nuisances).
+    The estimand is ``E[Y(a) - Y(control) | X = x]``; for a dose, the effect of one more unit. Outcome and arms are
+    centred at cross-fitted expectations given the covariates; trees then split where the effects of the two sides
+    differ most, and rows that did not choose the splits fill the leaves. A prediction is a regression of the centred
+    outcome on the centred arms, weighted by how often a row shares a leaf with the person predicted. The headline is
+    the average effect (AIPW on the same nuisances).
 
     Parameters
     ----------
     n_trees : int
-        Trees, at least 100. Predictions settle with a few hundred, the width of intervals with 2,000.
+        Trees, at least 8. Predictions settle with a few hundred, the width of intervals with 2,000; with fewer, intervals
+        are wide because they hold the error of drawing so few.
     min_node_size : int
         Rows of each arm that both sides of a split must hold.
     sample_fraction : float
         Share of the rows (of the clusters) that a tree uses, above 0 and at most 0.5: half of it chooses splits, half
         fills leaves.
+    local_linear : bool
+        Whether to regress on the covariates around each person instead of averaging: for effects that change along
+        numbers rather than in steps. How far is chosen out of bag, and may be not at all. The work grows with the
+        square of the rows, and the model keeps the covariates of the fit.
     n_folds : int
         Folds of the cross-fitting, at least 2.
     regressor : None, str or scikit-learn regressor
@@ -70,7 +73,11 @@ class CausalForest(Estimator[EffectModel]):
     at most 255 bins; missing values are sent where effects differ most; categories are ordered in each node by what
     their rows say of the effect.
 
-    Variances are those between half-samples ("little bags"), without the part that is Monte Carlo error. Intervals are
+    For a dose the average partial effect is the mean of ``tau(x) + (d - e(x)) (y - m(x) - (d - e(x)) tau(x)) / v(x)``, with
+    ``v`` the forest's local mean of ``(d - e(x))^2``; the effect is taken to be linear in the dose.
+
+    Variances are those between half-samples ("little bags"), plus the Monte Carlo error of the trees drawn. That of a
+    baseline takes in how far models of the control's rows differ between halves of them. Intervals are
     right for what the forest estimates on average; where the effect is steep a forest smooths it, and intervals miss
     the truth more often than ``alpha`` says.
 
@@ -78,6 +85,7 @@ class CausalForest(Estimator[EffectModel]):
     ----------
     Athey, Tibshirani and Wager (2019), "Generalized random forests", *Annals of Statistics* 47. Wager and Athey (2018),
     *JASA* 113. Nie and Wager (2021), "Quasi-oracle estimation of heterogeneous treatment effects", *Biometrika* 108.
+    Friedberg, Tibshirani, Athey and Wager (2020), "Local linear forests", *JCGS* 30.
 
     Examples
     --------
@@ -92,16 +100,21 @@ class CausalForest(Estimator[EffectModel]):
     True
     """
 
-    n_trees: int = params.integer(2000, low=100)
+    n_trees: int = params.integer(2000, low=8)
     min_node_size: int = params.integer(5, low=1)
     sample_fraction: float = params.number(0.5, low=0.0, high=0.5, open_low=True)
+    local_linear: bool = params.flag(False)
     n_folds: int = params.integer(5, low=2)
     regressor: Any = params.learner()  # noqa: RUF009 - a dataclass field
     classifier: Any = params.learner()  # noqa: RUF009 - a dataclass field
     random_state: int | None = params.seed()
     n_jobs: int | None = params.integer(None, low=1)
 
-    roles: ClassVar = {**ROLES, "covariates": replace(ROLES["covariates"], required=True)}
+    roles: ClassVar = {
+        **ROLES,
+        "treatment": replace(ROLES["treatment"], treatment="either"),
+        "covariates": replace(ROLES["covariates"], required=True),
+    }
     assignment: ClassVar = Assignment("treatment", "row")
     strategies: ClassVar = ("adjustment",)
 
@@ -119,7 +132,7 @@ class CausalForest(Estimator[EffectModel]):
         unit: Any = None,
         weights: Any = None,
         missing: str = "native",
-    ) -> EffectModel:
+    ) -> EffectModel | DoseModel:
         """Fit the forest.
 
         Parameters
@@ -129,7 +142,7 @@ class CausalForest(Estimator[EffectModel]):
         outcome : str
             Numeric outcome.
         treatment : str
-            Arms: bool, 0/1, text or categories.
+            Bool, 0/1, text and categories are arms; other numbers are a dose, unless ``control=`` says that they are arms.
         covariates : str or list of str
             Numbers and categories measured before the treatment; at least one.
         control : label, optional
@@ -151,6 +164,9 @@ class CausalForest(Estimator[EffectModel]):
         Returns
         -------
         EffectModel
+            For arms.
+        DoseModel
+            For a dose: effects of one more unit, and their average.
 
         Raises
         ------
@@ -174,10 +190,20 @@ class CausalForest(Estimator[EffectModel]):
             missing=missing,
         )
 
-    def estimate(self, sample: Sample) -> EffectModel:
+    def validate(self, sample: Sample) -> None:
+        """Refuse rows that the folds can't hold; see :meth:`Estimator.validate`."""
+        validate_folds(sample, self.n_folds)
+
+    def estimate(self, sample: Sample) -> EffectModel | DoseModel:
         """Run the analysis on a bound sample."""
         run = self.seeded()
-        seed: int = run.random_state  # type: ignore[attr-defined]
+        assert isinstance(run, CausalForest)
+        assert run.random_state is not None
+        if not isinstance(sample.columns["treatment"], Arms):
+            from causalkit.effects.dose_forest import dose_forest
+
+            return dose_forest(run, sample)
+        seed = run.random_state
         jobs = n_jobs_or_default(self.n_jobs)
         canonical = cross_fit(
             sample,
@@ -187,8 +213,7 @@ class CausalForest(Estimator[EffectModel]):
             random_state=seed,
             n_jobs=jobs,
         )
-        forest, out_of_bag = self._grow(canonical, seed, jobs)
-        predictor = ForestPredictor(forest, self._baseline(canonical, seed, jobs), jobs)
+        predictor, out_of_bag = run._grow(canonical, seed, jobs)
         features = canonical.sample.features()
         return EffectModel(
             **headline_fields(run, sample, canonical.in_user_order(sample)),
@@ -200,80 +225,32 @@ class CausalForest(Estimator[EffectModel]):
             n_table=sample.n_input,
         )
 
-    def _grow(self, canonical: Canonical, seed: int, jobs: int) -> tuple[Forest, Spread]:
-        """Grow the trees on centred outcomes and arms, with the errors of the baseline beside them; predict out of bag."""
-        from causalkit.effects.forest.growing import Growth, grow_forest
-        from causalkit.effects.forest.predicting import oob_predict
+    def _grow(self, canonical: Canonical, seed: int, jobs: int) -> tuple[ForestPredictor, Spread]:
+        """Grow the trees, with the errors of the baseline beside them; predict out of bag."""
+        from causalkit.effects.forest.baseline import fit_baseline
+        from causalkit.effects.forest.fitting import grow_and_predict
+        from causalkit.effects.forest.predictor import ForestPredictor, with_baseline
 
         study = canonical.study
         features, codes, n = canonical.sample.features(), study.arms.codes, study.nuisances
-        if len(codes) * self.n_trees > LONG:
-            say(f"CausalForest: growing {self.n_trees:,} trees on {len(codes):,} rows.")
         indicators = (codes[:, None] == np.arange(1, study.arms.count)).astype(float)
-        forest, bags = grow_forest(
-            features.values,
+        groups = None if study.groups is None else study.groups.codes
+        forest, local, found = grow_and_predict(
+            self,
+            features,
             study.z - n.mean_outcome,
             indicators - n.e[:, 1:],
-            categorical=features.categorical,
             arms=codes,
             weights=study.weights,
-            groups=None if study.groups is None else study.groups.codes,
+            groups=groups,
             extra=n.scores[:, :1] - n.mu[:, :1],
-            growth=Growth(n_trees=self.n_trees, min_node_size=self.min_node_size, sample_fraction=self.sample_fraction),
-            random_state=seed,
-            n_jobs=jobs,
         )
-        found = oob_predict(forest, bags, features.values, n_jobs=jobs)
-        return forest, _spread(found, n.mu[:, 0])
+        learner = self._learner(features, study.scale.binary, seed, jobs)
+        baseline = fit_baseline(learner, features.values, study.z, codes, study.weights, groups, seed=seed)
+        return ForestPredictor(forest, baseline, local, jobs), with_baseline(found, n.mu[:, 0], baseline.variance)
 
-    def _baseline(self, canonical: Canonical, seed: int, jobs: int) -> Model:
-        """Fit the control's outcome model on all of its rows, for people who are not among them."""
-        study, features = canonical.study, canonical.sample.features()
-        used = study.arms.codes == 0
-        if study.weights is not None:
-            used &= study.weights > 0
-        rows = np.flatnonzero(used)
-        learner: Learner
-        if study.scale.binary and (self.classifier is not None or self.regressor is None):
-            learner = Probability(as_classifier(self.classifier, features, random_state=seed, n_jobs=jobs))
-        else:
-            learner = Standardized(as_regressor(self.regressor, features, random_state=seed, n_jobs=jobs))
-        weights = None if study.weights is None else study.weights[rows]
-        groups = None if study.groups is None else study.groups.codes[rows]
-        return learner.fit(features.values[rows], study.z[rows], weights, groups)
-
-
-@dataclass(frozen=True, eq=False)
-class ForestPredictor:
-    """Predicts baselines and effects of new rows.
-
-    The baseline is the control's outcome model plus what the forest has learned of its errors: the mean of the control's
-    doubly robust scores minus the out-of-fold model, weighted as the effects are.
-
-    Parameters
-    ----------
-    forest : Forest
-        With the errors of the baseline as its one extra.
-    baseline : Model
-        The control's outcome model.
-    n_jobs : int
-        Threads.
-    """
-
-    forest: Forest
-    baseline: Model
-    n_jobs: int = 1
-
-    def predict(self, x: Floats) -> Spread:
-        """Return means, shape (n, n_arms), and covariances: the baseline first, then the effects."""
-        from causalkit.effects.forest.predicting import predict_spread
-
-        return _spread(predict_spread(self.forest, x, n_jobs=self.n_jobs), self.baseline.predict(x))
-
-
-def _spread(found: Prediction, baseline: Floats) -> Spread:
-    """Put the baseline first and add its model; the covariances are those of what the forest has learned."""
-    order = np.roll(np.arange(found.mean.shape[1]), 1)
-    mean = found.mean[:, order]
-    mean[:, 0] += baseline
-    return Spread(mean, found.covariance[:, order][:, :, order])
+    def _learner(self, features: FeatureMatrix, binary: bool, seed: int, jobs: int) -> Learner:
+        """The model of the control's outcome, for people who are not in the table."""
+        if binary and (self.classifier is not None or self.regressor is None):
+            return Probability(as_classifier(self.classifier, features, random_state=seed, n_jobs=jobs))
+        return Standardized(as_regressor(self.regressor, features, random_state=seed, n_jobs=jobs))

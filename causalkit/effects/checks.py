@@ -15,7 +15,7 @@ from causalkit.core.table import Table
 from causalkit.effects.balance import Balance, assess_balance
 from causalkit.effects.crossfit_study import Study, arm_names
 from causalkit.inference.vcov import sandwich
-from causalkit.inference.wald import wald_test
+from causalkit.inference.wald import t_pvalue, wald_test
 from causalkit.kernels.arrays import Floats, Ints
 
 #: Standardised differences that are called noticeable, and large (Austin 2009; Stuart 2010).
@@ -62,7 +62,7 @@ def missing_outcomes_check(sample: Sample) -> Check:
     status: Status = "pass" if pvalue >= 0.05 else "warn" if pvalue >= 0.001 or settled else "fail"
     message = (
         f"Outcomes are missing for {told}; equal shares have p-value {fmt.pvalue(pvalue)}. Whatever the missing ones were, "
-        f"the difference in means lies between {fmt.number(low, 3)} and {fmt.number(high, 3)}."
+        f"{_difference(sample)} lies between {fmt.number(low, 3)} and {fmt.number(high, 3)}."
     )
     advice = (
         ""
@@ -70,6 +70,13 @@ def missing_outcomes_check(sample: Sample) -> Check:
         else "Those who remain are no longer strictly comparable: quote the bounds beside the effect."
     )
     return Check("missing_outcomes", status, message, statistic, pvalue, advice, table)
+
+
+def _difference(sample: Sample) -> str:
+    """Name the difference that is bounded: that of the arm of interest, or of the first of several."""
+    return (
+        "the difference in means" if sample.arms.count == 2 else f"the difference in means of {sample.arms.contrast()}"
+    )
 
 
 def worst_case_difference(sample: Sample) -> tuple[float, float]:
@@ -114,12 +121,14 @@ def srm_check(sample: Sample, study: Study, expected: float) -> Check:
     """Test the share of the treated against the planned one (sample ratio mismatch), by cluster where there are any."""
     gap = (sample.arms.codes == 1) - expected
     observed = expected + float(gap.mean())
+    free = np.inf
     if study.groups is None:
         variance = sample.n * expected * (1.0 - expected)
     else:
+        free = float(study.groups.count - 1)
         variance = float((np.bincount(study.groups.codes, weights=gap) ** 2).sum())
     z = float(gap.sum() / np.sqrt(variance)) if variance > 0 else 0.0
-    pvalue = float(2.0 * special.ndtr(-abs(z)))
+    pvalue = float(t_pvalue(z, free))
     status: Status = "fail" if pvalue < 0.001 else "warn" if pvalue < 0.01 else "pass"
     who = arm_names(sample.arms)[1]
     return Check(

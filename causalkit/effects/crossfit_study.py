@@ -13,9 +13,12 @@ from causalkit.core.roles import Role
 from causalkit.core.rows import Groups, Rows
 from causalkit.core.sample import Arms, Sample
 from causalkit.effects.outcome_scale import Scale
+from causalkit.effects.shared import shared, spec_key
 from causalkit.errors import DesignError
 from causalkit.kernels.arrays import Codes, Floats, Ints, read_only
+from causalkit.nuisance.binned import BinnedTable, binned
 from causalkit.nuisance.bundle import Nuisances, fit_nuisances
+from causalkit.nuisance.crossfit import make_folds
 
 _A = TypeVar("_A", bound=NDArray[Any])
 
@@ -78,11 +81,20 @@ class Study:
 
 @dataclass(frozen=True, eq=False)
 class Canonical:
-    """A study in canonical order, and the way back."""
+    """A study in canonical order with its fitted nuisance models, and the way back.
+
+    Every learner that asks for the same nuisances of the same rows is handed the same object, so that what one of them
+    has fitted serves the others (see :mod:`causalkit.effects.shared`).
+    """
 
     sample: Sample
     order: Ints
     study: Study
+
+    @property
+    def table(self) -> BinnedTable:
+        """The covariates, binned once for all that is fitted on them."""
+        return binned(self.sample.features())
 
     def restore(self, array: _A) -> _A:
         """Return an array of canonical rows in the user's order."""
@@ -93,13 +105,14 @@ class Canonical:
     def in_user_order(self, sample: Sample) -> Study:
         """Return the study in the order of ``sample``, the one it was made from."""
         study, n = self.study, self.study.nuisances
-        chances = replace(n.propensity, values=self.restore(n.propensity.values))
+        chances = replace(n.propensity, values=self.restore(n.propensity.values), models=())
         nuisances = replace(
             n,
             folds=self.restore(n.folds),
             propensity=chances,
             mu=self.restore(n.mu),
             scores=self.restore(n.scores),
+            models=(),
         )
         weights = None if study.weights is None else self.restore(study.weights)
         return Study(
@@ -130,20 +143,22 @@ def clusters_of(sample: Sample) -> Groups | None:
 def cross_fit(
     sample: Sample, *, n_folds: int, regressor: Any, classifier: Any, random_state: int, n_jobs: int
 ) -> Canonical:
-    """Fit the nuisances of a sample on its canonical rows.
+    """Fit the nuisances of a sample on its canonical rows, once for equal rows and settings.
 
     Raises
     ------
     DesignError
         If one propensity was given for several arms, or an arm or the clusters are too few for the folds.
     """
+    _refuse_one_propensity(sample)
+    settings = (n_folds, spec_key(regressor), spec_key(classifier), random_state, n_jobs)
+    return shared(sample, settings, lambda: _cross_fit(sample, n_folds, regressor, classifier, random_state, n_jobs))
+
+
+def _cross_fit(
+    sample: Sample, n_folds: int, regressor: Any, classifier: Any, random_state: int, n_jobs: int
+) -> Canonical:
     arms = sample.arms
-    if sample.has("propensity") and arms.count > 2:
-        raise DesignError(
-            f"propensity= is the probability of one arm, and {arms.name!r} has {arms.count}.",
-            hint="Leave it out (the probabilities of all arms are then estimated), or keep two arms.",
-            column=sample.name("propensity"),
-        )
     rows = sample.canonical()
     scale = Scale.learn(rows.outcome)
     z = scale.apply(rows.outcome)
@@ -170,6 +185,23 @@ def cross_fit(
     )
     study = Study(z, scale, rows.arms, weights, groups, nuisances, rows.rows)
     return Canonical(rows, sample.canonical_order, study)
+
+
+def validate_folds(sample: Sample, n_folds: int) -> None:
+    """Raise what :func:`cross_fit` raises before it fits anything."""
+    _refuse_one_propensity(sample)
+    codes, arms = _codes(clusters_of(sample)), sample.arms
+    make_folds(sample.n, n_folds, arms=arms.codes, groups=codes, arm_names=arm_names(arms))
+
+
+def _refuse_one_propensity(sample: Sample) -> None:
+    arms = sample.arms
+    if sample.has("propensity") and arms.count > 2:
+        raise DesignError(
+            f"propensity= is the probability of one arm, and {arms.name!r} has {arms.count}.",
+            hint="Leave it out (the probabilities of all arms are then estimated), or keep two arms.",
+            column=sample.name("propensity"),
+        )
 
 
 def _codes(groups: Groups | None) -> Codes | None:

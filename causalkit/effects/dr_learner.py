@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from dataclasses import dataclass
 
 import numpy as np
 
 from causalkit.core import params
-from causalkit.core.estimator import Estimator
-from causalkit.core.roles import Assignment
-from causalkit.core.sample import Sample
-from causalkit.core.settings import n_jobs_or_default
-from causalkit.effects.average_result import headline_fields
-from causalkit.effects.averages import average_effect
-from causalkit.effects.bagged import BaggedModel, Spread, fit_bagged
-from causalkit.effects.crossfit_study import ROLES, Canonical, cross_fit
-from causalkit.effects.final_stage import stage_maker
-from causalkit.effects.model import EffectModel, fingerprint
-from causalkit.kernels.arrays import Floats, read_only
+from causalkit.effects.crossfit_study import Canonical
+from causalkit.effects.effect_learner import EffectLearner, Learned
+from causalkit.effects.fold_models import regress
+from causalkit.effects.half_samples import NO_BOOT, half_sample_bags, require_boots
 
 
 @dataclass(frozen=True, kw_only=True)
-class DRLearner(Estimator[EffectModel]):
+class DRLearner(EffectLearner):
     """Effects by covariates: doubly robust scores, regressed on covariates by a bagged learner that is shrunk.
 
     The estimand is ``E[Y(a) - Y(control) | X = x]``. Scores as in :class:`~causalkit.effects.aipw.AIPW`, whose estimate
@@ -38,7 +29,7 @@ class DRLearner(Estimator[EffectModel]):
         Folds of the cross-fitting, at least 2.
     n_boot : int
         Half-samples per fold, at least 10; the relative Monte Carlo error of a standard error is about
-        ``1 / sqrt(2 n_boot)``.
+        ``1 / sqrt(2 n_boot)``. Or 0: one fit per fold, as in the paper; nothing is shrunk, and effects have no intervals.
     regressor : None, str or scikit-learn regressor
         Learner of outcomes and of effects: None or ``"lightgbm"``, ``"linear"``, ``"mean"``, or an estimator. It is
         fitted ``2 n_folds n_boot`` times on effects, so a slow one takes long.
@@ -74,129 +65,16 @@ class DRLearner(Estimator[EffectModel]):
     True
     """
 
-    n_folds: int = params.integer(5, low=2)
-    n_boot: int = params.integer(40, low=10)
-    regressor: Any = params.learner()  # noqa: RUF009 - a dataclass field
-    classifier: Any = params.learner()  # noqa: RUF009 - a dataclass field
-    random_state: int | None = params.seed()
-    n_jobs: int | None = params.integer(None, low=1)
+    n_boot: int = params.integer(40, low=0)
 
-    roles: ClassVar = {**ROLES, "covariates": replace(ROLES["covariates"], required=True)}
-    assignment: ClassVar = Assignment("treatment", "row")
-    strategies: ClassVar = ("adjustment",)
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require_boots(self.n_boot)
 
-    def fit(
-        self,
-        data: Any,
-        *,
-        outcome: Any,
-        treatment: Any,
-        covariates: str | Sequence[str] = (),
-        control: Any = None,
-        treatment_level: Any = None,
-        propensity: Any = None,
-        cluster: Any = None,
-        unit: Any = None,
-        weights: Any = None,
-        missing: str = "native",
-    ) -> EffectModel:
-        """Fit the model.
-
-        Parameters
-        ----------
-        data : table
-            pandas, polars, pyarrow, a dict of columns, or a lazy table.
-        outcome : str
-            Numeric outcome.
-        treatment : str
-            Arms: bool, 0/1, text or categories.
-        covariates : str or list of str
-            Numbers and categories measured before the treatment; at least one.
-        control : label, optional
-            The baseline level; needed unless the arms are bool or 0/1.
-        treatment_level : label, optional
-            The arm of interest where there are several: the headline.
-        propensity : float or str, optional
-            Known probability of the arm of interest (a number or a column); estimated where left out. Two arms only.
-        cluster : str, optional
-            Clusters of rows that are not independent: kept whole in folds and half-samples.
-        unit : str, optional
-            Identifies people, so that results from different tables can be compared.
-        weights : str, optional
-            How many people a row stands for.
-        missing : {"native", "drop", "raise"}
-            Covariates with gaps: kept as they are, dropped, or refused. Rows without an outcome or arm are dropped
-            (refused with ``"raise"``).
-
-        Returns
-        -------
-        EffectModel
-
-        Raises
-        ------
-        DesignError
-            If there is one arm, no control named, no covariate, several arms with one propensity, or too few rows or
-            clusters in an arm for the folds.
-        DataError
-            If a column is unknown, a value infinite, or a propensity not strictly between 0 and 1.
-        """
-        return self._fit(
-            data,
-            outcome=outcome,
-            treatment=treatment,
-            covariates=covariates,
-            control=control,
-            treatment_level=treatment_level,
-            propensity=propensity,
-            cluster=cluster,
-            unit=unit,
-            weights=weights,
-            missing=missing,
-        )
-
-    def estimate(self, sample: Sample) -> EffectModel:
-        """Run the analysis on a bound sample."""
-        run = self.seeded()
-        seed: int = run.random_state  # type: ignore[attr-defined]
-        jobs = n_jobs_or_default(self.n_jobs)
-        canonical = cross_fit(
-            sample,
-            n_folds=self.n_folds,
-            regressor=self.regressor,
-            classifier=self.classifier,
-            random_state=seed,
-            n_jobs=jobs,
-        )
-        predictor, out_of_fold, ranking = self._final_stage(canonical, seed, jobs)
-        features = canonical.sample.features()
-        return EffectModel(
-            **headline_fields(run, sample, canonical.in_user_order(sample)),
-            predictor=predictor,
-            out_of_fold=Spread(canonical.restore(out_of_fold.mean), canonical.restore(out_of_fold.covariance)),
-            ranking=read_only(canonical.restore(ranking[:, 1:])),
-            schema=features.schema,
-            fingerprint=fingerprint(replace(features, values=canonical.restore(features.values))),
-            n_table=sample.n_input,
-        )
-
-    def _final_stage(self, canonical: Canonical, seed: int, jobs: int) -> tuple[BaggedModel, Spread, Floats]:
+    def _learn(self, canonical: Canonical, seed: int, jobs: int) -> Learned:
         """Regress the control's scores and the contrasts on the covariates."""
         study = canonical.study
-        groups = None if study.groups is None else study.groups.codes
-        features = canonical.sample.features()
+        if not self.n_boot:
+            return regress(canonical, self.regressor, seed, study.contrasts, None, NO_BOOT)
         targets = np.column_stack([study.nuisances.scores[:, 0], study.contrasts])
-        average = average_effect(targets, study.weights, study.groups)
-        return fit_bagged(
-            stage_maker(self.regressor, features, targets, study.weights, groups),
-            features.values,
-            targets,
-            study.nuisances.folds,
-            arms=study.arms.codes,
-            average=average.theta,
-            average_cov=average.vcov,
-            weights=study.weights,
-            groups=groups,
-            n_boot=self.n_boot,
-            random_state=seed,
-            n_jobs=jobs,
-        )
+        return half_sample_bags(self, canonical, targets, None, seed, jobs)

@@ -10,6 +10,7 @@ import numpy as np
 
 from causalkit.effects.bagged import FinalStage
 from causalkit.kernels.arrays import Codes, Floats, Ints
+from causalkit.nuisance.binned import binned, dataset_parameters
 from causalkit.nuisance.defaults import as_regressor
 from causalkit.nuisance.features import FeatureMatrix
 from causalkit.nuisance.learners import ConstantModel, Model
@@ -17,6 +18,8 @@ from causalkit.nuisance.learners import ConstantModel, Model
 #: Boosting rounds, and shrinkage of each: fixed, because the shrinkage towards the constant is chosen afterwards.
 ROUNDS = 40
 RATE = 0.1
+#: Bins per covariate.
+BINS = 63
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,7 @@ class Boosted:
 
 
 class BoostedStage:
-    """Boosted trees of few leaves; the covariates are binned once for all half-samples and targets.
+    """Boosted trees of few leaves; the covariates are binned once for all folds, half-samples and targets.
 
     Parameters
     ----------
@@ -40,43 +43,44 @@ class BoostedStage:
         Covariates, (n, p).
     targets : Floats, shape (n, t)
         Pseudo-outcomes, one model each.
-    weights : Floats, shape (n,), optional
-        Weights of the rows.
+    weights : Floats, shape (n, t), optional
+        Weights of the rows in each regression; rows of weight zero are left out.
     """
 
     def __init__(self, features: FeatureMatrix, targets: Floats, weights: Floats | None) -> None:
-        import lightgbm
-
         self._settings = _settings(len(targets))
-        self._targets = targets
-        self._weights = weights
-        self._binned = lightgbm.Dataset(
-            features.values,
-            targets[:, 0],
-            categorical_feature=list(features.categorical) or "auto",
-            params=self._settings,
-            free_raw_data=False,
-        ).construct()
+        self._targets, self._weights = targets, weights
+        self._binned = binned(features).dataset(BINS)
+        self._whole = weights is None or bool(np.all(weights > 0))
 
     def fit(self, rows: Ints, seed: int) -> tuple[Model, ...]:
         """Fit on some rows; where too few are left to split, the model is their mean."""
+        part = self._part(rows) if self._whole else None
+        return tuple(self._one(rows, j, part, seed) for j in range(self._targets.shape[1]))
+
+    def _one(self, rows: Ints, target: int, part: Any, seed: int) -> Model:
         import lightgbm
 
+        if not self._whole and self._weights is not None:
+            rows = rows[self._weights[rows, target] > 0]
+        own = None if self._weights is None else self._weights[rows, target]
+        y = self._targets[rows, target]
         if len(rows) < 2 * self._settings["min_data_in_leaf"]:
-            own = None if self._weights is None else self._weights[rows]
-            return tuple(ConstantModel(np.asarray(v)) for v in np.average(self._targets[rows], axis=0, weights=own))
-        part = self._binned.subset(rows, params=self._settings).construct()
-        if self._weights is not None:
-            part.set_weight(self._weights[rows])
-        models: list[Model] = []
-        for target in self._targets.T:
-            part.set_label(target[rows])
-            booster = lightgbm.Booster({**self._settings, "seed": seed}, part)
-            for _ in range(ROUNDS):
-                if booster.update():
-                    break
-            models.append(Boosted(lightgbm.Booster(model_str=booster.model_to_string())))
-        return tuple(models)
+            return ConstantModel(np.asarray(np.average(y, weights=own) if len(rows) else 0.0))
+        if part is None:
+            part = self._part(rows)
+        part.set_label(y)
+        part.set_weight(own)
+        booster = lightgbm.Booster({**self._settings, "seed": seed}, part)
+        for _ in range(ROUNDS):
+            if booster.update():
+                break
+        return Boosted(lightgbm.Booster(model_str=booster.model_to_string()))
+
+    def _part(self, rows: Ints) -> Any:
+        if len(rows) < 2 * self._settings["min_data_in_leaf"]:
+            return None
+        return self._binned.subset(rows, params=self._settings).construct()
 
 
 class LearnerStage:
@@ -91,16 +95,20 @@ class LearnerStage:
     def fit(self, rows: Ints, seed: int) -> tuple[Model, ...]:
         """Fit a clone per target."""
         learner = as_regressor(self._spec, self._features, random_state=seed, n_jobs=1)
-        own = None if self._weights is None else self._weights[rows]
-        clusters = None if self._groups is None else self._groups[rows]
-        x = self._features.values[rows]
-        return tuple(learner.fit(x, target[rows], own, clusters) for target in self._targets.T)
+        models = []
+        for j, target in enumerate(self._targets.T):
+            own = None if self._weights is None else self._weights[rows, j]
+            used = rows if own is None else rows[own > 0]
+            clusters = None if self._groups is None else self._groups[used]
+            kept = None if own is None else own[own > 0]
+            models.append(learner.fit(self._features.values[used], target[used], kept, clusters))
+        return tuple(models)
 
 
 def stage_maker(
     spec: Any, features: FeatureMatrix, targets: Floats, weights: Floats | None, groups: Codes | None
 ) -> Callable[[], FinalStage]:
-    """Return what makes the final stage that ``regressor=`` asks for."""
+    """Return what makes the final stage that ``regressor=`` asks for; ``weights`` has the shape of ``targets``."""
     if spec is None or (isinstance(spec, str) and spec == "lightgbm"):
         return lambda: BoostedStage(features, targets, weights)
     return lambda: LearnerStage(spec, features, targets, weights, groups)
@@ -112,9 +120,8 @@ def _settings(n_rows: int) -> dict[str, Any]:
         "num_leaves": 4,
         "learning_rate": RATE,
         "min_data_in_leaf": max(20, min(n_rows // 50, 200)),
-        "max_bin": 63,
+        **dataset_parameters(BINS),
         "num_threads": 1,
         "deterministic": True,
         "force_row_wise": True,
-        "verbosity": -1,
     }

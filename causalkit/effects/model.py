@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
 
-from causalkit.core import format as fmt
-from causalkit.core.check import Check
 from causalkit.core.effects import Effects, _require_alpha
-from causalkit.core.estimate import Estimate
 from causalkit.core.features import Features, Schema
 from causalkit.core.passage import Passage
 from causalkit.core.result import Result
@@ -22,12 +19,14 @@ from causalkit.data.frame import Frame
 from causalkit.effects.average_result import AverageEffect, outcome_name
 from causalkit.effects.averages import average_effect, overlap_regression
 from causalkit.effects.bagged import Spread
+from causalkit.effects.calibration_lines import CalibrationLines
+from causalkit.effects.judging import between, heterogeneity
 from causalkit.effects.prediction import EffectPrediction
-from causalkit.effects.projection import CALIBRATION_TERMS, calibration, one_sided
-from causalkit.effects.row_keys import Keys, row_keys
+from causalkit.effects.projection import calibration
+from causalkit.effects.row_keys import Keys, in_schema, locate, row_keys
 from causalkit.errors import DesignError, InferenceUnavailable
 from causalkit.inference.wald import t_interval
-from causalkit.kernels.arrays import Floats, read_only
+from causalkit.kernels.arrays import Floats, Ints, read_only
 
 #: Groups of the calibration figure.
 GROUPS = 5
@@ -63,6 +62,8 @@ class EffectModel(AverageEffect):
         Recognises the covariates of the fit.
     n_table : int
         Rows of the table of the fit.
+    no_interval : str
+        Why there is no interval for the effect on a person; empty where there is one.
     """
 
     predictor: Any
@@ -71,6 +72,7 @@ class EffectModel(AverageEffect):
     schema: Schema
     fingerprint: str
     n_table: int
+    no_interval: str = ""
 
     @cached_property
     def training_keys(self) -> tuple[Schema, Keys] | None:
@@ -80,16 +82,24 @@ class EffectModel(AverageEffect):
         """
         if self.sample is None:
             return None
-        features = self.sample.features()
-        return features.schema, row_keys(np.column_stack([features.values, self.sample.outcome]))
+        values = in_schema(self.sample.features(), self.schema)
+        return self.schema, row_keys(np.column_stack([values, self.sample.outcome]))
+
+    @cached_property
+    def covariate_keys(self) -> Keys | None:
+        """The same by covariates alone, for tables without the outcome."""
+        return None if self.sample is None else row_keys(in_schema(self.sample.features(), self.schema))
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**super().__getstate__(), "training_keys": self.training_keys}
+        keys = {"training_keys": self.training_keys, "covariate_keys": self.covariate_keys}
+        return {**super().__getstate__(), **keys}
 
     @property
     def plots(self) -> tuple[str, ...]:  # type: ignore[override]
         """Kinds that :meth:`plot` draws."""
         first, *others = super().plots
+        if self.headline is None:  # the others draw the effect of one arm
+            return (first, *others)
         return (first, "effect_histogram", *others, "calibration")
 
     def cate(self, data: Any = None) -> Floats:
@@ -109,9 +119,10 @@ class EffectModel(AverageEffect):
         Notes
         -----
         Rows of the fit are never predicted by a model that has seen their outcome: without ``data``, and also where
-        ``data`` is the table of the fit (the same covariates in the same order), they get their out-of-fold prediction;
-        rows of that table which the fit left out, and any other table, get the mean of the models of all folds. A
-        *part* of the table of the fit is not recognised, and most of its models have seen it.
+        ``data`` is the table of the fit, a part of it, or holds its rows in another order, they get their out-of-fold
+        prediction; all other rows get the mean of the models of all folds. In a table of other length or order rows are
+        known again by their covariates, and by the outcome where the table has it; that needs covariates that tell
+        people apart (nine in ten rows of the fit are distinct).
 
         Raises
         ------
@@ -127,7 +138,17 @@ class EffectModel(AverageEffect):
         They take in the error of the average effect and of the learned deviations from it. They do not take in what
         the model can't see: where it found no differences between people, every interval is that of the average
         effect. A person's true effect lies outside more often than ``alpha`` where real differences were shrunk away.
+
+        Raises
+        ------
+        InferenceUnavailable
+            If the learner has no valid pointwise interval; the message says why.
         """
+        if self.no_interval:
+            raise InferenceUnavailable(
+                self.no_interval,
+                hint="Use RLearner, DRLearner or CausalForest for intervals of persons; ate() and blp() have them for groups.",
+            )
         _require_alpha(alpha)
         spread = self._spread(data)
         se = np.sqrt(np.maximum(np.diagonal(spread.covariance, axis1=1, axis2=2)[:, 1:], 0.0))
@@ -141,34 +162,57 @@ class EffectModel(AverageEffect):
         """Predict the outcome of each person without treatment, shape (n,); ``data`` as for :meth:`cate`."""
         return self.study.scale.level(self._spread(data).mean[:, 0])
 
-    def prediction(self, data: Any = None, arm: int = 1) -> EffectPrediction:
+    def prediction(self, data: Any = None, arm: int | None = None) -> EffectPrediction:
         """Predict baseline and effect jointly.
 
         Parameters
         ----------
         data : table, optional
             As for :meth:`cate`.
-        arm : int
-            Code of the arm: 1 is the arm of interest, further arms follow in the order of the terms.
+        arm : int, optional
+            Code of the arm: 1 is the arm of interest (the default), further arms follow in the order of the terms.
 
         Returns
         -------
         EffectPrediction
-            In the units of the outcome; both errors and their covariance come from the same half-samples.
+            In the units of the outcome; both errors and their covariance come from the same half-samples. Where the
+            learner has no pointwise interval, the effect is not that of :meth:`cate` but the line of held-out scores on
+            it, with the error of this line (see :class:`~causalkit.effects.calibration_lines.CalibrationLines`).
+
+        Raises
+        ------
+        InferenceUnavailable
+            If there are several arms, ``treatment_level`` named none, and ``arm`` is left out.
         """
+        if arm is None:
+            self._require_one_arm()
+            arm = 1
         if not 1 <= arm < self.study.arms.count:
             raise DesignError(f"arm={arm} is not from 1 to {self.study.arms.count - 1}.")
         spread, unit = self._spread(data), self.study.scale.unit
-        variance = np.maximum(np.diagonal(spread.covariance, axis1=1, axis2=2), 0.0)
-        se = unit * np.sqrt(variance)
+        if self.no_interval:
+            found = self._lines(arm).predict(spread.mean[:, arm], spread.mean[:, 0], self._df)
+        else:
+            variance = np.maximum(np.diagonal(spread.covariance, axis1=1, axis2=2), 0.0)
+            se = np.sqrt(variance)
+            found = EffectPrediction(
+                spread.mean[:, 0], spread.mean[:, arm], se[:, 0], se[:, arm], spread.covariance[:, 0, arm], self._df
+            )
         return EffectPrediction(
-            baseline=self.study.scale.level(spread.mean[:, 0]),
-            effect=read_only(unit * spread.mean[:, arm]),
-            baseline_se=read_only(se[:, 0]),
-            effect_se=read_only(se[:, arm]),
-            covariance=read_only(unit**2 * spread.covariance[:, 0, arm]),
+            baseline=self.study.scale.level(found.baseline),
+            effect=read_only(unit * found.effect),
+            baseline_se=read_only(unit * found.baseline_se),
+            effect_se=read_only(unit * found.effect_se),
+            covariance=read_only(unit**2 * found.covariance),
             df=self._df,
         )
+
+    def _lines(self, arm: int) -> CalibrationLines:
+        """Calibrate the out-of-fold predictions of an arm."""
+        s, mean = self.study, self.out_of_fold.mean
+        groups = None if s.groups is None else s.groups.codes
+        scores = s.nuisances.scores
+        return CalibrationLines.fit(mean[:, arm], s.contrasts[:, arm - 1], scores[:, 0], mean[:, 0], s.weights, groups)
 
     @property
     def _df(self) -> float:
@@ -179,20 +223,36 @@ class EffectModel(AverageEffect):
         if data is None:
             return self.out_of_fold
         frame = Frame.read(data)
-        features = self.schema.read(frame.select(self.schema.names).collect())
-        n, used = len(features.values), self.study.rows.positions
-        same = n == self.n_table and fingerprint(features.take(used)) == self.fingerprint
-        if not same:
+        name = self.roles.get("outcome")
+        told = (name,) if isinstance(name, str) and name in frame.columns and name not in self.schema.names else ()
+        frame = frame.select((*self.schema.names, *told)).collect()
+        features = self.schema.read(frame)
+        at = self._recognise(frame, features)
+        rest = np.flatnonzero(at < 0)
+        if not len(at) or len(rest) == len(at):
             fresh: Spread = self.predictor.predict(features.values)
             return fresh
-        mean = np.empty((n, self.out_of_fold.mean.shape[1]))
-        covariance = np.empty((n, *self.out_of_fold.covariance.shape[1:]))
-        mean[used], covariance[used] = self.out_of_fold.mean, self.out_of_fold.covariance
-        rest = np.setdiff1d(np.arange(n), used)
+        found = self.out_of_fold
+        mean, covariance = found.mean[at], found.covariance[at]
         if rest.size:
             fresh = self.predictor.predict(features.values[rest])
             mean[rest], covariance[rest] = fresh.mean, fresh.covariance
         return Spread(mean, covariance)
+
+    def _recognise(self, frame: Frame, features: Features) -> Ints:
+        """Tell which row of the fit each row is, or -1."""
+        n, used = len(features.values), self.study.rows.positions
+        if n == self.n_table and fingerprint(features.take(used)) == self.fingerprint:
+            at = np.full(n, -1, dtype=np.int64)
+            at[used] = np.arange(len(used))
+            return at
+        name = self.roles.get("outcome")
+        if isinstance(name, str) and name in frame.columns and frame.is_numeric(name):
+            known = None if self.training_keys is None else self.training_keys[1]
+            rows = np.column_stack([features.values, frame.numeric(name)])
+        else:
+            known, rows = self.covariate_keys, features.values
+        return np.full(n, -1, dtype=np.int64) if known is None else locate(known, row_keys(rows))
 
     # Judging it.
 
@@ -209,8 +269,9 @@ class EffectModel(AverageEffect):
         Raises
         ------
         InferenceUnavailable
-            If all predictions are the same and the mean is zero.
+            If all predictions are the same and the mean is zero, or several arms have no ``treatment_level``.
         """
+        self._require_one_arm()
         s, n = self.study, self.study.nuisances
         kept, residual, treated = overlap_regression(s.z, s.arms.codes, n.mu, n.e)
         chance = (s.arms.codes[kept] == 1) - treated
@@ -234,8 +295,8 @@ class EffectModel(AverageEffect):
         effects = Effects(found.terms, found.estimate)
         estimand = f"calibration of predicted effects of {s.terms[0]} on {outcome_name(self.roles)}"
         result = self._derived(effects, None, estimand, ("calibration_test", (), ()), len(effects))
-        ledger = self.checks.joined({"heterogeneity": _heterogeneity(found.terms, found.estimate)})
-        return _with_checks(result, ledger)
+        ledger = self.checks.joined({"heterogeneity": heterogeneity(found.terms, found.estimate)})
+        return replace(result, checks=ledger)
 
     def feature_importance(self) -> Table:
         """Return the share of the variance of predicted effects that goes with each covariate, largest first.
@@ -244,11 +305,10 @@ class EffectModel(AverageEffect):
         the categories) of the covariate, over their whole variance. It needs the rows of the fit, speaks of the
         prediction and not of causes, and correlated covariates share what they explain.
         """
+        self._require_one_arm()
         features = self._kept().features()
         effect = self.out_of_fold.mean[:, 1]
-        shares = [
-            _between(effect, features.values[:, j], j in features.categorical) for j in range(len(features.names))
-        ]
+        shares = [between(effect, features.values[:, j], j in features.categorical) for j in range(len(features.names))]
         order = np.argsort(-np.asarray(shares), kind="stable")
         return Table.of(("covariate", "share"), [(features.names[j], shares[j]) for j in order])
 
@@ -256,10 +316,16 @@ class EffectModel(AverageEffect):
 
     @property
     def _figure(self) -> str:
-        return "effect_histogram" if np.ptp(self.out_of_fold.mean[:, 1]) > 1e-12 else "effects"
+        return (
+            "effect_histogram"
+            if self.headline is not None and np.ptp(self.out_of_fold.mean[:, 1]) > 1e-12
+            else "effects"
+        )
 
     def _certainty(self) -> Passage:
         first = super()._certainty()
+        if self.headline is None:
+            return first
         effects = self.cate()
         one = effects if effects.ndim == 1 else effects[:, 0]
         low, high = (float(v) for v in np.quantile(one, [0.05, 0.95]))
@@ -276,9 +342,11 @@ class EffectModel(AverageEffect):
     def plot_data(self, kind: str) -> Mapping[str, Any]:
         """Return the numbers of one figure."""
         name = outcome_name(self.roles)
+        if kind in ("effect_histogram", "calibration"):
+            self._require_one_arm()
         if kind == "effect_histogram":
             effects = self.cate()
-            low, high = self._limits()
+            low, high = self._limits(self._at)
             return {
                 "title": self.title,
                 "values": effects if effects.ndim == 1 else effects[:, 0],
@@ -325,52 +393,6 @@ def fingerprint(features: Features) -> str:
         digest.update((column + 0.0).tobytes())  # -0.0 and 0.0 are one number
         digest.update(repr(levels).encode())
     return digest.hexdigest()
-
-
-def _heterogeneity(terms: tuple[str, ...], estimate: Estimate) -> Check:
-    if CALIBRATION_TERMS[1] not in terms:
-        return Check(
-            "heterogeneity",
-            "untestable",
-            "every person has the same predicted effect, so no differences can be tested.",
-            advice="Treat everybody alike, or look for covariates that tell people apart.",
-        )
-    at = terms.index(CALIBRATION_TERMS[1])
-    pvalue = float(one_sided(estimate)[at])
-    statistic = float(estimate.theta[at] / estimate.se[at])
-    real = pvalue < 0.05
-    return Check(
-        "heterogeneity",
-        "pass" if real else "warn",
-        f"differences between predicted effects have coefficient {fmt.number(float(estimate.theta[at]))}; that it is zero "
-        f"or less has p-value {fmt.pvalue(pvalue)} (one-sided; small means that the differences are real).",
-        statistic,
-        pvalue,
-        "" if real else "A ranking of people by this model may be no better than chance.",
-    )
-
-
-def _with_checks(result: Result, checks: Any) -> Result:
-    from dataclasses import replace
-
-    return replace(result, checks=checks)
-
-
-def _between(effect: Floats, column: Floats, categorical: bool) -> float:
-    """Share of the variance of ``effect`` between groups of a covariate; gaps are a group of their own."""
-    total = float(np.var(effect))
-    if total <= 1e-24:
-        return 0.0
-    known = ~np.isnan(column)
-    code = np.full(len(column), -1.0)
-    if categorical:
-        code[known] = column[known]
-    elif known.any():
-        code[known] = np.searchsorted(np.unique(np.quantile(column[known], np.linspace(0, 1, 11)[1:-1])), column[known])
-    _, group = np.unique(code, return_inverse=True)
-    size = np.bincount(group)
-    mean = np.bincount(group, weights=effect) / size
-    return float(np.average((mean - effect.mean()) ** 2, weights=size)) / total
 
 
 __all__ = ["EffectModel", "Predictor", "fingerprint"]

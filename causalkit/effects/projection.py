@@ -8,6 +8,7 @@ import numpy as np
 
 from causalkit.core.estimate import Covariance, Estimate, Influence
 from causalkit.core.rows import Groups, Rows
+from causalkit.effects.averages import Clusters
 from causalkit.inference.wald import upper_pvalue
 from causalkit.kernels.arrays import Codes, Floats, read_only
 from causalkit.linear.least_squares import LeastSquares, least_squares
@@ -41,29 +42,38 @@ def best_linear_projection(
     names: tuple[str, ...],
     *,
     weights: Floats | None = None,
-    groups: Groups | None = None,
+    groups: Clusters = None,
     rows: Rows | None = None,
+    slope: Floats | None = None,
+    vcov: str = "auto",
 ) -> Projection:
-    """Regress doubly robust scores of an effect on covariates and a constant (Semenova and Chernozhukov 2021).
+    """Regress scores of an effect on covariates and a constant (Semenova and Chernozhukov 2021).
 
     Parameters
     ----------
     scores : Floats, shape (n,)
-        Doubly robust scores.
+        Doubly robust scores; or, with ``slope``, residual outcomes.
     columns : Floats, shape (n, k)
         Covariates without gaps.
     names : tuple of str
         Their names.
     weights, groups, rows : optional
         Weights, clusters and identity of the rows.
+    slope : Floats, shape (n,), optional
+        Residual treatment, by which every regressor is multiplied: the residual-on-residual projection of Robinson (1988)
+        and Nie and Wager (2021).
+    vcov : {"auto", "HC0", "HC1", "HC2", "HC3", "CR0", "CR1", "CR2", "CR3"}
+        Variance; ``"auto"`` is HC3 without clusters (as R grf) and CR1 with them.
 
     Returns
     -------
     Projection
-        The constant first. HC3 without clusters (as R grf), CR1 with them.
+        The constant first.
     """
     design = np.column_stack([np.ones(len(scores)), columns])
-    return _regress(scores, design, ("constant", *names), weights, groups, rows)
+    if slope is not None:
+        design = design * slope[:, None]
+    return _regress(scores, design, ("constant", *names), weights, groups, rows, vcov)
 
 
 def calibration(
@@ -74,7 +84,7 @@ def calibration(
     predicted: Floats,
     *,
     weights: Floats | None = None,
-    groups: Groups | None = None,
+    groups: Clusters = None,
     rows: Rows | None = None,
 ) -> Projection:
     """Regress the residual outcome on the mean predicted effect and on each person's deviation from it.
@@ -115,22 +125,19 @@ def _regress(
     design: Floats,
     names: tuple[str, ...],
     weights: Floats | None,
-    groups: Groups | None,
+    groups: Clusters,
     rows: Rows | None,
+    vcov: str = "auto",
 ) -> Projection:
-    fit = least_squares(
-        y,
-        design,
-        names=names,
-        weights=weights,
-        groups=None if groups is None else groups.codes,
-        vcov="HC3" if groups is None else "CR1",
-    )
-    return Projection(fit.names, Estimate(fit.coefficients, _carrier(fit, groups, rows)), tuple(fit.dropped))
+    ways = () if groups is None else (groups,) if isinstance(groups, Groups) else tuple(groups)
+    kind = ("CR1" if ways else "HC3") if vcov == "auto" else vcov
+    fit = least_squares(y, design, names=names, weights=weights, groups=[w.codes for w in ways] or None, vcov=kind)
+    estimate = Estimate(fit.coefficients, _carrier(fit, kind, ways, rows))
+    return Projection(fit.names, estimate, tuple(fit.dropped))
 
 
-def _carrier(fit: LeastSquares, groups: Groups | None, rows: Rows | None) -> Covariance | Influence:
-    if groups is None:
-        return Covariance(read_only(fit.vcov.matrix), fit.df, "HC3")
+def _carrier(fit: LeastSquares, kind: str, ways: tuple[Groups, ...], rows: Rows | None) -> Covariance | Influence:
+    if kind not in ("HC0", "HC1", "CR0", "CR1") or len(ways) > 1:
+        return Covariance(read_only(fit.vcov.matrix), fit.df, kind)
     rows = Rows(np.arange(fit.n), "") if rows is None else rows
-    return Influence(read_only(fit.psi), rows, groups, fit.vcov.scale, fit.df, "CR1")
+    return Influence(read_only(fit.psi), rows, ways[0] if ways else None, fit.vcov.scale, fit.df, kind)

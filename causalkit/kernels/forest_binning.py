@@ -16,32 +16,37 @@ MISSING = 255
 MAX_BINS = 255
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def bin_rows(x: Floats, edges: Floats, starts: Ints, is_category: Bools, first: int, out: Bytes) -> None:
-    """Code rows ``first ... first + out.shape[1]`` of ``x``.
+@njit(cache=True, nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
+def bin_rows(
+    x: Floats, edges: Floats, starts: Ints, is_category: Bools, first: int, low_f: int, high_f: int, out: Bytes
+) -> None:
+    """Code rows ``first ... first + out.shape[1]`` of the columns ``low_f ... high_f`` of ``x``.
 
     Parameters
     ----------
-    x : Floats, shape (n, p)
+    x : Floats, shape (n, p), read-only
         Covariates.
-    edges : Floats
+    edges : Floats, read-only
         All edges, covariate by covariate, ascending; for a category the bin of each of its codes.
-    starts : Ints, shape (p + 1,)
+    starts : Ints, shape (p + 1,), read-only
         Where the edges of each covariate start.
-    is_category : Bools, shape (p,)
+    is_category : Bools, shape (p,), read-only
     first : int
         First row.
+    low_f, high_f : int
+        Covariates to code.
     out : uint8 array, shape (p, m)
         For a number, how many edges lie below it: ``x <= edges[j]`` exactly where ``code <= j``.
     """
-    for f in range(out.shape[0]):
+    for f in range(low_f, high_f):
         low, high = starts[f], starts[f + 1]
         for i in range(out.shape[1]):
             value = x[first + i, f]
             if np.isnan(value):
                 out[f, i] = MISSING
             elif is_category[f]:
-                out[f, i] = int(edges[low + int(value)]) if 0.0 <= value < high - low else MISSING
+                known = value >= 0.0 and value < high - low
+                out[f, i] = int(edges[low + int(value)]) if known else MISSING
             else:
                 a, b = low, high
                 while a < b:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 from numba import njit
 
 from causalkit.kernels.arrays import Codes, Floats, Ints
@@ -14,141 +13,134 @@ HIGH = 2.0**26
 _FLAT = 1e-10
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def relabel(rows: Ints, y: Floats, w: Floats, s: Floats, arms: Codes, table: Floats) -> bool:
-    """Fill the table of what each row adds to a bin; return whether the treatments vary in the node.
+@njit(cache=True, nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
+def relabel(rows: Ints, first: int, stop: int, y: Floats, w: Floats, s: Floats, arms: Codes, table: Floats) -> bool:
+    """Fill the table of what each row adds to a bin; return whether the treatment varies in the node.
 
     With ``A`` the weighted covariance of the treatments in the node, ``tau`` their coefficients in a regression of the
     outcome, and bars for weighted means, row i is relabelled ``rho_i = A^-1 (w_i - wbar) (y_i - ybar - (w_i - wbar)'
     tau)``, whose weighted mean over a child approximates how far the child's effect is from the node's.
+    One treatment here; several in :func:`relabel_many`.
 
     Parameters
     ----------
-    rows : Ints, shape (m,)
-        Rows of the node.
-    y, s : Floats, shape (n,)
-        Outcome and weight.
-    w : Floats, shape (n, k)
-        Treatments.
+    rows : Ints
+        Rows of the tree; those of the node are ``rows[first:stop]``.
+    y, w, s : Floats, shape (n,)
+        Outcome, treatment and weight.
     arms : Codes, shape (n,)
-        Arm of each row, 0 the control and k + 1 in all; -1 for a dose, which is high where above its mean.
-    table : Floats, shape (at least m, 1 + 3 k)
-        Out: weight, and for each treatment weighted rho, a tally (one row, and whether it is high), and the row's
-        information ``s (w - wbar)^2``.
+        Arm of each row, 0 the control; -1 for a dose, which is high where above its mean.
+    table : Floats, shape (at least stop - first, 4)
+        Out: weight, weighted rho, a tally (one row, and whether it is high), and the row's information
+        ``s (w - wbar)^2``.
     """
-    k = w.shape[1]
-    if k == 1:
-        return _relabel_one(rows, y, w, s, arms, table)  # type: ignore[no-any-return]
-    mean = np.zeros(k)
-    total, center = 0.0, 0.0
-    for i in rows:
-        total += s[i]
-        center += s[i] * y[i]
-        for a in range(k):
-            mean[a] += s[i] * w[i, a]
-    center /= total
-    mean /= total
-    gram, cross = np.zeros((k, k)), np.zeros(k)
-    size = 0.0
-    for i in rows:
-        for a in range(k):
-            d = s[i] * (w[i, a] - mean[a])
-            cross[a] += d * (y[i] - center)
-            size += s[i] * w[i, a] * w[i, a]
-            for b in range(a + 1):
-                gram[a, b] += d * (w[i, b] - mean[b])
-    for a in range(k):
-        if gram[a, a] <= _FLAT * size:
-            return False
-    if not invert(gram):
-        return False
-    tau = np.zeros(k)
-    for a in range(k):
-        for b in range(k):
-            tau[a] += gram[a, b] * cross[b]
-    for j in range(rows.size):
-        i = rows[j]
-        residual = y[i] - center
-        for a in range(k):
-            residual -= (w[i, a] - mean[a]) * tau[a]
-        table[j, 0] = s[i]
-        for a in range(k):
-            rho = 0.0
-            for b in range(k):
-                rho += gram[a, b] * (w[i, b] - mean[b])
-            d = w[i, a] - mean[a]
-            high = d > 0.0 if arms[i] < 0 else arms[i] == a + 1
-            table[j, HEAD + 3 * a] = total * s[i] * rho * residual
-            table[j, HEAD + 3 * a + 1] = 1.0 + HIGH if high else 1.0
-            table[j, HEAD + 3 * a + 2] = s[i] * d * d
-    return True
-
-
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _relabel_one(rows: Ints, y: Floats, w: Floats, s: Floats, arms: Codes, table: Floats) -> bool:
-    """Relabel for one treatment, written out for speed."""
     total, center, mean = 0.0, 0.0, 0.0
-    for j in range(rows.size):
+    for j in range(first, stop):
         i = rows[j]
         total += s[i]
         center += s[i] * y[i]
-        mean += s[i] * w[i, 0]
+        mean += s[i] * w[i]
     center /= total
     mean /= total
     gram, cross, size = 0.0, 0.0, 0.0
-    for j in range(rows.size):
+    for j in range(first, stop):
         i = rows[j]
-        d = w[i, 0] - mean
+        d = w[i] - mean
         cross += s[i] * d * (y[i] - center)
         gram += s[i] * d * d
-        size += s[i] * w[i, 0] * w[i, 0]
+        size += s[i] * w[i] * w[i]
     if gram <= _FLAT * size:
         return False
     tau, scale = cross / gram, total / gram
-    for j in range(rows.size):
+    for j in range(first, stop):
         i = rows[j]
-        d = w[i, 0] - mean
+        d = w[i] - mean
         high = d > 0.0 if arms[i] < 0 else arms[i] == 1
-        table[j, 0] = s[i]
-        table[j, 1] = scale * s[i] * d * (y[i] - center - d * tau)
-        table[j, 2] = 1.0 + HIGH if high else 1.0
-        table[j, 3] = s[i] * d * d
+        at = j - first
+        table[at, 0] = s[i]
+        table[at, 1] = scale * s[i] * d * (y[i] - center - d * tau)
+        table[at, 2] = 1.0 + HIGH if high else 1.0
+        table[at, 3] = s[i] * d * d
     return True
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def invert(matrix: Floats) -> bool:
-    """Invert a small symmetric matrix given by its lower triangle, in place; False where it is not positive definite."""
-    k = matrix.shape[0]
-    if k == 1:
-        if matrix[0, 0] <= 1e-300:
-            return False
-        matrix[0, 0] = 1.0 / matrix[0, 0]
-        return True
-    root = np.zeros((k, k))
+@njit(cache=True, nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
+def relabel_many(
+    rows: Ints, first: int, stop: int, y: Floats, w: Floats, s: Floats, arms: Codes, table: Floats, work: Floats
+) -> bool:
+    """Relabel for several treatments; ``w`` has shape (n, k), the table 1 + 3 k columns, ``work`` shape (k + 3, k)."""
+    k = w.shape[1]
+    cross, mean, tau = k, k + 1, k + 2  # rows of the work space, after the k of the covariance
+    for a in range(k + 3):
+        for b in range(k):
+            work[a, b] = 0.0
+    total, center, size = 0.0, 0.0, 0.0
+    for j in range(first, stop):
+        i = rows[j]
+        total += s[i]
+        center += s[i] * y[i]
+        for a in range(k):
+            work[mean, a] += s[i] * w[i, a]
+    center /= total
     for a in range(k):
-        for b in range(a + 1):
-            left = matrix[a, b]
-            for c in range(b):
-                left -= root[a, c] * root[b, c]
-            if a == b:
-                if left <= _FLAT * matrix[a, a] or left <= 1e-300:
-                    return False
-                root[a, a] = np.sqrt(left)
-            else:
-                root[a, b] = left / root[b, b]
-    inverse = np.zeros((k, k))  # of the root, lower triangular
-    for b in range(k):
-        inverse[b, b] = 1.0 / root[b, b]
-        for a in range(b + 1, k):
-            left = 0.0
-            for c in range(b, a):
-                left -= root[a, c] * inverse[c, b]
-            inverse[a, b] = left / root[a, a]
+        work[mean, a] /= total
+    for j in range(first, stop):
+        i = rows[j]
+        for a in range(k):
+            d = s[i] * (w[i, a] - work[mean, a])
+            work[cross, a] += d * (y[i] - center)
+            size += s[i] * w[i, a] * w[i, a]
+            for b in range(a + 1):
+                work[a, b] += d * (w[i, b] - work[mean, b])
+    for a in range(k):
+        if work[a, a] <= _FLAT * size:
+            return False
+    if not invert(work, k):
+        return False
     for a in range(k):
         for b in range(k):
-            total = 0.0
-            for c in range(max(a, b), k):
-                total += inverse[c, a] * inverse[c, b]
-            matrix[a, b] = total
+            work[tau, a] += work[a, b] * work[cross, b]
+    for j in range(first, stop):
+        i = rows[j]
+        at = j - first
+        residual = y[i] - center
+        for a in range(k):
+            residual -= (w[i, a] - work[mean, a]) * work[tau, a]
+        table[at, 0] = s[i]
+        for a in range(k):
+            rho = 0.0
+            for b in range(k):
+                rho += work[a, b] * (w[i, b] - work[mean, b])
+            d = w[i, a] - work[mean, a]
+            high = d > 0.0 if arms[i] < 0 else arms[i] == a + 1
+            table[at, HEAD + 3 * a] = total * s[i] * rho * residual
+            table[at, HEAD + 3 * a + 1] = 1.0 + HIGH if high else 1.0
+            table[at, HEAD + 3 * a + 2] = s[i] * d * d
+    return True
+
+
+@njit(cache=True, nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
+def invert(matrix: Floats, k: int) -> bool:
+    """Invert the symmetric matrix in the first k rows, given by its lower triangle, in place.
+
+    Returns False where it is not positive definite. Sweeps one pivot after another: the pivots are the squares of
+    Cholesky's.
+    """
+    for a in range(k):
+        for b in range(a):
+            matrix[b, a] = matrix[a, b]
+    for p in range(k):
+        pivot = matrix[p, p]
+        if pivot <= 1e-300:
+            return False
+        for a in range(k):
+            if a > p and matrix[a, a] - matrix[a, p] * matrix[p, a] / pivot <= _FLAT * matrix[a, a]:
+                return False
+        for b in range(k):
+            matrix[p, b] = matrix[p, b] / pivot if b != p else 1.0 / pivot
+        for a in range(k):
+            if a != p:
+                factor = matrix[a, p]
+                for b in range(k):
+                    matrix[a, b] = (matrix[a, b] if b != p else 0.0) - factor * matrix[p, b]
     return True

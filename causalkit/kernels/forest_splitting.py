@@ -1,8 +1,10 @@
-"""The best split of a node: histograms of a covariate's codes, scanned from the left."""
+"""The best split of a node: histograms of a covariate's codes, scanned from the left.
+
+One treatment is what forests spend their time on: its loops are written out, and those for several treatments are
+compiled only where there are several (``w.ndim`` is known to the compiler, which drops the branch not taken).
+"""
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 from numba import njit
@@ -21,23 +23,18 @@ _DE_BRUIJN = np.uint64(0x03F79D71B4CB0A89)
 _POSITIONS = np.zeros(64, np.int64)
 for _bit in range(64):
     _POSITIONS[(0x03F79D71B4CB0A89 << _bit & 0xFFFFFFFFFFFFFFFF) >> 58] = _bit
+#: Rows of the work space: a bin each, then the sums on the left and those of the node.
+LEFT, TOTAL, WORK_ROWS = 256, 257, 258
 
 
-Scratch = tuple[Floats, Floats, Ints, Words]
-
-
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def make_scratch(columns: int) -> Scratch:
-    """Return what :func:`best_split` works in: a histogram of zeros, sums on the left, a list of bins, marks."""
-    histogram = np.zeros((MISSING + 1, columns))
-    return histogram, np.empty(columns), np.empty(MISSING + 1, np.int64), np.zeros(_WORDS, np.uint64)
-
-
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
 def best_split(
     codes: Bytes,
     rows: Ints,
+    first: int,
+    stop: int,
     table: Floats,
+    w: Floats,
     features: Ints,
     tries: int,
     is_category: Bools,
@@ -45,7 +42,8 @@ def best_split(
     every_arm: bool,
     min_node: int,
     alpha: float,
-    scratch: Scratch,
+    sums: Floats,
+    order: Ints,
     state: State,
     chosen: Words,
 ) -> tuple[int, int, bool]:
@@ -58,10 +56,12 @@ def best_split(
     ----------
     codes : uint8 array, shape (p, n)
         Codes of the covariates.
-    rows : Ints, shape (m,)
-        Rows of the node.
-    table : Floats, shape (at least m, 1 + 3 k)
+    rows : Ints
+        Rows of the tree; those of the node are ``rows[first:stop]``.
+    table : Floats, shape (at least stop - first, 1 + 3 k)
         What each row adds to its bin (see :func:`causalkit.kernels.forest_relabel.relabel`).
+    w : Floats
+        Only its dimensions count: one for one treatment, two for several.
     features : Ints, shape (p,)
         Covariates in any order; shuffled in place.
     tries : int
@@ -72,12 +72,14 @@ def best_split(
         Whether the control's rows are counted as an arm of their own (several arms).
     min_node, alpha
         See above.
-    scratch : tuple
-        See :func:`make_scratch`.
+    sums : Floats, shape (258, 1 + 3 k)
+        Work space; zeros before and after, but for its last two rows.
+    order : Ints, shape (256,)
+        Work space.
     state : State
         Generator.
-    chosen : uint64 array, shape (4,)
-        Out: the codes of a category that go left.
+    chosen : uint64 array, shape (2, 4)
+        Out: in row 0 the codes of a category that go left; row 1 is work space.
 
     Returns
     -------
@@ -89,123 +91,127 @@ def best_split(
         Where missing values go.
     """
     best, feature, threshold, missing_left = 0.0, -1, 0, False
-    histogram, left, order, marks = scratch
-    total = np.zeros(table.shape[1])
-    for i in range(rows.size):
-        for c in range(total.size):
-            total[c] += table[i, c]
-    for c in range(HEAD + 1, total.size, 3):
-        high = np.floor(total[c] / HIGH)
-        if min(high, total[c] - (HIGH + 1.0) * high) < 2 * min_node:
-            return feature, threshold, missing_left
+    if not _add_up(table, stop - first, sums, min_node):
+        return feature, threshold, missing_left
     for attempt in range(tries):
         swap = attempt + below(state, features.size - attempt)
         f = features[swap]
         features[swap] = features[attempt]
         features[attempt] = f
-        found = _fill(codes[f], rows, table, histogram, order, marks, n_codes[f])
+        found = _fill(codes, f, rows, first, stop, table, w, sums, order, chosen, n_codes[f])
+        gaps, numbers = -1, found
         if is_category[f]:
-            _sort_by_effect(histogram, order, found)
-            gain, at, _ = _scan(histogram, left, order, found, -1, total, every_arm, min_node, alpha, best)
-            if gain > best:
-                best, feature, missing_left = gain, f, False
-                chosen[:] = np.uint64(0)
-                for q in order[: at + 1]:
-                    chosen[q >> 6] |= np.uint64(1) << np.uint64(q & 63)
-        else:
-            gaps = found > 0 and order[found - 1] == MISSING
-            numbers = found - 1 if gaps else found
-            gain, at, side = _scan(
-                histogram, left, order, numbers, MISSING if gaps else -1, total, every_arm, min_node, alpha, best
-            )
-            if gain > best:
-                best, feature, missing_left = gain, f, side
-                threshold = order[at]
+            _sort_by_effect(sums, order, found)
+        elif found > 0 and order[found - 1] == MISSING:
+            gaps, numbers = MISSING, found - 1
+        gain, at, side = _scan(sums, order, numbers, gaps, w, every_arm, min_node, alpha, best)
+        if gain > best:
+            best, feature = gain, f
+            if is_category[f]:
+                missing_left = False
+                for word in range(_WORDS):
+                    chosen[0, word] = np.uint64(0)
+                for t in range(at + 1):
+                    q = order[t]
+                    chosen[0, q >> 6] |= np.uint64(1) << np.uint64(q & 63)
+            else:
+                missing_left, threshold = side, order[at]
                 if at + 1 < numbers:  # the middle of the gap between the two bins
                     threshold = (order[at] + order[at + 1]) >> 1
         for t in range(found):
-            for c in range(total.size):
-                histogram[order[t], c] = 0.0
+            for c in range(sums.shape[1]):
+                sums[order[t], c] = 0.0
     return feature, threshold, missing_left
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _fill(codes: Bytes, rows: Ints, table: Floats, histogram: Floats, order: Ints, marks: Words, n_codes: int) -> int:
+@njit(cache=True, nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
+def _add_up(table: Floats, m: int, sums: Floats, min_node: int) -> bool:
+    """Sum the node's rows; tell whether there are enough on either side for two children."""
+    for c in range(sums.shape[1]):
+        sums[TOTAL, c] = 0.0
+    for i in range(m):
+        for c in range(sums.shape[1]):
+            sums[TOTAL, c] += table[i, c]
+    for c in range(HEAD + 1, sums.shape[1], 3):
+        high = np.floor(sums[TOTAL, c] / HIGH)
+        low = sums[TOTAL, c] - (HIGH + 1.0) * high
+        if high < 2 * min_node or low < 2 * min_node:
+            return False
+    return True
+
+
+@njit(cache=True, nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
+def _fill(
+    codes: Bytes, f: int, rows: Ints, first: int, stop: int, table: Floats, w: Floats, sums: Floats, order: Ints,
+    marks: Words, n_codes: int,
+) -> int:  # fmt: skip
     """Add the rows to their bins; list the bins met, ascending."""
-    if table.shape[1] == HEAD + 3:  # one treatment: written out, as it is what forests spend their time on
-        for i in range(rows.size):
-            q = codes[rows[i]]
+    for i in range(stop - first):
+        q = codes[f, rows[first + i]]
+        if w.ndim == 1:  # loads before stores: the compiler can't know that table and sums are apart
             weight, rho, tally, info = table[i, 0], table[i, 1], table[i, 2], table[i, 3]
-            weight += histogram[q, 0]
-            rho += histogram[q, 1]
-            tally += histogram[q, 2]
-            info += histogram[q, 3]
-            histogram[q, 0] = weight
-            histogram[q, 1] = rho
-            histogram[q, 2] = tally
-            histogram[q, 3] = info
-    else:
-        for i in range(rows.size):
-            q = codes[rows[i]]
-            for c in range(table.shape[1]):
-                histogram[q, c] += table[i, c]
+            weight += sums[q, 0]
+            rho += sums[q, 1]
+            tally += sums[q, 2]
+            info += sums[q, 3]
+            sums[q, 0] = weight
+            sums[q, 1] = rho
+            sums[q, 2] = tally
+            sums[q, 3] = info
+        else:
+            for c in range(sums.shape[1]):
+                sums[q, c] += table[i, c]
     found = 0
-    if rows.size >= _FEW_ROWS:
-        for q in range(n_codes):
-            order[found] = q
-            found += histogram[q, 0] > 0.0
+    if stop - first >= _FEW_ROWS:
+        for b in range(n_codes):
+            order[found] = b
+            found += 1 if sums[b, 0] > 0.0 else 0
         order[found] = MISSING
-        found += histogram[MISSING, 0] > 0.0
-        return found  # type: ignore[no-any-return]
-    marks[:] = np.uint64(0)
-    for i in range(rows.size):
-        q = codes[rows[i]]
-        marks[q >> 6] |= np.uint64(1) << np.uint64(q & 63)
+        found += 1 if sums[MISSING, 0] > 0.0 else 0
+        return found
     for word in range(_WORDS):
-        bits = marks[word]
-        while bits:
+        marks[1, word] = np.uint64(0)
+    for i in range(first, stop):
+        q = codes[f, rows[i]]
+        marks[1, q >> 6] |= np.uint64(1) << np.uint64(q & 63)
+    for word in range(_WORDS):
+        bits = marks[1, word]
+        while bits != np.uint64(0):
             rest = bits & (bits - np.uint64(1))
-            order[found] = 64 * word + _lowest(bits ^ rest)
+            lowest = bits ^ rest  # its position, by a de Bruijn sequence
+            order[found] = 64 * word + _POSITIONS[(lowest * _DE_BRUIJN) >> np.uint64(58)]
             found += 1
             bits = rest
     return found
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _lowest(bit: Any) -> int:
-    """Position of the one bit that is set, by a de Bruijn sequence."""
-    return _POSITIONS[(bit * _DE_BRUIJN) >> np.uint64(58)]  # type: ignore[no-any-return]
-
-
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _sort_by_effect(histogram: Floats, order: Ints, found: int) -> None:
+@njit(cache=True, nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
+def _sort_by_effect(sums: Floats, order: Ints, found: int) -> None:
     """Sort the bins by their mean relabelled value, of the treatment for which these means differ most."""
-    k = (histogram.shape[1] - HEAD) // 3
     most, column = -1.0, HEAD
-    for a in range(k):
+    for c in range(HEAD, sums.shape[1], 3):
         spread = 0.0
-        for q in order[:found]:
-            spread += histogram[q, HEAD + 3 * a] ** 2 / histogram[q, 0]
+        for t in range(found):
+            spread += sums[order[t], c] * sums[order[t], c] / sums[order[t], 0]
         if spread > most:
-            most, column = spread, HEAD + 3 * a
+            most, column = spread, c
     for i in range(1, found):  # insertion: stable, and the list is short
         q = order[i]
-        key = histogram[q, column] / histogram[q, 0]
+        key = sums[q, column] / sums[q, 0]
         j = i
-        while j > 0 and histogram[order[j - 1], column] / histogram[order[j - 1], 0] > key:
+        while j > 0 and sums[order[j - 1], column] / sums[order[j - 1], 0] > key:
             order[j] = order[j - 1]
             j -= 1
         order[j] = q
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
 def _scan(
-    histogram: Floats,
-    left: Floats,
+    sums: Floats,
     order: Ints,
     found: int,
     gaps: int,
-    total: Floats,
+    w: Floats,
     every_arm: bool,
     min_node: int,
     alpha: float,
@@ -218,39 +224,40 @@ def _scan(
     """
     at, side = -1, False
     for turn in range(2 if gaps >= 0 else 1):
-        for c in range(left.size):
-            left[c] = histogram[gaps, c] if turn == 1 else 0.0
+        for c in range(sums.shape[1]):
+            sums[LEFT, c] = sums[gaps, c] if turn == 1 else 0.0
         cuts = found - 1 if gaps < 0 or turn == 1 else found
-        if total.size == HEAD + 3:
-            gain, cut, weight = _scan_one(histogram, order, cuts, left, total, min_node, alpha, best)
+        if w.ndim == 1:
+            gain, cut, weight = _scan_one(sums, order, cuts, min_node, alpha, best)
         else:
-            gain, cut, weight = _scan_many(histogram, order, cuts, left, total, every_arm, min_node, alpha, best)
+            gain, cut, weight = _scan_many(sums, order, cuts, every_arm, min_node, alpha, best)
         if cut >= 0:
             best, at = gain, cut
-            side = turn == 1 if gaps >= 0 else weight > 0.5 * total[0]
+            side = turn == 1 if gaps >= 0 else weight > 0.5 * sums[TOTAL, 0]
     return best, at, side
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
 def _scan_one(
-    histogram: Floats, order: Ints, cuts: int, start: Floats, total: Floats, min_node: int, alpha: float, best: float
+    sums: Floats, order: Ints, cuts: int, min_node: int, alpha: float, best: float
 ) -> tuple[float, int, float]:
     """Try the cuts for one treatment. As rho sums to zero, the gain is ``S_left^2 n / (n_left n_right)``.
 
     Returns the gain, the cut (-1: none better than ``best``), and the weight on its left.
     """
-    weight, rho, tally, info = start[0], start[1], start[2], start[3]
-    n, high_total = total[0], np.floor(total[2] / HIGH)
-    low_total = total[2] - (HIGH + 1.0) * high_total
-    least, most = alpha * total[3], (1.0 - alpha) * total[3]
+    weight, rho, tally, info = sums[LEFT, 0], sums[LEFT, 1], sums[LEFT, 2], sums[LEFT, 3]
+    n, all_tally = sums[TOTAL, 0], sums[TOTAL, 2]
+    high_total = np.floor(all_tally / HIGH)
+    low_total = all_tally - (HIGH + 1.0) * high_total
+    least, most = alpha * sums[TOTAL, 3], (1.0 - alpha) * sums[TOTAL, 3]
     at, at_weight = -1, 0.0
     top = best / n
     for t in range(cuts):
         q = order[t]
-        weight += histogram[q, 0]
-        rho += histogram[q, 1]
-        tally += histogram[q, 2]
-        info += histogram[q, 3]
+        weight += sums[q, 0]
+        rho += sums[q, 1]
+        tally += sums[q, 2]
+        info += sums[q, 3]
         high = np.floor(tally / HIGH)
         low = tally - (HIGH + 1.0) * high
         if high < min_node or low < min_node or info < least:
@@ -263,33 +270,32 @@ def _scan_one(
     return top * n, at, at_weight
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
 def _scan_many(
-    histogram: Floats, order: Ints, cuts: int, left: Floats, total: Floats, every_arm: bool, min_node: int, alpha: float,
-    best: float,
-) -> tuple[float, int, float]:  # fmt: skip
+    sums: Floats, order: Ints, cuts: int, every_arm: bool, min_node: int, alpha: float, best: float
+) -> tuple[float, int, float]:
     """Try the cuts for several treatments; returns as :func:`_scan_one` does."""
-    k = (total.size - HEAD) // 3
+    columns = sums.shape[1]
     at, weight = -1, 0.0
     for t in range(cuts):
-        for c in range(left.size):
-            left[c] += histogram[order[t], c]
         fine, gain, treated, treated_total = True, 0.0, 0.0, 0.0
-        for a in range(k):
-            c = HEAD + 3 * a
-            high, high_total = np.floor(left[c + 1] / HIGH), np.floor(total[c + 1] / HIGH)
-            count, count_total = left[c + 1] - HIGH * high, total[c + 1] - HIGH * high_total
+        for c in range(columns):
+            sums[LEFT, c] += sums[order[t], c]
+        for c in range(HEAD, columns, 3):
+            high, high_total = np.floor(sums[LEFT, c + 1] / HIGH), np.floor(sums[TOTAL, c + 1] / HIGH)
+            count, count_total = sums[LEFT, c + 1] - HIGH * high, sums[TOTAL, c + 1] - HIGH * high_total
             treated += high
             treated_total += high_total
             fine &= high >= min_node and high_total - high >= min_node
             fine &= count - high >= min_node and count_total - count - (high_total - high) >= min_node
-            fine &= left[c + 2] >= alpha * total[c + 2] and total[c + 2] - left[c + 2] >= alpha * total[c + 2]
-            gain += left[c] ** 2
-            if every_arm and a == k - 1:
+            left, all_of_it = sums[LEFT, c + 2], sums[TOTAL, c + 2]
+            fine &= left >= alpha * all_of_it and all_of_it - left >= alpha * all_of_it
+            gain += sums[LEFT, c] * sums[LEFT, c]
+            if every_arm and c == columns - 3:
                 control = count - treated
                 fine &= control >= min_node and count_total - treated_total - control >= min_node
         if fine:
-            gain *= total[0] / (left[0] * (total[0] - left[0]))
+            gain *= sums[TOTAL, 0] / (sums[LEFT, 0] * (sums[TOTAL, 0] - sums[LEFT, 0]))
             if gain > best:
-                best, at, weight = gain, t, left[0]
+                best, at, weight = gain, t, sums[LEFT, 0]
     return best, at, weight

@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from causalkit.kernels.arrays import Codes, Floats
+from causalkit.kernels.arrays import Codes, Floats, Ints
+from causalkit.nuisance.binned import BINS, View, dataset_parameters
 from causalkit.nuisance.crossfit import deal_folds
 from causalkit.nuisance.learners import ConstantModel, MeanRegressor, Model, ShareClassifier, WidenedModel
 
@@ -24,6 +25,7 @@ FEWEST_ROWS = 60
 FEWEST_EVENTS = 10
 _MOST_ROUNDS = 1000
 _PATIENCE = 20
+_INNER_FOLDS = 5
 #: On fewer rows, threads wait for each other longer than they work.
 _FEWEST_THREADED = 50_000
 
@@ -89,11 +91,11 @@ class BoostingRegressor:
     random_state: int = 0
     n_jobs: int = 1
 
-    def fit(self, x: Floats, y: Floats, weights: Floats | None = None, groups: Codes | None = None) -> Model:
+    def fit(self, x: Floats | View, y: Floats, weights: Floats | None = None, groups: Codes | None = None) -> Model:
         """Fit; on fewer than 60 rows, or without covariates, the model is the mean."""
         if len(y) < FEWEST_ROWS or x.shape[1] == 0:
-            return MeanRegressor().fit(x, y, weights)
-        folds = deal_folds(np.zeros(len(y), dtype=np.int64), groups, _inner_folds(len(y)), self.random_state)
+            return MeanRegressor().fit(y[:, None], y, weights)
+        folds = deal_folds(np.zeros(len(y), dtype=np.int64), groups, _INNER_FOLDS, self.random_state)
         return _boost(x, y, weights, folds, {"objective": "l2"}, self)
 
 
@@ -114,30 +116,37 @@ class BoostingClassifier:
     random_state: int = 0
     n_jobs: int = 1
 
-    def fit(self, x: Floats, y: Floats, weights: Floats | None = None, groups: Codes | None = None) -> Model:
+    def fit(self, x: Floats | View, y: Floats, weights: Floats | None = None, groups: Codes | None = None) -> Model:
         """Fit; with fewer than 60 rows, 10 rows outside the largest class, or no covariates: the shares."""
         seen, codes, counts = np.unique(y.astype(np.int64), return_inverse=True, return_counts=True)
         few = len(y) < FEWEST_ROWS or len(y) - counts.max() < FEWEST_EVENTS
         if few or x.shape[1] == 0:
-            return ShareClassifier(self.n_classes).fit(x, y, weights)
-        folds = deal_folds(codes, groups, _inner_folds(len(y)), self.random_state)
+            return ShareClassifier(self.n_classes).fit(y[:, None], y, weights)
+        folds = deal_folds(codes, groups, _INNER_FOLDS, self.random_state)
         if len(seen) == 2:
             objective: dict[str, Any] = {"objective": "binary"}
         else:
             objective = {"objective": "multiclass", "num_class": len(seen)}
         fitted = _boost(x, codes.astype(float), weights, folds, objective, self)
         if isinstance(fitted, ConstantModel):
-            return ShareClassifier(self.n_classes).fit(x, y, weights)
+            return ShareClassifier(self.n_classes).fit(y[:, None], y, weights)
         model: Model = TwoClassModel(fitted) if len(seen) == 2 else fitted
         return model if len(seen) == self.n_classes else WidenedModel(model, seen, self.n_classes)
 
 
-def _inner_folds(n_rows: int) -> int:
-    return 5 if n_rows < 20_000 else 3
+#: From so many rows on, one validation fold out of five chooses the number of rounds; on fewer, each of five does.
+_ONE_VALIDATION = 20_000
+
+
+def _splits(folds: Codes) -> list[tuple[Ints, Ints]]:
+    """Return (training, validation) rows of the internal cross-validation."""
+    present = np.unique(folds)
+    used = present if len(folds) < _ONE_VALIDATION else present[:1]
+    return [(np.flatnonzero(folds != k), np.flatnonzero(folds == k)) for k in used]
 
 
 def _boost(
-    x: Floats,
+    x: Floats | View,
     y: Floats,
     weights: Floats | None,
     folds: Codes,
@@ -145,21 +154,48 @@ def _boost(
     learner: BoostingRegressor | BoostingClassifier,
 ) -> Model:
     """Cross-validate once and keep the boosters."""
-    import lightgbm
-
-    present = np.unique(folds)
-    if len(present) < 2:  # a single cluster can't be split
+    if len(np.unique(folds)) < 2:  # a single cluster can't be split
         return ConstantModel(np.asarray(np.average(y, weights=weights)))
     settings = objective | parameters(len(y), seed=learner.random_state, n_jobs=learner.n_jobs)
-    categories = list(learner.categorical) or "auto"
-    data = lightgbm.Dataset(x, y, weight=weights, categorical_feature=categories, params=settings)
-    history = lightgbm.cv(
-        settings,
-        data,
-        num_boost_round=_MOST_ROUNDS,
-        folds=[(np.flatnonzero(folds != k), np.flatnonzero(folds == k)) for k in present],
-        callbacks=[lightgbm.early_stopping(_PATIENCE, verbose=False)],
-        return_cvbooster=True,
-    )
-    rounds = len(next(values for name, values in history.items() if name.endswith("-mean")))
-    return BoostedModel(tuple(history["cvbooster"].boosters), rounds)
+    data = _dataset(x, learner, settings)
+    data.set_label(y)
+    if weights is not None:
+        data.set_weight(weights)
+    boosters, rounds = _cross_validate(data, _splits(folds), settings)
+    import lightgbm
+
+    # A booster made of text holds trees and no training data.
+    texts = [booster.model_to_string(num_iteration=rounds) for booster in boosters]
+    return BoostedModel(tuple(lightgbm.Booster(model_str=text) for text in texts), rounds)
+
+
+def _dataset(x: Floats | View, learner: BoostingRegressor | BoostingClassifier, settings: dict[str, Any]) -> Any:
+    import lightgbm
+
+    if isinstance(x, View):
+        return x.dataset(settings)
+    categories: Any = list(learner.categorical) or "auto"
+    return lightgbm.Dataset(
+        x, categorical_feature=categories, params={**settings, **dataset_parameters(BINS)}
+    ).construct()
+
+
+def _cross_validate(data: Any, splits: list[tuple[Ints, Ints]], settings: dict[str, Any]) -> tuple[list[Any], int]:
+    """Boost all splits round by round until their mean validation loss has not fallen for a while."""
+    import lightgbm
+
+    shared = {**settings, **dataset_parameters(BINS)}
+    boosters = []
+    for train, valid in splits:
+        booster = lightgbm.Booster(shared, data.subset(train, params=shared).construct())
+        booster.add_valid(data.subset(valid, params=shared).construct(), "valid")
+        boosters.append(booster)
+    best, rounds = np.inf, 1
+    for done in range(1, _MOST_ROUNDS + 1):
+        finished = [booster.update() for booster in boosters]
+        loss = float(np.mean([booster.eval_valid()[0][2] for booster in boosters]))
+        if loss < best:
+            best, rounds = loss, done
+        if done - rounds >= _PATIENCE or all(finished):
+            break
+    return boosters, rounds

@@ -13,7 +13,8 @@ from numpy.typing import ArrayLike
 from causalkit.kernels.arrays import Bools, Codes, Floats, read_only
 from causalkit.nuisance.crossfit import is_binary, make_folds
 from causalkit.nuisance.features import FeatureMatrix
-from causalkit.nuisance.outcome import cross_fit_outcomes
+from causalkit.nuisance.learners import Model
+from causalkit.nuisance.outcome import fit_outcomes
 from causalkit.nuisance.propensity import Propensity, estimate_propensity, known_propensity
 from causalkit.nuisance.quality import Quality, log_loss_skill, r_squared
 from causalkit.nuisance.scores import dr_scores
@@ -35,6 +36,8 @@ class Nuisances:
         Doubly robust scores; the mean of a column estimates E[Y(a)].
     quality : Quality
         How good the models are, out of fold.
+    models : tuple of Model
+        The outcome models of the folds: each predicts the outcome of new rows under every arm.
     """
 
     folds: Codes
@@ -42,6 +45,7 @@ class Nuisances:
     mu: Floats
     scores: Floats
     quality: Quality
+    models: tuple[Model, ...] = ()
 
     @property
     def e(self) -> Floats:
@@ -133,10 +137,10 @@ def fit_nuisances(
         chances = estimate_propensity(features, arms, folds, clip=clip, calibrate=calibrate, **shared)
     else:
         chances = known_propensity(propensity, arms, k, arm_names=arm_names)
-    mu = cross_fit_outcomes(features, outcome, arms, folds, regressor=regressor, **shared)
+    mu, models = fit_outcomes(features, outcome, arms, folds, regressor=regressor, **shared)
     scores = dr_scores(outcome, arms, mu, chances.values)
     quality = _judge(outcome, arms, mu, chances, weights)
-    return Nuisances(folds, chances, read_only(mu), read_only(scores), quality)
+    return Nuisances(folds, chances, read_only(mu), read_only(scores), quality, models)
 
 
 def _judge(outcome: Floats, arms: Codes, mu: Floats, propensity: Propensity, weights: Floats | None) -> Quality:

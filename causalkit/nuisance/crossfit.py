@@ -9,6 +9,7 @@ import numpy as np
 
 from causalkit.errors import DesignError
 from causalkit.kernels.arrays import Codes, Floats, Ints, read_only
+from causalkit.nuisance.learners import Model
 
 Predict = Callable[[Ints], Floats]
 Fit = Callable[[Ints], Predict]
@@ -123,6 +124,41 @@ def cross_predict(fit: Fit, folds: Codes, *, n_jobs: int = 1) -> Floats:
     for rows, values in parts:
         out[rows] = values
     return out
+
+
+def cross_fit_models(
+    fit: Callable[[Ints], Model], x: Floats, folds: Codes, *, n_jobs: int = 1
+) -> tuple[Floats, tuple[Model, ...]]:
+    """Predict every row by a model that was fitted without the row's fold, and keep the models.
+
+    Parameters
+    ----------
+    fit : callable
+        ``fit(training_rows)`` returns a model.
+    x : Floats, shape (n, p)
+        Covariates.
+    folds, n_jobs
+        As for :func:`cross_predict`.
+
+    Returns
+    -------
+    predictions : Floats, shape (n,) or (n, k)
+    models : tuple of Model
+        One per fold, in the order of their codes: the model that has not seen that fold.
+    """
+    kept: dict[int, Model] = {}
+
+    def one(train: Ints) -> Predict:
+        model = fit(train)
+
+        def predict(held_out: Ints) -> Floats:
+            kept[int(folds[held_out[0]])] = model
+            return model.predict(x[held_out])
+
+        return predict
+
+    predictions = cross_predict(one, folds, n_jobs=n_jobs)
+    return predictions, tuple(kept[fold] for fold in sorted(kept))
 
 
 def _deal_groups(strata: Ints, groups: Codes, n_folds: int, rng: np.random.Generator) -> Codes:

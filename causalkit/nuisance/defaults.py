@@ -12,14 +12,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from causalkit.core.params import LEARNERS
 from causalkit.errors import DesignError
 from causalkit.nuisance.adapters import SklearnLearner
 from causalkit.nuisance.boosting import BoostingClassifier, BoostingRegressor
 from causalkit.nuisance.features import FeatureMatrix
 from causalkit.nuisance.learners import Learner, MeanRegressor, ShareClassifier
 from causalkit.nuisance.penalized import LinearClassifier, LinearRegressor
-
-_SHORTHANDS = ("lightgbm", "linear", "mean")
 
 
 def as_regressor(
@@ -107,8 +106,8 @@ def as_classifier(
 
 
 def _require_shorthand(spec: str, role: str) -> None:
-    if spec not in _SHORTHANDS:
-        raise DesignError(f"{role}={spec!r} is unknown.", hint=f"Use one of {', '.join(map(repr, _SHORTHANDS))}.")
+    if spec not in LEARNERS:
+        raise DesignError(f"{role}={spec!r} is unknown.", hint=f"Use one of {', '.join(map(repr, LEARNERS))}.")
 
 
 def _require_methods(spec: Any, role: str, methods: tuple[str, ...]) -> None:

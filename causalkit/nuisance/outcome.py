@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from causalkit.errors import DesignError
 from causalkit.kernels.arrays import Codes, Floats, Ints
-from causalkit.nuisance.crossfit import Predict, arm_label, cross_predict, is_binary
+from causalkit.nuisance.binned import binned, on_views
+from causalkit.nuisance.crossfit import arm_label, cross_fit_models, is_binary
 from causalkit.nuisance.defaults import as_classifier, as_regressor
 from causalkit.nuisance.features import FeatureMatrix
-from causalkit.nuisance.learners import Learner
+from causalkit.nuisance.learners import Learner, Model
 
 _FEWEST = 2
 
@@ -71,14 +73,44 @@ def cross_fit_outcomes(
     DesignError
         If an arm has fewer than two rows to train on outside a fold.
     """
+    return fit_outcomes(
+        features,
+        outcome,
+        arms,
+        folds,
+        n_arms=n_arms,
+        regressor=regressor,
+        classifier=classifier,
+        weights=weights,
+        groups=groups,
+        random_state=random_state,
+        n_jobs=n_jobs,
+        arm_names=arm_names,
+    )[0]
+
+
+def fit_outcomes(
+    features: FeatureMatrix,
+    outcome: Floats,
+    arms: Codes,
+    folds: Codes,
+    *,
+    n_arms: int | None = None,
+    regressor: Any = None,
+    classifier: Any = None,
+    weights: Floats | None = None,
+    groups: Codes | None = None,
+    random_state: int = 0,
+    n_jobs: int = 1,
+    arm_names: Sequence[str] | None = None,
+) -> tuple[Floats, tuple[Model, ...]]:
+    """Predict as :func:`cross_fit_outcomes`, and keep the model of each fold, which predicts all arms of new rows."""
     k = int(arms.max()) + 1 if n_arms is None else n_arms
     binary = is_binary(outcome)
-    if binary and (classifier is not None or regressor is None):
-        learner: Learner = Probability(as_classifier(classifier, features, random_state=random_state, n_jobs=1))
-    else:
-        learner = Standardized(as_regressor(regressor, features, random_state=random_state, n_jobs=1))
+    learner = outcome_learner(features, binary, regressor, classifier, random_state)
+    table = binned(features)
 
-    def fit(rows: Ints) -> Predict:
+    def fit(rows: Ints) -> Model:
         models = []
         for arm in range(k):
             train = rows[arms[rows] == arm]
@@ -86,11 +118,32 @@ def cross_fit_outcomes(
                 train = train[weights[train] > 0]
             _require_rows(len(train), arm, arm_names)
             chosen = (array if array is None else array[train] for array in (weights, groups))
-            models.append(learner.fit(features.values[train], outcome[train], *chosen))
-        return lambda held_out: np.column_stack([model.predict(features.values[held_out]) for model in models])
+            models.append(learner.fit(table.view(train), outcome[train], *chosen))
+        return ArmModels(tuple(models), binary)
 
-    predicted = cross_predict(fit, folds, n_jobs=n_jobs)
-    return np.clip(predicted, 0.0, 1.0) if binary else predicted
+    return cross_fit_models(fit, features.values, folds, n_jobs=n_jobs)
+
+
+def outcome_learner(
+    features: FeatureMatrix, binary: bool, regressor: Any, classifier: Any, random_state: int
+) -> Standardized | Probability:
+    """Return what learns an outcome from views of a table: probabilities of a 0/1 outcome, or means."""
+    if binary and (classifier is not None or regressor is None):
+        return Probability(on_views(as_classifier(classifier, features, random_state=random_state, n_jobs=1)))
+    return Standardized(on_views(as_regressor(regressor, features, random_state=random_state, n_jobs=1)))
+
+
+@dataclass(frozen=True)
+class ArmModels:
+    """Outcome models of one fold, one per arm."""
+
+    models: tuple[Model, ...]
+    binary: bool
+
+    def predict(self, x: Floats) -> Floats:
+        """Return the expected outcome under each arm, shape (n, n_arms)."""
+        predicted = np.column_stack([model.predict(x) for model in self.models])
+        return np.clip(predicted, 0.0, 1.0) if self.binary else predicted
 
 
 class Standardized:
@@ -99,7 +152,7 @@ class Standardized:
     def __init__(self, learner: Learner) -> None:
         self.learner = learner
 
-    def fit(self, x: Floats, y: Floats, weights: Floats | None = None, groups: Codes | None = None) -> _Rescaled:
+    def fit(self, x: Any, y: Floats, weights: Floats | None = None, groups: Codes | None = None) -> _Rescaled:
         """Fit on (y - mean) / sd of these rows; a constant outcome needs no model."""
         pivot = float(y[0])
         near = y - pivot  # exact where the outcome is far from zero and its differences are not
@@ -129,7 +182,7 @@ class Probability:
     def __init__(self, learner: Learner) -> None:
         self.learner = learner
 
-    def fit(self, x: Floats, y: Floats, weights: Floats | None = None, groups: Codes | None = None) -> _SecondClass:
+    def fit(self, x: Any, y: Floats, weights: Floats | None = None, groups: Codes | None = None) -> _SecondClass:
         """Fit on the classes 0 and 1."""
         return _SecondClass(self.learner.fit(x, y, weights, groups))
 

@@ -123,6 +123,12 @@ def _verdict(
         f"weighting rests on {effective[worst]:.0f} effective of {counts[worst]:.0f} rows in arm "
         f"{arm_label(worst, arm_names)}, the arm with least overlap; {clipped:.1%} of the rows were clipped."
     )
+    if clipped > _MANY_CLIPPED and ratio[worst] >= _LITTLE:  # the weights of those observed hide who was never there
+        message = (
+            f"{clipped:.1%} of the rows had a probability so close to 0 that it was clipped: nothing like them is seen in "
+            f"the other arm, though weighting those who are seen looks harmless ({effective[worst]:.0f} effective of "
+            f"{counts[worst]:.0f} rows in arm {arm_label(worst, arm_names)})."
+        )
     if ratio[worst] < _TOO_LITTLE or clipped > _MANY_CLIPPED:
         return (
             "fail",

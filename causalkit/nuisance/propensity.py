@@ -11,12 +11,17 @@ from numpy.typing import ArrayLike
 
 from causalkit.errors import DataError, DesignError
 from causalkit.kernels.arrays import Bools, Codes, Floats, Ints, read_only
+from causalkit.nuisance.binned import binned, on_views
 from causalkit.nuisance.calibration import calibrate as calibrate_out_of_fold
-from causalkit.nuisance.crossfit import Predict, cross_predict
+from causalkit.nuisance.crossfit import cross_fit_models
 from causalkit.nuisance.defaults import as_classifier
 from causalkit.nuisance.features import FeatureMatrix
+from causalkit.nuisance.learners import Model
 from causalkit.nuisance.overlap import Overlap, assess_overlap
 from causalkit.nuisance.quality import discrimination
+
+#: Smallest known probability: below it one row would stand for more than a million.
+LEAST_LIKELY = 1e-6
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,8 @@ class Propensity:
         two. None for known propensities.
     overlap : Overlap
         The overlap report, from the values before clipping.
+    models : tuple of Model
+        The models of the folds, before recalibration; none for known propensities.
     """
 
     values: Floats
@@ -47,6 +54,7 @@ class Propensity:
     source: Literal["known", "estimated"]
     auc: float | None
     overlap: Overlap
+    models: tuple[Model, ...] = ()
 
 
 def known_propensity(
@@ -80,19 +88,19 @@ def known_propensity(
     Raises
     ------
     DataError
-        If a value is not strictly between 0 and 1, or the probabilities of a row do not sum to one.
+        If a value is below one in a million, or within that of 1, or the probabilities of a row do not sum to one.
     DesignError
         If the shape fits neither the rows nor the arms.
     """
     values = _as_matrix(np.asarray(value, dtype=float), len(arms), n_arms, name)
-    inside: Bools = (values > 0.0) & (values < 1.0)
+    inside: Bools = (values >= LEAST_LIKELY) & (values <= 1.0 - LEAST_LIKELY)
     bad = ~np.all(inside, axis=1)
     _refuse(
         bad,
         values,
         name,
-        "not strictly between 0 and 1",
-        "A unit that could be in one arm only teaches nothing; drop it.",
+        f"not between {LEAST_LIKELY:g} and 1 - {LEAST_LIKELY:g}",
+        "Pass a probability, such as 0.5; a unit that could be in one arm only teaches nothing: drop it.",
     )
     off: Bools = np.abs(values.sum(axis=1) - 1.0) > 1e-6
     _refuse(off, values, name, "that do not sum to one over the arms", "Give the probability of every arm.")
@@ -155,14 +163,15 @@ def estimate_propensity(
     k = int(arms.max()) + 1 if n_arms is None else n_arms
     if not 0.0 <= clip < 1.0 / k:
         raise DesignError(f"clip={clip} is not in [0, {1 / k:.3g}).", hint="Use a small number, such as 0.01.")
-    learner = as_classifier(classifier, features, n_classes=k, random_state=random_state, n_jobs=1)
+    learner = on_views(as_classifier(classifier, features, n_classes=k, random_state=random_state, n_jobs=1))
 
-    def fit(rows: Ints) -> Predict:
+    table = binned(features)
+
+    def fit(rows: Ints) -> Model:
         kept = rows if weights is None else rows[weights[rows] > 0]
-        model = learner.fit(features.values[kept], arms[kept].astype(float), _take(weights, kept), _take(groups, kept))
-        return lambda held_out: model.predict(features.values[held_out])
+        return learner.fit(table.view(kept), arms[kept].astype(float), _take(weights, kept), _take(groups, kept))  # type: ignore[arg-type]
 
-    raw = cross_predict(fit, folds, n_jobs=n_jobs)
+    raw, models = cross_fit_models(fit, features.values, folds, n_jobs=n_jobs)
     if calibrate:
         raw = calibrate_out_of_fold(raw, arms, folds, weights)
     floor = min(clip, 0.1 * float(np.bincount(arms, weights=weights, minlength=k).min()) / _total(weights, len(arms)))
@@ -170,7 +179,7 @@ def estimate_propensity(
     clipped = int(touched.sum())
     report = assess_overlap(raw, arms, clipped=clipped, arm_names=arm_names)
     auc = discrimination(raw, arms, folds)
-    return Propensity(read_only(values), clipped, floor, 1.0 - (k - 1) * floor, "estimated", auc, report)
+    return Propensity(read_only(values), clipped, floor, 1.0 - (k - 1) * floor, "estimated", auc, report, models)
 
 
 def clip_probabilities(probabilities: Floats, floor: float) -> tuple[Floats, Bools]:

@@ -42,6 +42,16 @@ def _curve(what: str) -> Callable[[PlotData], str]:
     return describe
 
 
+def _dose_response(data: PlotData) -> str:
+    dose, value, low, high = contract.columns(data, "dose", "value", "low", "high")
+    told = [
+        f"{fmt.number(value[at], 3)} {fmt.interval(low[at], high[at], 3)} at {fmt.number(dose[at], 3)}"
+        for at in (0, dose.size // 2, dose.size - 1)
+    ]
+    name = contract.text(data, "ylabel", "Average outcome")
+    return f"{name} against {contract.text(data, 'xlabel', 'dose')}: {', '.join(told)}."
+
+
 def _effect_histogram(data: PlotData) -> str:
     values = contract.vector(data, "values")
     values = values[np.isfinite(values)]
@@ -76,6 +86,30 @@ def _segments(data: PlotData) -> str:
     return f"Map of {codes.size:,} people by predicted outcome and effect, in segments: {', '.join(parts)}."
 
 
+def _policy_tree(data: PlotData) -> str:
+    nodes = list(data["nodes"])
+
+    def path(at: int) -> list[str]:
+        return [] if nodes[at]["parent"] < 0 else [*path(nodes[at]["parent"]), str(nodes[at]["edge"])]
+
+    leaves = [
+        f"{' and '.join(path(at)) or 'everyone'}: {node['text']} ({fmt.share(float(node['share']), 0)})"
+        for at, node in enumerate(nodes)
+        if node["action"] >= 0
+    ]
+    return f"Decision tree with {fmt.plural(len(leaves), 'leaf').replace('leafs', 'leaves')}. {'; '.join(leaves)}."
+
+
+def _profile(data: PlotData) -> str:
+    covariates = contract.names(data, "covariates", len(data["covariates"]))
+    parts = []
+    for name, row in zip(data["names"], data["difference"], strict=True):
+        values = np.nan_to_num(np.asarray(row, dtype=np.float64), nan=0.0)
+        top = np.argsort(-np.abs(values), kind="stable")[:3]
+        parts.append(f"{name}: {', '.join(f'{covariates[i]} {fmt.number(values[i], 2)}' for i in top)}")
+    return f"What sets each segment apart, in standard deviations from everyone else. {'; '.join(parts)}."
+
+
 def _overlap(data: PlotData) -> str:
     labels, values = contract.arms(data)
     parts = [
@@ -104,6 +138,13 @@ WORDS: dict[str, tuple[Callable[[PlotData], str], str]] = {
     "effects": (
         _effects,
         "A dot is an estimate, the bar its interval. A bar that does not touch the dashed line differs from no effect.",
+    ),
+    "dose_response": (
+        _dose_response,
+        (
+            "The line is the average outcome if everybody had the dose. The dark band holds each point, the light band the "
+            "whole curve, with 95% confidence; a horizontal line that fits inside the light band is a dose without effect."
+        ),
     ),
     "toc": (
         _curve("Targeting curve, effect in the group minus the average effect,"),
@@ -145,6 +186,17 @@ WORDS: dict[str, tuple[Callable[[PlotData], str], str]] = {
         (
             "Each dot is a person: to the right, likely to respond without treatment; further up, more to gain from it. The "
             "bars count everyone."
+        ),
+    ),
+    "policy_tree": (
+        _policy_tree,
+        "Follow the branches from the left: the last one says what to do. The wider a branch, the more people it holds.",
+    ),
+    "profile": (
+        _profile,
+        (
+            "How far each segment's average lies from everyone else's. To the right of the dashed line the segment has more "
+            "of it, to the left less."
         ),
     ),
     "overlap": (

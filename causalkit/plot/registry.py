@@ -19,9 +19,12 @@ KINDS: dict[str, str] = {
     "toc": "curves:toc",
     "gain": "curves:gain",
     "profit": "curves:profit",
+    "dose_response": "dose:dose_response",
     "effect_histogram": "distributions:effect_histogram",
     "calibration": "groups:calibration",
     "segments": "groups:segments",
+    "policy_tree": "policy:policy_tree",
+    "profile": "policy:profile",
     "overlap": "distributions:overlap",
     "balance": "forest:balance",
 }

@@ -11,6 +11,7 @@ import causalkit
 from causalkit.core import format as fmt
 from causalkit.core.check import Check, Checks, Status
 from causalkit.core.passage import SECTIONS, Passage, Section
+from causalkit.core.slider import Slider
 from causalkit.errors import DesignError
 from causalkit.plot import Drawable
 
@@ -121,6 +122,12 @@ class Document:
         """The items that have a figure, in the order of the document."""
         return tuple(item for _, items in self.sections for item in items if item.passage.figure)
 
+    @property
+    def sliders(self) -> tuple[tuple[Item, Slider], ...]:
+        """The items that have a slider, with it, in the order of the document."""
+        every = (item for _, items in self.sections for item in items)
+        return tuple((item, item.passage.slider) for item in every if item.passage.slider is not None)
+
     def verdict(self) -> str:
         """Say in one sentence how many assumptions need attention."""
         total, open_ = len(self.ledger), len(self.attention)
@@ -227,7 +234,7 @@ def _without(item: Item, lead: str) -> Item:
     """Drop a paragraph that only repeats the lead, where the passage has something else to show."""
     passage = item.passage
     rest = tuple(paragraph for paragraph in passage.text if paragraph != lead)
-    if rest == passage.text or not (rest or passage.facts or passage.table or passage.figure):
+    if rest == passage.text or not (rest or passage.facts or passage.table or passage.figure or passage.slider):
         return item
     return replace(item, passage=replace(passage, text=rest))
 

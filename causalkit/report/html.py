@@ -1,4 +1,4 @@
-"""A report as one offline HTML file: inline styles and figures, no script, nothing fetched from anywhere."""
+"""A report as one offline HTML file: inline styles and figures, nothing fetched from anywhere, no script but a slider's."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from causalkit.core.passage import SECTIONS, Section
 from causalkit.core.table import Table
 from causalkit.plot import Picture, picture, svg
 from causalkit.report.document import HEADS, STATUS_WORDS, Document, Finding, Item, chance, clean, readable
+from causalkit.report.slider import SCRIPT, SCRIPT_HASH, slider_html
 from causalkit.report.style import STYLE
 
 LIMIT = 500_000
@@ -32,10 +33,13 @@ _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 def to_html(document: Document) -> str:
     """Write a document as one self-contained HTML page.
 
-    Every text is escaped; a content security policy forbids scripts and requests; figures are inline SVG with a text
-    alternative. The page is smaller than 500 KB: where it would not be, tables show fewer rows and say so.
+    Every text is escaped; a content security policy forbids requests, and all scripts but the one that moves sliders, where
+    there is one; figures are inline SVG with a text alternative. The page is smaller than 500 KB: where it would not be,
+    tables show fewer rows and say so.
     """
     drawn = {id(item): _figure(item, f"f{i}") for i, item in enumerate(document.figures, start=1)}
+    for i, (item, slider) in enumerate(document.sliders, start=1):
+        drawn[id(item)] = drawn.get(id(item), "") + slider_html(slider, f"slider-{i}", _text)
     page = ""
     for rows in _ROWS:
         page = _page(document, drawn, rows)
@@ -49,16 +53,19 @@ def _page(document: Document, figures: dict[int, str], rows: int) -> str:
     body = "".join(
         _section(key, _items(items, figures, rows), document, rows, numbered) for key, items in document.sections
     )
+    moving = bool(document.sliders)
+    policy = f"{_POLICY}; script-src {SCRIPT_HASH}" if moving else _POLICY
+    script = f"<script>{SCRIPT}</script>\n" if moving else ""
     title = _text(document.title)
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         '<meta name="color-scheme" content="light dark">\n<meta name="referrer" content="no-referrer">\n'
         f"<title>{title}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n"
         '<a class="skip" href="#content">Skip to the report</a>\n'
         f"<header>{_head(document)}</header>\n{_contents(document)}\n"
-        f'<main id="content" tabindex="-1">\n{_banner(document)}{body}{_run(document)}</main>\n</body>\n</html>\n'
+        f'<main id="content" tabindex="-1">\n{_banner(document)}{body}{_run(document)}</main>\n{script}</body>\n</html>\n'
     )
 
 

@@ -72,6 +72,22 @@ dt,dd{margin:0}
 figure{margin:1.6rem 0}
 .ck-figure{display:block;width:100%;height:auto;max-width:39rem;overflow:visible}
 figcaption{color:var(--muted);font-size:.9rem;line-height:1.5;margin-top:.6rem}
+.slider{margin:1.6rem 0;padding:1.3rem 1.4rem;background:var(--panel);border:1px solid var(--line);border-radius:.5rem}
+.slider[hidden]{display:none}
+.slider label{display:flex;flex-wrap:wrap;justify-content:space-between;align-items:baseline;gap:.2rem 1rem;font-weight:600}
+.slider label output{font:600 1.7rem/1.2 var(--serif)}
+.slider input{width:100%;height:2.75rem;margin:0;accent-color:var(--link);cursor:pointer}
+.slider input:focus-visible{outline:3px solid var(--link);outline-offset:3px;border-radius:2px}
+.slider svg{display:block;width:100%;height:auto;overflow:visible}
+.slider .band{fill:var(--good);opacity:.16}
+.slider .curve{fill:none;stroke:var(--good);stroke-width:2.2;stroke-linejoin:round}
+.slider .zero{fill:none;stroke:var(--muted);stroke-dasharray:4 3}
+.slider .at{stroke:var(--ink)}
+.slider .dot{fill:var(--good);stroke:var(--paper);stroke-width:1.5}
+.slider output{font-variant-numeric:lining-nums tabular-nums}
+.readings{display:grid;grid-template-columns:repeat(auto-fit,minmax(10rem,1fr));gap:.9rem 1.5rem;margin:1rem 0 0}
+.readings dt{color:var(--muted);font-size:.9rem;line-height:1.35}
+.readings dd{font-weight:600}
 .table{overflow-x:auto;margin:1.4rem 0 0;
   background:linear-gradient(to right,var(--paper) 30%,transparent) left/2.5rem 100% local,
   linear-gradient(to left,var(--paper) 30%,transparent) right/2.5rem 100% local,
@@ -129,7 +145,7 @@ summary{cursor:pointer;color:var(--link);font-size:.92rem;font-weight:600;paddin
   body{font-size:10.5pt;background:#fff}
   header,nav,main{max-width:none;padding-left:0;padding-right:0}
   header{padding-top:0}
-  nav,.skip{display:none}
+  nav,.skip,.slider{display:none}
   section{margin-top:2rem;padding-top:1.2rem}
   h2,h3,h4,h3+p,summary,caption,.source,.facts{break-after:avoid}
   figure,.card,.facts>div,tr,.banner{break-inside:avoid}

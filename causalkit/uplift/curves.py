@@ -11,24 +11,25 @@ to the mean outcome per head of the whole population (see :mod:`causalkit.uplift
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from causalkit.errors import DataError, DesignError
-from causalkit.kernels.arrays import Codes, Floats, Ints, read_only
+from causalkit.inference.wald import t_quantile
+from causalkit.kernels.arrays import Codes, Floats, read_only
+from causalkit.uplift.gain_parts import GainParts, Kind
 from causalkit.uplift.ranks import (
     Ranking,
     as_finite,
     as_ranking,
-    centred_scores,
     checked_grid,
-    excess_gain,
+    free_groups,
     small_sample,
 )
 
-Kind = Literal["gain", "uplift", "toc", "excess"]
 _KINDS = ("gain", "uplift", "toc", "excess")
 _MAX_GRID = 101
 
@@ -51,6 +52,8 @@ class Curve:
         Small-sample factor G / (G - 1).
     n_groups : int
         Number of independent groups of positive weight.
+    df : float
+        Degrees of freedom of a t statistic: G - 1 with groups, infinite without.
     """
 
     kind: str
@@ -59,11 +62,17 @@ class Curve:
     vcov: Floats
     scale: float
     n_groups: int
+    df: float = np.inf
 
     @property
     def se(self) -> Floats:
         """Pointwise standard errors (k,)."""
         return np.sqrt(np.diag(self.vcov))
+
+    def limits(self, alpha: float = 0.05) -> tuple[Floats, Floats]:
+        """Pointwise limits (low, high), (k,) each."""
+        half = float(t_quantile(1.0 - alpha / 2.0, self.df)) * self.se
+        return self.value - half, self.value + half
 
     def band(self, alpha: float = 0.05, random_state: int | None = 0) -> tuple[Floats, Floats]:
         """Band (low, high), (k,) each, that holds at all shares of the grid at once with probability 1 - alpha.
@@ -76,7 +85,16 @@ class Curve:
 
         if not np.diag(self.vcov).any():
             return self.value, self.value
-        return simultaneous_band(self.value, self.se, sup_t_critical(self.vcov, alpha, random_state=random_state))
+        critical = sup_t_critical(self.vcov, alpha, random_state=random_state, df=self.df)
+        return simultaneous_band(self.value, self.se, critical)
+
+    def to_frame(self, alpha: float = 0.05) -> Any:
+        """Table with columns ``q estimate se ci_low ci_high band_low band_high``."""
+        import pandas as pd
+
+        (low, high), (band_low, band_high) = self.limits(alpha), self.band(alpha)
+        columns = {"q": self.q, "estimate": self.value, "se": self.se, "ci_low": low, "ci_high": high}
+        return pd.DataFrame({**columns, "band_low": band_low, "band_high": band_high})
 
 
 def default_grid(n_grid: int = 100) -> Floats:
@@ -133,15 +151,37 @@ def curve(
     e^2 (1-q)/q to a variance of order var(score) (1-q)/q, so a rough mean is enough. Where q lies exactly between two
     large tied blocks with different means, the gain curve has a kink and the standard error is approximate.
     """
-    if kind not in _KINDS:
-        raise DesignError(f"kind={kind!r} is not known.", hint=f"Use one of {', '.join(_KINDS)}.")
+    return curves(scores, priority, (kind,), q, weights, groups)[kind]
+
+
+def curves(
+    scores: Floats,
+    priority: Floats | Ranking,
+    kinds: Sequence[Kind],
+    q: Floats | None = None,
+    weights: Floats | None = None,
+    groups: Codes | None = None,
+) -> dict[Kind, Curve]:
+    """Several curves at once: takes the same arguments as :func:`curve` and walks along the ranking once."""
+    _require_kinds(kinds)
     ranking = as_ranking(priority, weights)
     grid = _checked_curve_grid(q)
     scale, n_groups = small_sample(ranking, groups)
-    parts = _GainParts.of(scores, ranking, grid)
-    value = parts.values(kind)
-    cross = parts.cross_products(kind, groups)
-    return Curve(kind, read_only(grid), read_only(value), read_only(scale * cross), scale, n_groups)
+    parts = GainParts.of(scores, ranking, grid)
+    free = free_groups(n_groups, groups)
+    sums = parts.sums(groups)
+    return {
+        kind: Curve(
+            kind,
+            read_only(grid),
+            read_only(parts.values(kind)),
+            read_only(scale * parts.cross_products(kind, sums)),
+            scale,
+            n_groups,
+            free,
+        )
+        for kind in kinds
+    }
 
 
 def curve_psi(
@@ -155,10 +195,9 @@ def curve_psi(
 
     Takes the same arguments as :func:`curve`; the matrix has 8 n k bytes. 1/n is folded in.
     """
-    if kind not in _KINDS:
-        raise DesignError(f"kind={kind!r} is not known.", hint=f"Use one of {', '.join(_KINDS)}.")
+    _require_kinds((kind,))
     ranking = as_ranking(priority, weights)
-    parts = _GainParts.of(scores, ranking, _checked_curve_grid(q))
+    parts = GainParts.of(scores, ranking, _checked_curve_grid(q))
     return parts.values(kind), ranking.unsort(parts.psi(kind))
 
 
@@ -199,7 +238,7 @@ def profit_curve(
     scores = as_finite(scores, "scores")
     net = _per_unit(value, scores.size, "value") * scores - _per_unit(cost, scores.size, "cost")
     gain = curve(net, priority, "gain", q, weights, groups)
-    return Curve("profit", gain.q, gain.value, gain.vcov, gain.scale, gain.n_groups)
+    return replace(gain, kind="profit")
 
 
 def uplift_at(
@@ -214,112 +253,10 @@ def uplift_at(
     return float(result.value[0]), float(result.se[0])
 
 
-@dataclass(frozen=True)
-class _GainParts:
-    """What the influence values of every curve are made of; units in ranked order, scores centred at ``mean``.
-
-    Units between the same two shares, or in one tied block across a share, enter every point of the curve alike: they
-    have one ``pattern``, and ``inside[pattern]`` (P, k) is the fraction of them treated at each share. So a unit's
-    influence is ``w * (score * a[pattern] + b[pattern])``, and covariances need only sums by pattern.
-    """
-
-    ranking: Ranking
-    centred: Floats
-    mean: float
-    grid: Floats
-    excess: Floats
-    local: Floats
-    pattern: Ints
-    inside: Floats
-
-    @classmethod
-    def of(cls, scores: Floats, ranking: Ranking, grid: Floats) -> _GainParts:
-        centred, mean = centred_scores(scores, ranking)
-        upper = np.cumsum(ranking.sums(ranking.weights))
-        upper[-1] = 1.0
-        lower = np.concatenate(([0.0], upper[:-1]))
-        if ranking.is_constant:
-            excess, local = np.zeros(grid.size), np.zeros(grid.size)
-        else:
-            excess = excess_gain(centred, ranking, grid)
-            excess[grid == 1.0] = 0.0
-            local = _local_mean(centred, ranking, grid, lower, upper)
-        pattern, inside = _patterns(grid, lower, upper)
-        return cls(ranking, centred, mean, grid, excess, local, ranking.spread(pattern), inside)
-
-    def values(self, kind: Kind) -> Floats:
-        """The curve itself."""
-        if kind == "excess":
-            return self.excess
-        if kind == "toc":
-            return self.excess / self.grid
-        if kind == "gain":
-            return self.excess + self.grid * self.mean
-        return self.excess / self.grid + self.mean
-
-    def coefficients(self, kind: Kind) -> tuple[Floats, Floats]:
-        """Tables ``a`` and ``b`` (P, k): influence = weight * (score * a + b)."""
-        a = self.inside.copy()
-        b = self.grid * self.local - self.excess - self.inside * self.local
-        if kind in ("toc", "excess"):
-            a -= self.grid
-            # exact zeros where the curve is zero by definition
-            a[:, self.grid == 1.0] = 0.0
-            b[:, self.grid == 1.0] = 0.0
-            if self.ranking.is_constant:
-                a[:], b[:] = 0.0, 0.0
-        if kind in ("toc", "uplift"):
-            a /= self.grid
-            b /= self.grid
-        return a, b
-
-    def psi(self, kind: Kind) -> Floats:
-        """Influence values (m, k) of the ranked units, 1/n folded in."""
-        a, b = self.coefficients(kind)
-        psi = a[self.pattern]
-        psi *= self.centred[:, None]
-        psi += b[self.pattern]
-        psi *= self.ranking.weights[:, None]
-        return psi
-
-    def cross_products(self, kind: Kind, groups: Codes | None) -> Floats:
-        """``psi' psi``, or the same of the sums over groups, without the matrix of influence values."""
-        a, b = self.coefficients(kind)
-        w, score = self.ranking.weights, self.centred
-        if groups is not None:
-            from scipy.sparse import coo_array
-
-            shape = (int(groups.max()) + 1, a.shape[0])
-            cells = (groups[self.ranking.order], self.pattern)
-            sums = coo_array((w * score, cells), shape).tocsr() @ a + coo_array((w, cells), shape).tocsr() @ b
-            return np.asarray(sums.T @ sums)
-        total = [np.bincount(self.pattern, w * w * score**power, a.shape[0])[:, None] for power in (0, 1, 2)]
-        mixed = a.T @ (total[1] * b)
-        return np.asarray(a.T @ (total[2] * a) + mixed + mixed.T + b.T @ (total[0] * b))
-
-
-def _patterns(grid: Floats, lower: Floats, upper: Floats) -> tuple[Ints, Floats]:
-    """Pattern of each block (from ``lower`` to ``upper`` in share), and the fraction inside each share by pattern."""
-    shares = np.unique(grid)
-    before = np.searchsorted(shares, lower, side="right")
-    crosses = np.searchsorted(shares, upper, side="left") > before
-    key = 2 * before + crosses
-    changes = np.concatenate(([True], key[1:] != key[:-1]))
-    first = np.flatnonzero(changes)
-    inside = np.clip((grid - lower[first, None]) / (upper - lower)[first, None], 0.0, 1.0)
-    return np.cumsum(changes) - 1, inside
-
-
-def _local_mean(centred: Floats, ranking: Ranking, grid: Floats, lower: Floats, upper: Floats) -> Floats:
-    """Mean centred score of those ranked near each share: the block that holds it, or a window of ranks."""
-    n_effective = 1.0 / float(ranking.weights @ ranking.weights)
-    half = 0.5 * n_effective ** (-1.0 / 3.0)
-    block = np.minimum(np.searchsorted(upper, grid, side="left"), upper.size - 1)
-    wide = upper[block] - lower[block] >= 2.0 * half
-    left = np.where(wide, lower[block], np.maximum(grid - half, 0.0))
-    right = np.where(wide, upper[block], np.minimum(grid + half, 1.0))
-    rise = excess_gain(centred, ranking, right) - excess_gain(centred, ranking, left)
-    return np.asarray(rise / (right - left))
+def _require_kinds(kinds: Sequence[str]) -> None:
+    for kind in kinds:
+        if kind not in _KINDS:
+            raise DesignError(f"kind={kind!r} is not known.", hint=f"Use one of {', '.join(_KINDS)}.")
 
 
 def _checked_curve_grid(q: Floats | None) -> Floats:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from numbers import Real
 from typing import Any, ClassVar
 
 import numpy as np
@@ -13,19 +14,25 @@ from causalkit.core.check import Check, Checks
 from causalkit.core.effects import Effects
 from causalkit.core.estimate import Estimate, Influence
 from causalkit.core.estimator import Estimator
+from causalkit.core.input_checks import missing_check
 from causalkit.core.roles import Assignment, Role
 from causalkit.core.rows import Groups
 from causalkit.core.sample import Number, Sample
+from causalkit.data.frame import Frame
 from causalkit.effects.crossfit_study import clusters_of
-from causalkit.errors import InferenceUnavailable
+from causalkit.errors import DesignError, InferenceUnavailable
 from causalkit.kernels.arrays import Codes, Floats, read_only
-from causalkit.uplift.curves import Curve, curve, curve_psi
+from causalkit.uplift.comparison import Comparison
+from causalkit.uplift.curves import Curve, curve_psi, curves, profit_curve
 from causalkit.uplift.evaluation_result import UpliftResult, calibration_check
 from causalkit.uplift.evidence import BOUND, Evidence, gather
 from causalkit.uplift.folds import fold_ranks
 from causalkit.uplift.gates import Calibration, GroupEffects, calibration, group_effects
-from causalkit.uplift.heterogeneity import Heterogeneity, heterogeneity
-from causalkit.uplift.ranks import free_groups, rank_units, small_sample
+from causalkit.uplift.guards import CHANCES, EXPECTED, null_model_check, placebo_check, score_balance_check
+from causalkit.uplift.heterogeneity import Heterogeneity, heterogeneities
+from causalkit.uplift.observed_metrics import auuc_from
+from causalkit.uplift.ranking import Method
+from causalkit.uplift.ranks import Ranking, free_groups, rank_units, small_sample
 
 #: Shares whose uplift is reported, and points of the curves.
 TOP = (0.1, 0.2, 0.3)
@@ -38,22 +45,32 @@ class UpliftEvaluation(Estimator[UpliftResult]):
     """Evaluate a ranking of people by their effect on held-out doubly robust scores.
 
     Estimates AUTOC (the headline) and QINI, the areas under the targeting curve TOC(q) and under q TOC(q), where TOC(q)
-    is the effect among the top share q less the average effect (Yadlowsky et al. 2025), and the effect among the top
-    10, 20 and 30 %. A ranking no better than chance has AUTOC and QINI of zero. Ties are ties: a constant effect scores
-    exactly zero, and no value depends on the order of rows.
+    is the effect among the top share q less the average effect (Yadlowsky et al. 2025); AUUC, the area under the gain
+    curve; and the effect among the top 10, 20 and 30 %. A ranking no better than chance has AUTOC and QINI of zero. Ties are
+    ties: a constant effect scores exactly zero, and no value depends on the order of rows. All standard errors come from
+    influence values.
 
     Parameters
     ----------
     alpha : float
         Level of the one-sided verdict ``has_evidence``, and one minus the coverage of bands.
+    value : float
+        Money per unit of the outcome.
+    cost : float
+        Money per treated person. With ``value`` or a cost the result has a profit curve.
     random_state : int, optional
-        Seed of the cross-fitting of scores, where the effects are not those of a model on its own training table.
+        Seed of the cross-fitting of scores (where the effects are not those of a model on its own training table), and of
+        the shuffles of the placebo.
 
     Notes
     -----
     For a model on its own training table effects are out of fold, and people are ranked within folds; the variance of
     AUTOC and QINI is doubled, because the folds' rankings learned from each other's outcomes (see
     :mod:`causalkit.uplift.folds`). Effects that have seen the outcomes that judge them are refused.
+
+    Every evaluation checks itself: ``placebo_treatment`` shuffles the treatment and evaluates again, ``null_model`` compares
+    the predicted effects with the same effect for all, ``score_balance`` asks whether the ranking knows who was treated,
+    ``overlap`` reports the propensities, and ``held_out`` says whether the effects have seen these outcomes.
 
     The scores assume what the model assumes: no unmeasured confounding given the covariates (or known propensities),
     and overlap.
@@ -65,9 +82,11 @@ class UpliftEvaluation(Estimator[UpliftResult]):
     """
 
     alpha: float = params.number(0.05, low=0.0, high=0.5, open_low=True, open_high=True)
+    value: float = params.number(1.0, low=0.0, open_low=True)
+    cost: float = params.number(0.0, low=0.0)
     random_state: int | None = params.seed()
 
-    roles: ClassVar[Mapping[str, Role]] = {role: spec for role, spec in BOUND.items() if role != "cost"}
+    roles: ClassVar[Mapping[str, Role]] = BOUND
     assignment: ClassVar[Assignment | None] = Assignment("treatment", "row")
     strategies: ClassVar[tuple[str, ...]] = ("adjustment",)
 
@@ -86,6 +105,7 @@ class UpliftEvaluation(Estimator[UpliftResult]):
         cluster: Any = None,
         unit: Any = None,
         weights: Any = None,
+        cost: Any = None,
         missing: str | None = None,
     ) -> UpliftResult:
         """Evaluate a ranking.
@@ -110,6 +130,8 @@ class UpliftEvaluation(Estimator[UpliftResult]):
             Known probability of the arm of interest; estimated where left out.
         cluster, unit, weights : str, optional
             Rows that are not independent; labels that match people across results; weights of rows.
+        cost : str, array or float, optional
+            Cost of treating each person, instead of the ``cost`` of the configuration.
         missing : {"native", "drop", "raise"}, optional
             What to do with covariates that have gaps.
 
@@ -124,6 +146,11 @@ class UpliftEvaluation(Estimator[UpliftResult]):
         DataError
             If the table holds values that can't be used.
         """
+        run: UpliftEvaluation = self.seeded()  # type: ignore[assignment]
+        if isinstance(cost, Real) and not isinstance(cost, bool):
+            run, cost = replace(run, cost=float(cost)), None
+        if isinstance(score, Mapping | list | tuple) and not _is_numeric(score):
+            raise DesignError("score= names several rankings.", hint="Use UpliftEvaluation().compare(data, score=...).")
         given = {
             "effect": effect,
             "score": score,
@@ -136,12 +163,79 @@ class UpliftEvaluation(Estimator[UpliftResult]):
             "cluster": cluster,
             "unit": unit,
             "weights": weights,
+            "cost": cost,
             "missing": missing,
         }
-        run: UpliftEvaluation = self.seeded()  # type: ignore[assignment]
         evidence = gather(data, given, run.random_state or 0)
         result = run._evaluate(_as_sample(evidence), evidence.checks())
         return replace(result, roles={**evidence.sample.given, "effect": effect})
+
+    def compare(
+        self,
+        data: Any,
+        *,
+        effect: Mapping[str, Any] | None = None,
+        score: Mapping[str, Any] | Sequence[str] | None = None,
+        outcome: Any = None,
+        treatment: Any = None,
+        covariates: str | Sequence[str] = (),
+        control: Any = None,
+        treatment_level: Any = None,
+        propensity: Any = None,
+        cluster: Any = None,
+        unit: Any = None,
+        weights: Any = None,
+        cost: Any = None,
+        missing: str | None = None,
+    ) -> Comparison:
+        """Evaluate several rankings of the same people, with the standard errors of their differences.
+
+        Parameters
+        ----------
+        data : table
+            As for :meth:`fit`.
+        effect : mapping of str to (fitted model, str or array), optional
+            Rankings by name, each as for :meth:`fit`.
+        score : mapping of str to (str or array), or list of str, optional
+            Further rankings by name; a list names columns.
+        outcome, treatment, covariates, control, treatment_level, propensity, cluster, unit, weights, cost, missing
+            As for :meth:`fit`.
+
+        Returns
+        -------
+        Comparison
+            A mapping from name to result, with ``difference(a, b)``, ``differences()`` and ``sample_size(a, b)``.
+
+        Raises
+        ------
+        DesignError, DataError
+            As :meth:`fit`; or fewer than two rankings, or two of one name.
+        """
+        run: UpliftEvaluation = self.seeded()  # type: ignore[assignment]
+        scored = dict(score) if isinstance(score, Mapping) else {name: name for name in score or ()}
+        rankings = [("effect", name, value) for name, value in (effect or {}).items()]
+        rankings += [("score", name, value) for name, value in scored.items()]
+        names = [name for _, name, _ in rankings]
+        if len(set(names)) < max(2, len(names)):
+            raise DesignError(
+                f"a comparison needs two or more rankings with names of their own, not {', '.join(names) or 'none'}.",
+                hint='Pass score={"first": ..., "second": ...}, or effect= likewise.',
+            )
+        shared: dict[str, Any] = {
+            "outcome": outcome,
+            "treatment": treatment,
+            "covariates": covariates,
+            "control": control,
+            "treatment_level": treatment_level,
+            "propensity": propensity,
+            "cluster": cluster,
+            "unit": unit,
+            "weights": weights,
+            "cost": cost,
+            "missing": missing,
+        }
+        table = Frame.read(data)  # one identity of its rows for all, so that results subtract
+        return Comparison({name: run.fit(table, **{kind: value}, **shared) for kind, name, value in rankings})
 
     def estimate(self, sample: Sample) -> UpliftResult:
         """Evaluate the held-out scores and effects that a sample of this class holds."""
@@ -150,32 +244,38 @@ class UpliftEvaluation(Estimator[UpliftResult]):
                 "this sample has no held-out scores.", hint="Call fit(data, effect=...), or refit(data) with a table."
             )
         run: UpliftEvaluation = self.seeded()  # type: ignore[assignment]
-        return run._evaluate(sample, {})
+        return run._evaluate(sample, {"missing": lambda: missing_check(sample)})
 
-    def _evaluate(self, sample: Sample, checks: Mapping[str, Check]) -> UpliftResult:
+    def _evaluate(self, sample: Sample, checks: Mapping[str, Any]) -> UpliftResult:
         scores, effect = sample.number("held_out_score"), sample.number("predicted_effect")
         ranked_by = sample.number("priority")
         weights, groups = sample.optional("weights"), clusters_of(sample)
         codes = None if groups is None else groups.codes
         fold_groups = sample.groups("fold")
         folds = None if fold_groups is None else fold_groups.codes
-        tests = {m: heterogeneity(scores, ranked_by, m, weights, codes, folds) for m in ("autoc", "qini")}
         # Folds' effects come from different models: curves use ranks within folds.
         # Rounded, so that equals of different folds stay equals.
         priority = ranked_by if folds is None else np.round(fold_ranks(ranked_by, folds, weights), 12)
-        line = _line(scores, effect, weights, codes) if "score" not in sample.given else None
-        numbers = self._numbers(sample, scores, priority, tests, groups)
+        ranking = rank_units(priority, weights)
+        if folds is None:
+            tests = heterogeneities(scores, ranking, groups=codes)
+        else:
+            tests = heterogeneities(scores, ranked_by, weights, codes, folds)
+        is_effect = "score" not in sample.given
+        line = _line(scores, effect, weights, codes) if is_effect else None
+        shapes = curves(scores, ranking, ("toc", "gain"), GRID, groups=codes)
         name = sample.arms.contrast()
         return UpliftResult(
             estimator=self,
-            effects=numbers,
+            effects=self._numbers(scores, ranking, tests, sample, groups),
             headline="autoc",
             estimand=f"how well people are ranked by the effect of {name} (area under the targeting curve, AUTOC)",
             checks=Checks(
                 {
                     **checks,
                     "heterogeneity": tests["autoc"].check(self.alpha),
-                    "calibration": calibration_check(line, self.alpha, is_effect="score" not in sample.given),
+                    "calibration": calibration_check(line, self.alpha, is_effect=is_effect),
+                    **self._guards(sample, tests["autoc"], is_effect),
                 }
             ),
             sample=sample,
@@ -183,35 +283,54 @@ class UpliftEvaluation(Estimator[UpliftResult]):
             dropped=sample.dropped,
             roles=sample.given,
             heterogeneity=tests["autoc"],
-            toc=curve(scores, priority, "toc", GRID, weights, codes),
-            gain=curve(scores, priority, "gain", GRID, weights, codes),
-            groups=_gates(scores, effect, priority, weights, codes),
+            toc=shapes["toc"],
+            gain=shapes["gain"],
+            profit=self._profit(sample, scores, ranking, codes),
+            groups=_gates(scores, effect, ranking, codes),
             slope=None if line is None else (line.slope, float(line.se[1])),
             average=_average(scores, weights),
             contrast=name,
         )
 
+    def _guards(self, sample: Sample, test: Heterogeneity, is_effect: bool) -> dict[str, Any]:
+        """Checks that are made when they are first read."""
+        told = test.effect
+        observed = told.estimate / told.se if told.se > 0 else 0.0
+        seed = self.random_state or 0
+        no_size = Check("null_model", "untestable", "A score has no size to compare; see heterogeneity.")
+        return {
+            "null_model": (lambda: null_model_check(sample, self.alpha)) if is_effect else no_size,
+            "score_balance": lambda: score_balance_check(sample),
+            "placebo_treatment": lambda: placebo_check(sample, self.alpha, seed, observed),
+        }
+
+    def _profit(self, sample: Sample, scores: Floats, ranking: Ranking, codes: Codes | None) -> Curve | None:
+        if not sample.has("cost") and self.value == 1.0 and self.cost == 0.0:
+            return None
+        cost = sample.number("cost") if sample.has("cost") else self.cost
+        return profit_curve(scores, ranking, self.value, cost, GRID, groups=codes)
+
     def _numbers(
         self,
-        sample: Sample,
         scores: Floats,
-        priority: Floats,
-        tests: Mapping[str, Heterogeneity],
+        ranking: Ranking,
+        tests: Mapping[Method, Heterogeneity],
+        sample: Sample,
         groups: Groups | None,
     ) -> Effects:
         """All terms with joint influence values, on one small-sample factor."""
-        weights = sample.optional("weights")
-        ranking = rank_units(priority, weights)
         codes = None if groups is None else groups.codes
         scale, n_groups = small_sample(ranking, codes)
         values, psi = curve_psi(scores, ranking, "uplift", np.array(TOP))
         ranked = [test.effect for test in tests.values()]
         columns = [np.sqrt(effect.scale / scale) * effect.psi for effect in ranked]
-        theta = np.concatenate([[effect.estimate for effect in ranked], values])
+        area = auuc_from(ranked[1].estimate, columns[1], scores, sample.optional("weights"))
+        theta = np.concatenate([[effect.estimate for effect in ranked], [area.value], values])
         df = np.full(len(theta), free_groups(n_groups, codes))
         kind = "HC1" if groups is None else "CR1"
-        carrier = Influence(read_only(np.column_stack([*columns, psi])), sample.rows, groups, scale, df, kind)
-        terms = (*tests, *(f"uplift_top_{round(100 * q)}" for q in TOP))
+        joint = read_only(np.column_stack([*columns, area.psi, psi]))
+        carrier = Influence(joint, sample.rows, groups, scale, df, kind)
+        terms = (*tests, "auuc", *(f"uplift_top_{round(100 * q)}" for q in TOP))
         return Effects(terms, Estimate(theta, carrier).folded())
 
 
@@ -222,6 +341,9 @@ def _as_sample(evidence: Evidence) -> Sample:
         "predicted_effect": Number(evidence.effect, "predicted effect"),
         "priority": Number(evidence.priority, "priority"),
     }
+    for arm in (0, 1):
+        added[EXPECTED[arm]] = Number(evidence.expected[:, arm], "expected outcome")
+        added[CHANCES[arm]] = Number(evidence.chances[:, arm], "propensity")
     if evidence.folds is not None:
         labels = tuple(range(int(evidence.folds.max()) + 1))
         added["fold"] = Groups(evidence.folds, labels, "fold")
@@ -235,14 +357,15 @@ def _line(scores: Floats, effect: Floats, weights: Floats | None, codes: Codes |
         return None
 
 
-def _gates(
-    scores: Floats, effect: Floats, priority: Floats, weights: Floats | None, codes: Codes | None
-) -> GroupEffects | None:
+def _gates(scores: Floats, effect: Floats, ranking: Ranking, codes: Codes | None) -> GroupEffects | None:
     """Effects by fifth of the ranking, with the mean predicted effect of each."""
-    if rank_units(priority, weights).n_units < 2 * GROUPS:
+    if ranking.n_units < 2 * GROUPS:
         return None
-    found = group_effects(scores, priority, GROUPS, weights, codes)
-    return replace(found, mean_priority=group_effects(effect, priority, GROUPS, weights, codes).value)
+    return group_effects(scores, ranking, GROUPS, groups=codes, predicted=effect)
+
+
+def _is_numeric(values: Any) -> bool:
+    return not isinstance(values, Mapping) and all(isinstance(value, Real) for value in values)
 
 
 def _average(scores: Floats, weights: Floats | None) -> float:

@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from math import erfc, sqrt
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from causalkit.core import format as fmt
-from causalkit.core.check import Check
+from causalkit.core.check import Check, Checks
 from causalkit.core.passage import Passage
 from causalkit.core.result import Result
 from causalkit.core.rows import Groups
+from causalkit.core.sample import Sample
 from causalkit.core.table import Table
 from causalkit.effects.average_result import outcome_name
 from causalkit.errors import DesignError
-from causalkit.inference.wald import t_quantile
+from causalkit.inference.wald import t_quantile, upper_pvalue
 from causalkit.kernels.arrays import Floats
 from causalkit.uplift.curves import Curve
 from causalkit.uplift.gates import Calibration, GroupEffects
 from causalkit.uplift.heterogeneity import Heterogeneity
+
+#: Checks of how effects and scores were made, which hold for any part of the same rows.
+OF_THE_FIT = ("missing_outcomes", "balance", "overlap", "held_out")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -34,6 +37,8 @@ class UpliftResult(Result):
         The one-sided test of AUTOC behind ``has_evidence``.
     toc, gain : Curve
         Targeting curve and gain curve (per head of everyone), with their joint covariance.
+    profit : Curve or None
+        Profit per head of everyone, where a value or a cost was given.
     groups : GroupEffects or None
         Effects by fifth of the ranking; None for fewer than ten people.
     slope : (float, float) or None
@@ -47,6 +52,7 @@ class UpliftResult(Result):
     heterogeneity: Heterogeneity
     toc: Curve
     gain: Curve
+    profit: Curve | None
     groups: GroupEffects | None
     slope: tuple[float, float] | None
     average: float
@@ -55,7 +61,8 @@ class UpliftResult(Result):
     @property
     def plots(self) -> tuple[str, ...]:  # type: ignore[override]
         """Kinds that :meth:`plot` draws."""
-        return ("toc", "gain", "calibration") if self.groups is not None else ("toc", "gain")
+        curves = ("toc", "gain") if self.profit is None else ("toc", "gain", "profit")
+        return (*curves, "calibration") if self.groups is not None else curves
 
     @property
     def alpha(self) -> float:
@@ -78,15 +85,33 @@ class UpliftResult(Result):
         return self.heterogeneity.verdict(self.alpha)
 
     def band(self, kind: str = "toc") -> tuple[Floats, Floats]:
-        """Return the simultaneous band (low, high) of the curve ``"toc"`` or ``"gain"`` at its shares ``q``."""
+        """Return the simultaneous band (low, high) of the curve ``"toc"``, ``"gain"`` or ``"profit"`` at its shares ``q``."""
         return self._curve(kind).band(self.alpha)
 
     def _curve(self, kind: str) -> Curve:
-        if kind not in ("toc", "gain"):
-            raise DesignError(f"there is no curve {kind!r}.", hint="Use 'toc' or 'gain'.")
-        return self.toc if kind == "toc" else self.gain
+        curves = {"toc": self.toc, "gain": self.gain, "profit": self.profit}
+        curve = curves.get(kind)
+        if curve is None:
+            known = ", ".join(repr(name) for name, there in curves.items() if there is not None)
+            hint = "Set value= or cost= of the evaluation." if kind == "profit" else f"Use one of {known}."
+            raise DesignError(f"there is no curve {kind!r}.", hint=hint)
+        return curve
 
-    def count_parameters(self, groups: Groups | None) -> int:
+    def refit(self, data: Any = None) -> Any:
+        """Run the same evaluation on other data; on rows of this one it keeps what is known of the effects.
+
+        Parameters
+        ----------
+        data : table or Sample, optional
+            Other rows; by default the rows this result keeps.
+        """
+        result = super().refit(data)
+        if data is not None and not isinstance(data, Sample):
+            return result
+        known = {name: (lambda name=name: self.checks[name]) for name in OF_THE_FIT if name in self.checks}
+        return replace(result, checks=Checks(known).joined(result.checks))
+
+    def count_parameters(self, ways: Sequence[Groups]) -> int:
         """Return 1: each term is a mean of influence values of its own."""
         return 1
 
@@ -120,13 +145,19 @@ class UpliftResult(Result):
         band = f"The darker band holds at each share with {level} confidence, the lighter one at all shares at once."
         first = Passage("certainty", "The top of the ranking against everyone", (rows, band), self.to_table(), "toc")
         gain = Passage("certainty", "What treating the top of the ranking gains", (band,), figure="gain")
+        curves: tuple[Passage, ...] = (first, gain)
+        if self.profit is not None:
+            curves = (
+                *curves,
+                Passage("certainty", "What treating the top of the ranking earns", (band,), figure="profit"),
+            )
         if self.groups is None:
-            return (first, gain)
+            return curves
         said = self.checks["calibration"].message
         varies = np.ptp(self.groups.mean_priority) > 1e-12
         figure = "calibration" if varies else None
         groups = Passage("certainty", "Predicted and estimated effects", (said,), self.groups_table(), figure)
-        return (first, gain, groups)
+        return (*curves, groups)
 
     def groups_table(self) -> Table:
         """Return predicted and estimated effects by fifth of the ranking, with simultaneous limits."""
@@ -150,7 +181,8 @@ class UpliftResult(Result):
         g = self.groups
         if not g.se.any():
             return g.value, g.value
-        critical = sup_t_critical(g.vcov, self.alpha) if simultaneous else _normal(self.alpha)
+        pointwise = float(t_quantile(1.0 - self.alpha / 2.0, g.df))
+        critical = sup_t_critical(g.vcov, self.alpha, df=g.df) if simultaneous else pointwise
         return simultaneous_band(g.value, g.se, critical)
 
     def plot_data(self, kind: str) -> Mapping[str, Any]:
@@ -160,17 +192,18 @@ class UpliftResult(Result):
             g = self.groups
             return {"title": self.title, "predicted": g.mean_priority, "estimate": g.value, "low": low, "high": high}
         curve = self._curve(kind)
-        half = _normal(self.alpha) * curve.se
-        low, high = curve.band(self.alpha)
-        reference = np.zeros(len(curve.q)) if kind == "toc" else self.average * curve.q
+        low, high = curve.limits(self.alpha)
+        band_low, band_high = curve.band(self.alpha)
+        whole = curve.value[-1] * curve.q  # the last share is everyone
+        reference = np.zeros(len(curve.q)) if kind == "toc" else whole
         return {
             "title": self.title,
             "q": curve.q,
             "value": curve.value,
-            "low": curve.value - half,
-            "high": curve.value + half,
-            "band_low": low,
-            "band_high": high,
+            "low": low,
+            "high": high,
+            "band_low": band_low,
+            "band_high": band_high,
             "reference": reference,
             "reference_label": "a random order",
             "xlabel": "Share treated, in the order of the ranking",
@@ -180,7 +213,8 @@ class UpliftResult(Result):
         """Return everything as a JSON-ready dictionary."""
         from causalkit.core.presentation import plain
 
-        curves = {kind: {"q": self._curve(kind).q, "value": self._curve(kind).value} for kind in ("toc", "gain")}
+        kinds = [kind for kind in self.plots if kind != "calibration"]
+        curves = {kind: {"q": self._curve(kind).q, "value": self._curve(kind).value} for kind in kinds}
         said = {"has_evidence": self.has_evidence, "one_sided_pvalue": self.heterogeneity.pvalue, "curves": curves}
         return plain({**super().to_dict(), **said})  # type: ignore[no-any-return]
 
@@ -194,7 +228,7 @@ def calibration_check(line: Calibration | None, alpha: float, *, is_effect: bool
             "calibration", "untestable", "Everybody has the same predicted effect, so there is no slope to calibrate."
         )
     slope, se = line.slope, float(line.se[1])
-    pvalue = erfc(abs(slope - 1.0) / se / sqrt(2.0)) if se > 0 else 1.0
+    pvalue = 2.0 * float(upper_pvalue(abs(slope - 1.0) / se, line.df)) if se > 0 else 1.0
     message = (
         f"A difference of 1 between predicted effects goes with a difference of {fmt.number(slope, 3)} between estimated "
         f"ones (standard error {fmt.number(se, 3)}; 1 is ideal, p-value {fmt.pvalue(pvalue)})."
@@ -206,7 +240,3 @@ def calibration_check(line: Calibration | None, alpha: float, *, is_effect: bool
         "calibration", "warn", message, slope, pvalue,
         f"The predictions {wrong} how much people differ: use their order, not their size.",
     )  # fmt: skip
-
-
-def _normal(alpha: float) -> float:
-    return float(t_quantile(1.0 - alpha / 2.0, np.inf))

@@ -78,7 +78,9 @@ class Evidence:
     propensity : {"known", "estimated"}
         Where the scores' propensities come from.
     of_model : mapping of str to Check
-        Checks of the model that what follows rests on as well: how outcomes went missing, balance and overlap.
+        Checks of the nuisances that what follows rests on as well: how outcomes went missing, balance and overlap.
+    expected, chances : Floats, shape (n, 2)
+        Expected outcome under the control and under the arm of interest, and the propensities of the two.
     """
 
     sample: Sample
@@ -93,6 +95,8 @@ class Evidence:
     source: Source
     is_effect: bool
     propensity: str
+    expected: Floats
+    chances: Floats
     of_model: Mapping[str, Check] = field(default_factory=dict)
 
     @property
@@ -133,7 +137,8 @@ class Evidence:
         return Check(
             "held_out",
             "untestable",
-            f"The effects were handed over as numbers; whether these rows trained them is not known{scores}.",
+            f"The effects were handed over as numbers; whether these rows trained them is not known{scores}. Where their size "
+            "matters, an average and a slope are taken from the same scores that judge them, which flatters a little.",
             advice="Make sure that they come from a model that has not seen these outcomes, or pass the fitted model.",
         )
 
@@ -202,7 +207,11 @@ def _from_model(data: Any, model: Any, given: Mapping[str, Any], random_state: i
     else:
         contrasts = model.scores if model.scores.ndim == 1 else model.scores[:, 0]
         nuisances = model.nuisances
-        made = _Scores(contrasts[at], nuisances.scores[at][:, :2], nuisances.mu[at], nuisances.propensity.source)
+        chances = nuisances.propensity
+        made = _Scores(
+            contrasts[at], nuisances.scores[at][:, :2], nuisances.mu[at], chances.values[at], chances.source, {}
+        )
+    inherited = {name: model.checks[name] for name in _INHERITED if training and name in model.checks}
     prediction = _take_prediction(model.prediction(data), sample.rows.positions)
     return Evidence(
         sample=sample,
@@ -217,7 +226,9 @@ def _from_model(data: Any, model: Any, given: Mapping[str, Any], random_state: i
         source="out_of_fold" if training else "new_rows",
         is_effect=True,
         propensity=made.propensity,
-        of_model={name: model.checks[name] for name in _INHERITED if name in model.checks} if training else {},
+        expected=read_only(made.mu[:, :2]),
+        chances=read_only(made.chances[:, :2]),
+        of_model={**inherited, **made.checks},
     )
 
 
@@ -245,6 +256,9 @@ def _from_numbers(data: Any, given: Mapping[str, Any], random_state: int) -> Evi
         source="given",
         is_effect=not sample.has("score"),
         propensity=made.propensity,
+        expected=read_only(made.mu[:, :2]),
+        chances=read_only(made.chances[:, :2]),
+        of_model=made.checks,
     )
 
 
@@ -286,17 +300,20 @@ def _rows_of_fit(sample: Sample, used: Ints) -> Sample:
 
 
 class _Scores(NamedTuple):
-    """Scores of the contrast (n,) and of the two arms (n, 2), expected outcomes by arm, source of propensities."""
+    """Scores of the contrast (n,) and of the two arms (n, 2), expected outcomes and propensities by arm, their checks."""
 
     contrast: Floats
     arms: Floats
     mu: Floats
+    chances: Floats
     propensity: str
+    checks: Mapping[str, Check]
 
 
 def _scores(sample: Sample, random_state: int, **chosen: Any) -> _Scores:
     """Cross-fit the doubly robust scores of these rows."""
     from causalkit.core.settings import n_jobs_or_default
+    from causalkit.effects.checks import overlap_check
 
     options = {"regressor": None, "classifier": None, **chosen}
     # Scores must not depend on what they will judge: the canonical order of rows sees every numeric role.
@@ -306,7 +323,9 @@ def _scores(sample: Sample, random_state: int, **chosen: Any) -> _Scores:
     nuisances = study.in_outcome_units()
     # The contrast is taken on the learning scale: a difference of levels would lose digits far from zero.
     contrast = study.scale.unit * study.contrasts[:, 0]
-    return _Scores(contrast, nuisances.scores[:, :2], nuisances.mu, nuisances.propensity.source)
+    chances = nuisances.propensity
+    overlap = {"overlap": overlap_check(study)}
+    return _Scores(contrast, nuisances.scores[:, :2], nuisances.mu, chances.values, chances.source, overlap)
 
 
 def _mean_one(sample: Sample) -> Floats | None:

@@ -10,9 +10,12 @@ from causalkit.errors import DesignError, InferenceUnavailable
 from causalkit.kernels.arrays import Codes, Floats, read_only
 from causalkit.uplift.curves import curve
 from causalkit.uplift.ranks import (
+    Ranking,
     as_finite,
+    as_ranking,
     centred_scores,
     excess_gain,
+    free_groups,
     psi_vcov,
     rank_units,
 )
@@ -33,12 +36,15 @@ class GroupEffects:
         Mean priority in each group: on the diagonal with ``value`` if the priority is a calibrated effect.
     vcov : Floats (k, k)
         Joint covariance, small-sample factor included.
+    df : float
+        Degrees of freedom of a t statistic: G - 1 with clusters, infinite without.
     """
 
     upper: Floats
     value: Floats
     mean_priority: Floats
     vcov: Floats
+    df: float = np.inf
 
     @property
     def se(self) -> Floats:
@@ -60,12 +66,15 @@ class Calibration:
         Influence values of (mean, slope), 1/n folded in.
     vcov : Floats (2, 2)
         HC1, or CR1 with groups.
+    df : float
+        Degrees of freedom of a t statistic: G - 1 with groups, infinite without.
     """
 
     mean: float
     slope: float
     psi: Floats
     vcov: Floats
+    df: float = np.inf
 
     @property
     def se(self) -> Floats:
@@ -75,10 +84,11 @@ class Calibration:
 
 def group_effects(
     scores: Floats,
-    priority: Floats,
+    priority: Floats | Ranking,
     n_quantiles: int = 5,
     weights: Floats | None = None,
     groups: Codes | None = None,
+    predicted: Floats | None = None,
 ) -> GroupEffects:
     """Sorted group average effects (GATES) by quantile of the priority.
 
@@ -99,6 +109,8 @@ def group_effects(
         Non-negative sampling weights.
     groups : Codes (n,), optional
         Independent groups (clusters).
+    predicted : Floats (n,), optional
+        Predicted effects whose mean is told by group; by default the priority.
 
     Returns
     -------
@@ -116,7 +128,7 @@ def group_effects(
     Chernozhukov, Demirer, Duflo and Fernandez-Val (2025), "Fisher-Schultz lecture: Generic machine learning inference
     on heterogeneous treatment effects in randomized experiments", Econometrica.
     """
-    ranking = rank_units(priority, weights)
+    ranking = as_ranking(priority, weights)
     if not 2 <= n_quantiles <= min(100, ranking.n_units):
         raise DesignError(
             f"n_quantiles={n_quantiles} does not suit {ranking.n_units} units.", hint="Use between 2 and 100 groups."
@@ -125,10 +137,17 @@ def group_effects(
     gain = curve(scores, ranking, "gain", upper, groups=groups)
     # mean of group j = (gain(upper_j) - gain(upper_{j-1})) * number of groups
     steps = n_quantiles * (np.eye(n_quantiles) - np.eye(n_quantiles, k=-1))
-    centred, mean = centred_scores(priority, ranking)
+    shown = predicted if predicted is not None else priority
+    if isinstance(shown, Ranking):
+        raise DesignError("a Ranking has no sizes to average.", hint="Pass predicted= as well.")
+    centred, mean = centred_scores(shown, ranking)
     height = steps @ (excess_gain(centred, ranking, upper) + upper * mean)
     return GroupEffects(
-        read_only(upper), read_only(steps @ gain.value), read_only(height), read_only(steps @ gain.vcov @ steps.T)
+        read_only(upper),
+        read_only(steps @ gain.value),
+        read_only(height),
+        read_only(steps @ gain.vcov @ steps.T),
+        gain.df,
     )
 
 
@@ -180,5 +199,6 @@ def calibration(
     slope = float(w @ (x * y)) / spread
     psi = ranking.unsort(w[:, None] * np.column_stack((y, x * (y - slope * x) / spread)))
     n = ranking.n_units
-    vcov = psi_vcov(psi, ranking, groups).vcov * ((n - 1) / (n - 2))
-    return Calibration(mean, slope, read_only(psi), read_only(vcov))
+    found = psi_vcov(psi, ranking, groups)
+    vcov = found.vcov * ((n - 1) / (n - 2))
+    return Calibration(mean, slope, read_only(psi), read_only(vcov), free_groups(found.n_groups, groups))

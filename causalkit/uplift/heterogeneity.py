@@ -9,8 +9,8 @@ from causalkit.core.check import Check
 from causalkit.inference.wald import upper_pvalue
 from causalkit.kernels.arrays import Codes, Floats
 from causalkit.uplift.folds import by_fold
-from causalkit.uplift.ranking import Method, RankWeighted, rank_weighted_effect
-from causalkit.uplift.ranks import free_groups
+from causalkit.uplift.ranking import METHODS, Method, RankWeighted, rank_weighted_effect, rank_weighted_effects
+from causalkit.uplift.ranks import Ranking, free_groups
 
 FOUND = "The ranking is better than a random one"
 NOT_FOUND = "No evidence of heterogeneity"
@@ -61,6 +61,21 @@ class Heterogeneity:
         )
 
 
+def heterogeneities(
+    scores: Floats,
+    priority: Floats | Ranking,
+    weights: Floats | None = None,
+    groups: Codes | None = None,
+    folds: Codes | None = None,
+) -> dict[Method, Heterogeneity]:
+    """Estimate AUTOC and QINI and test each one-sided; a Ranking (without folds) is not sorted again."""
+    if folds is not None:
+        assert not isinstance(priority, Ranking)
+        return {method: heterogeneity(scores, priority, method, weights, groups, folds) for method in METHODS}
+    found = rank_weighted_effects(scores, priority, weights, groups)
+    return {method: _tested(effect, groups) for method, effect in found.items()}
+
+
 def heterogeneity(
     scores: Floats,
     priority: Floats,
@@ -77,7 +92,10 @@ def heterogeneity(
     if folds is not None:
         found = by_fold(scores, priority, folds, method, weights, groups)
         return Heterogeneity(found.effect, found.pvalue, not found.fold_se.any())
-    effect = rank_weighted_effect(scores, priority, method, weights, groups)
+    return _tested(rank_weighted_effect(scores, priority, method, weights, groups), groups)
+
+
+def _tested(effect: RankWeighted, groups: Codes | None) -> Heterogeneity:
     free = free_groups(effect.n_groups, groups)
     pvalue = float(upper_pvalue(effect.estimate / effect.se, free)) if effect.se > 0 else 1.0
     return Heterogeneity(effect, pvalue, not effect.psi.any())

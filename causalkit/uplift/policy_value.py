@@ -11,50 +11,84 @@ from causalkit.core.rows import Groups
 from causalkit.errors import DesignError, InferenceUnavailable
 from causalkit.inference.vcov import sandwich
 from causalkit.inference.wald import t_pvalue, t_quantile
-from causalkit.kernels.arrays import Floats
+from causalkit.kernels.arrays import Floats, read_only
+from causalkit.uplift.winner import Choice, hybrid_interval, median_unbiased, two_sided_pvalue
 
 
 @dataclass(frozen=True)
 class Profit:
     """A profit over all people of the plan, net of treating nobody.
 
+    Interval, lower limit, p-value and decision are one procedure: a policy is shown to earn if the ``1 - alpha`` interval
+    of its profit lies above zero.
+
     Parameters
     ----------
-    estimate : float
-        Held-out estimate.
+    held_out : float
+        Mean of held-out scores, as a total.
     se : float
         Its standard error, robust (clustered where clusters were given).
     df : float
-        Degrees of freedom.
+        Degrees of freedom: number of clusters minus one; infinite without clusters.
     alpha : float
-        Level of the one-sided :attr:`lower` limit.
+        One minus the coverage of :meth:`ci` and :attr:`lower`.
+    choice : Choice, optional
+        How far the same scores chose this policy among others (:mod:`causalkit.uplift.winner`). None: it was not chosen.
     """
 
-    estimate: float
+    held_out: float
     se: float
     df: float = np.inf
     alpha: float = 0.05
+    choice: Choice | None = None
+
+    @property
+    def estimate(self) -> float:
+        """Held-out profit; of a policy that the same scores chose, without the optimism of the choice (median-unbiased)."""
+        if self.choice is None or (np.isinf(self.choice.low) and np.isinf(self.choice.high)):
+            return self.held_out
+        return median_unbiased(self.held_out, self.se, self.choice, self.alpha)
 
     def ci(self, alpha: float | None = None) -> tuple[float, float]:
         """Return the two-sided ``1 - alpha`` interval."""
         level = self.alpha if alpha is None else alpha
         if not 0.0 < level < 1.0:
             raise DesignError(f"alpha={alpha!r} is not between 0 and 1.", hint="Use alpha=0.05 for a 95 % interval.")
+        if self.choice is not None:
+            return hybrid_interval(self.held_out, self.se, self.choice, level, self.df)
         half = float(t_quantile(1.0 - level / 2.0, self.df)) * self.se
-        return self.estimate - half, self.estimate + half
+        return self.held_out - half, self.held_out + half
 
     @property
     def lower(self) -> float:
-        """One-sided lower limit at level ``alpha``."""
-        return self.estimate - float(t_quantile(1.0 - self.alpha, self.df)) * self.se
+        """Lower end of the ``1 - alpha`` interval: the plan treats people only where it is above zero."""
+        return self.ci()[0]
 
     @property
     def pvalue(self) -> float:
-        """One-sided p-value of "the profit is zero or less"."""
+        """Two-sided p-value of "the profit is zero", dual to :meth:`ci`."""
+        if self.choice is not None:
+            return two_sided_pvalue(self.held_out, self.se, self.choice, self.df)
         if self.se == 0:
-            return 0.0 if self.estimate > 0 else 1.0
-        two_sided = float(t_pvalue(self.estimate / self.se, self.df))
-        return two_sided / 2.0 if self.estimate > 0 else 1.0 - two_sided / 2.0
+            return 1.0 if self.held_out == 0 else 0.0
+        return float(t_pvalue(self.held_out / self.se, self.df))
+
+
+def profit_influence(earned: Floats, weights: Floats | None = None) -> Floats:
+    """Return the influence values (n,) of a total ``n * mean(earned)``, small-sample factor left out."""
+    share = np.full(len(earned), 1.0) if weights is None else weights * (len(weights) / weights.sum())
+    return read_only(share * (earned - float(share @ earned) / len(earned)))
+
+
+def joint_vcov(influence: Floats, groups: Groups | None) -> Floats:
+    """Covariance of totals from their influence values (n, p): clustered, with the factor G / (G - 1)."""
+    count = len(influence) if groups is None else groups.count
+    return np.asarray(sandwich(influence, None if groups is None else groups.codes) * (count / (count - 1)))
+
+
+def degrees_of_freedom(groups: Groups | None) -> float:
+    """Number of clusters minus one; infinite without clusters."""
+    return np.inf if groups is None else float(groups.count - 1)
 
 
 def policy_profit(
@@ -64,7 +98,7 @@ def policy_profit(
     groups: Groups | None = None,
     alpha: float = 0.05,
 ) -> Profit:
-    """Estimate the total profit of a policy.
+    """Estimate the total profit of a policy that these scores did not choose.
 
     Parameters
     ----------
@@ -77,21 +111,17 @@ def policy_profit(
     groups : Groups, optional
         Clusters.
     alpha : float
-        Level of the lower limit.
+        One minus the coverage of the interval.
 
     Returns
     -------
     Profit
         ``n * mean(probability * net score)``. Its error is that of rolling the policy out to as many new people.
     """
-    n = len(net_scores)
-    share = np.full(n, 1.0 / n) if weights is None else weights / weights.sum()
     earned = probability * net_scores
-    mean = float(share @ earned)
-    count = n if groups is None else groups.count
-    variance = sandwich((share * (earned - mean))[:, None], None if groups is None else groups.codes)[0, 0]
-    se = n * sqrt(max(float(variance), 0.0) * count / (count - 1))
-    return Profit(n * mean, se, np.inf if groups is None else float(count - 1), alpha)
+    total = len(earned) * float(np.average(earned, weights=weights))
+    variance = joint_vcov(profit_influence(earned, weights)[:, None], groups)[0, 0]
+    return Profit(total, sqrt(max(float(variance), 0.0)), degrees_of_freedom(groups), alpha)
 
 
 def holdout_for(

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from causalkit.inference.wald import t_interval
 from causalkit.kernels.arrays import Codes, Floats, Ints, read_only
 from causalkit.uplift.curves import Curve, curve
-from causalkit.uplift.ranks import rank_units
+from causalkit.uplift.ranks import free_groups, rank_units
 
 #: Shares of people on the path.
 GRID = np.arange(1, 51) / 50
@@ -28,6 +29,8 @@ class Path:
         Expected spend, and profit by the model's predictions.
     average : float
         Held-out profit per head of treating everyone.
+    df : float
+        Degrees of freedom: clusters minus one, or infinite.
     """
 
     curve: Curve
@@ -35,6 +38,17 @@ class Path:
     spend: Floats
     planned: Floats
     average: float
+    df: float
+
+    def limits(self, alpha: float) -> tuple[Floats, Floats, Floats, Floats]:
+        """Return pointwise limits and the band that holds at all shares at once, as totals: low, high, band low, high."""
+        from causalkit.inference.bands import simultaneous_band, sup_t_critical
+
+        value, se = self.n * self.curve.value, self.n * self.curve.se
+        low, high = t_interval(value, se, self.df, alpha)
+        if not se.any():
+            return low, high, value, value
+        return low, high, *simultaneous_band(value, se, sup_t_critical(self.curve.vcov, alpha, df=self.df))
 
 
 def profit_path(
@@ -59,4 +73,4 @@ def profit_path(
         return read_only(n * np.interp(grid, upto, np.concatenate(([0.0], sums))))
 
     average = float(np.average(net_scores, weights=weights))
-    return Path(earned, n, total(cost), total(gain), average)
+    return Path(earned, n, total(cost), total(gain), average, free_groups(earned.n_groups, groups))

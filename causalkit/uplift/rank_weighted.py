@@ -40,11 +40,11 @@ class RateResult(Result):
         """Return the curve with its pointwise and simultaneous limits."""
         if kind != "toc":
             raise KeyError(kind)
-        half = 1.959963984540054 * self.curve.se
-        low, high = self.curve.band()
-        value = self.curve.value
-        shown = {"q": self.curve.q, "value": value, "low": value - half, "high": value + half}
-        return {"title": self.title, **shown, "band_low": low, "band_high": high, "reference_label": "a random order"}
+        low, high = self.curve.limits()
+        band_low, band_high = self.curve.band()
+        shown = {"q": self.curve.q, "value": self.curve.value, "low": low, "high": high}
+        band = {"band_low": band_low, "band_high": band_high}
+        return {"title": self.title, **shown, **band, "reference_label": "a random order"}
 
 
 @dataclass(frozen=True, kw_only=True)

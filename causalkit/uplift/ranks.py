@@ -105,7 +105,7 @@ def rank_units(priority: Floats, weights: Floats | None = None) -> Ranking:
     n = priority.size
     if n == 0:
         raise DataError("There are no units to rank.", hint="Pass at least two rows.")
-    order = np.argsort(-priority)
+    order = np.argsort(priority)[::-1].copy()
     if weights is None:
         w = np.full(n, 1.0 / n)
     else:
@@ -114,8 +114,12 @@ def rank_units(priority: Floats, weights: Floats | None = None) -> Ranking:
             order = order[weights[order] > 0]
         w = weights[order] / weights.sum()
     ranked = priority[order]
-    starts = np.concatenate(([0], np.flatnonzero(ranked[1:] != ranked[:-1]) + 1))
-    sizes = np.diff(starts, append=order.size)
+    differs = ranked[1:] != ranked[:-1]
+    if differs.all():
+        starts, sizes = np.arange(order.size), np.broadcast_to(np.int64(1), order.size)
+    else:
+        starts = np.concatenate(([0], np.flatnonzero(differs) + 1))
+        sizes = np.diff(starts, append=order.size)
     if weights is not None and starts.size < order.size:
         within = _alternate_within_blocks(w, starts, sizes)
         order, w = order[within], w[within]
@@ -135,12 +139,29 @@ def centred_scores(scores: Floats, ranking: Ranking) -> tuple[Floats, float]:
     return centred - rest, mean + rest
 
 
+class Path(NamedTuple):
+    """Cumulative shares and cumulative centred scores at the edges of the blocks, (B + 1,) each, from (0, 0) to (1, 0)."""
+
+    share: Floats
+    total: Floats
+
+    @classmethod
+    def of(cls, centred: Floats, ranking: Ranking) -> Path:
+        """Sum along the ranking."""
+        share, total = np.zeros(ranking.starts.size + 1), np.zeros(ranking.starts.size + 1)
+        np.cumsum(ranking.sums(ranking.weights), out=share[1:])
+        np.cumsum(ranking.sums(ranking.weights * centred), out=total[1:])
+        share[-1], total[-1] = 1.0, 0.0
+        return cls(share, total)
+
+    def at(self, grid: Floats) -> Floats:
+        """q * TOC(q): linear within each block of ties."""
+        return np.interp(grid, self.share, self.total)
+
+
 def excess_gain(centred: Floats, ranking: Ranking, grid: Floats) -> Floats:
-    """q * TOC(q): linear within each block of ties and through (0, 0)."""
-    share = np.concatenate(([0.0], np.cumsum(ranking.sums(ranking.weights))))
-    total = np.concatenate(([0.0], np.cumsum(ranking.sums(ranking.weights * centred))))
-    share[-1], total[-1] = 1.0, 0.0
-    return np.interp(grid, share, total)
+    """q * TOC(q) of centred scores at some shares."""
+    return Path.of(centred, ranking).at(grid)
 
 
 def psi_vcov(psi: Floats, ranking: Ranking, groups: Codes | None = None) -> PsiVariance:

@@ -61,6 +61,8 @@ class SegmentReport(Report):
         Held-out effect of each segment that holds ten people or more.
     profile_table : Table
         Means of covariates by segment.
+    rule_table : Table
+        Two cuts that tell the segments apart best.
     outcome, contrast : str
         What was affected, and what was compared.
     has_evidence : bool
@@ -79,11 +81,15 @@ class SegmentReport(Report):
     cutoff: float
     effects: Effects
     profile_table: Table
+    rule_table: Table
     outcome: str
     contrast: str
     has_evidence: bool
 
-    plots = ("segments",)
+    @property
+    def plots(self) -> tuple[str, ...]:  # type: ignore[override]
+        """Kinds that :meth:`plot` draws."""
+        return ("segments", "profile") if self._apart() else ("segments",)
 
     @property
     def n(self) -> int:
@@ -115,6 +121,13 @@ class SegmentReport(Report):
         import pandas as pd
 
         return pd.DataFrame(self.profile_table.rows, columns=list(self.profile_table.columns))
+
+    @property
+    def rules(self) -> pd.DataFrame:
+        """Segments in words: who, the segment, and how many of them are in it. It describes labels, it doesn't make them."""
+        import pandas as pd
+
+        return pd.DataFrame(self.rule_table.rows, columns=list(self.rule_table.columns))
 
     def to_frame(self) -> pd.DataFrame:
         """Return one row per person: position in the table, baseline, effect with its interval, segment, p-value."""
@@ -209,10 +222,19 @@ class SegmentReport(Report):
             )
         found = Passage("found", "Who is moved", tuple(notes), figure="segments", facts=facts)
         checked = Passage("certainty", "Segments on held-out outcomes", (self._tested(),), self.to_table())
+        told = [found, checked]
+        if self.rule_table.rows:
+            told.append(Passage("found", "The segments in words", (self._ruled(),), self.rule_table))
         about = self._profile_extract()
-        if about is None:
-            return (found, checked)
-        return (found, checked, Passage("found", "What sets the segments apart", (), about))
+        if about is not None:
+            told.append(Passage("found", "What sets the segments apart", (), about, "profile"))
+        return tuple(told)
+
+    def _ruled(self) -> str:
+        return (
+            "A description in two cuts. The labels are given person by person, so a group holds people of other segments "
+            "too: the table says how many of a group are in its segment, and how much of the segment it holds."
+        )
 
     def _tested(self) -> str:
         tool = self.tool
@@ -227,7 +249,7 @@ class SegmentReport(Report):
 
     def _profile_extract(self, most: int = 4) -> Table | None:
         """The covariates that set each segment apart most, undecided people left out."""
-        rows = [r for r in self.profile_table.rows if r[4] is not None and r[1] != "undecided"]
+        rows = self._apart()
         kept: list[tuple[object, ...]] = []
         for segment in SEGMENTS[:UNDECIDED]:
             own = [r for r in rows if r[1] == segment]
@@ -236,7 +258,9 @@ class SegmentReport(Report):
         return Table.of(head, [(r[1], r[0], *r[2:]) for r in kept]) if kept else None
 
     def plot_data(self, kind: str) -> Mapping[str, Any]:
-        """Return the numbers of the segment map."""
+        """Return the numbers of the segment map, or of the profile."""
+        if kind == "profile" and self._apart():
+            return self._profile_data()
         if kind != "segments":
             raise KeyError(kind)
         return {
@@ -251,10 +275,40 @@ class SegmentReport(Report):
             "ylabel": f"Predicted effect on {self.outcome}",
         }
 
+    def _apart(self) -> list[tuple[object, ...]]:
+        """Rows of the profile that compare a decided segment with everyone else."""
+        return [r for r in self.profile_table.rows if r[4] is not None and r[1] != SEGMENTS[UNDECIDED]]
+
+    def _profile_data(self) -> Mapping[str, Any]:
+        rows = self._apart()
+        covariates = list(dict.fromkeys(str(r[0]) for r in rows))
+        present = [name for name in SEGMENTS if any(r[1] == name for r in rows)]
+        known = {(r[1], r[0]): float(str(r[4])) for r in rows}
+        return {
+            "title": "What sets the segments apart",
+            "covariates": covariates,
+            "names": [NAMES[name] for name in present],
+            "difference": [[known.get((name, c), float("nan")) for c in covariates] for name in present],
+            "codes": [SEGMENTS.index(name) for name in present],
+        }
+
     def to_dict(self) -> dict[str, Any]:
         """Return everything but the person-level rows as a JSON-ready dictionary."""
         profile = [dict(zip(self.profile_table.columns, row, strict=True)) for row in self.profile_table.rows]
-        said = {"counts": self.counts, "margin": self.margin, "cutoff": self.cutoff, "profile": profile}
+        rules = [dict(zip(self.rule_table.columns, row, strict=True)) for row in self.rule_table.rows]
+        tool = {name: getattr(self.tool, name) for name in ("alpha", "tolerance", "method", "random_state")}
+        said = {
+            "n": self.n,
+            "outcome": self.outcome,
+            "contrast": self.contrast,
+            "counts": self.counts,
+            **tool,
+            "margin": self.margin,
+            "cutoff": self.cutoff,
+            "has_evidence": self.has_evidence,
+            "rules": rules,
+            "profile": profile,
+        }
         return plain({**super().to_dict(), **said})  # type: ignore[no-any-return]
 
 

@@ -22,6 +22,7 @@ from causalkit.uplift.evidence import Evidence, gather, seeded
 from causalkit.uplift.heterogeneity import heterogeneity
 from causalkit.uplift.labels import SEGMENTS, claim_pvalues, label
 from causalkit.uplift.segment_report import SegmentReport, validation_check
+from causalkit.uplift.segment_rules import segment_rules
 
 #: Default margin: of a 0/1 outcome (five points), and of another one (a tenth of its standard deviation).
 BINARY_MARGIN, MARGIN_IN_SD = 0.05, 0.1
@@ -64,6 +65,11 @@ class Segmentation:
     People share one model, so their errors are dependent. Benjamini-Hochberg holds under independence and positive
     dependence, which a shared model mostly makes; ``method="by"`` holds under any dependence and decides about fewer
     people.
+
+    The bound holds as far as the errors of the predictions do. They speak of the noise of the model, not of what it can't
+    see: where a model smooths over a step in the effect, people near the step are labelled with too much confidence, and
+    more labels than ``alpha`` can be wrong (``docs/coverage.md`` has an example). The check ``validation`` compares each
+    segment's mean with held-out outcomes; use a flexible learner, and ``tolerance`` to stay away from the boundary.
 
     A person's interval is that of the model's prediction. Where the model found no differences between people, everybody
     has the average effect with its interval: then either everybody is persuadable (a clear average effect) or nobody is.
@@ -176,6 +182,9 @@ class Segmentation:
             cutoff=cutoff,
             effects=validation,
             profile_table=_profile(evidence, labels.codes),
+            rule_table=segment_rules(
+                evidence.sample.features(), labels.codes, _shares(evidence.weights, p.effect.size)
+            ),
             outcome=evidence.outcome,
             contrast=evidence.contrast,
             has_evidence=found.found(self.alpha),

@@ -1,47 +1,55 @@
-"""Targeting: whom to treat with a budget, what it earns, and nobody where that can't be justified."""
+"""Targeting: whom to treat with which arm and a budget, what it earns, and nobody where that can't be justified."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from numbers import Real
 from typing import Any
 
 import numpy as np
 
 from causalkit.core import params
 from causalkit.core.check import Check, Checks
-from causalkit.data.frame import first_rows
-from causalkit.errors import DataError, DesignError
+from causalkit.errors import DesignError
 from causalkit.kernels.arrays import Floats, read_only
-from causalkit.uplift.evidence import Evidence, gather, seeded
+from causalkit.uplift.arm_evidence import ArmEvidence, gather_arms, price_of
+from causalkit.uplift.better import BetterThanEven
+from causalkit.uplift.evidence import seeded
+from causalkit.uplift.frontier import Held, frontier
 from causalkit.uplift.heterogeneity import Heterogeneity, heterogeneity
-from causalkit.uplift.knapsack import Allocation, allocate, draw, uniform
+from causalkit.uplift.knapsack import assign, profit_rank
+from causalkit.uplift.plan_choice import Candidate, Field, better_than_even, corrected, field_of, tested
 from causalkit.uplift.policy_value import policy_profit
-from causalkit.uplift.profit_path import profit_path
-from causalkit.uplift.targeting_plan import Candidate, TargetingPlan
+from causalkit.uplift.profit_path import Path, profit_path
+from causalkit.uplift.routes import Routes, find_routes
+from causalkit.uplift.targeting_plan import TargetingPlan
+
+#: Budgets on the frontier, beside that of the plan.
+N_BUDGETS = 50
 
 
 @dataclass(frozen=True, kw_only=True)
 class Targeting:
     """Choose whom to treat so that the profit is largest, within a budget, and only where held-out outcomes justify it.
 
-    Treating a person earns ``value * effect - cost``. Three policies are candidates: treat nobody; treat everyone (or,
-    where the budget does not reach, a random share); treat in the order of expected profit per cost, as long as it is
-    positive and money is left. The profit of each, net of treating nobody, is estimated from held-out doubly robust
-    scores, never from the predictions that chose the people.
+    Treating a person earns ``value * effect - cost``. Three kinds of policies are candidates: treat nobody; give everyone
+    the same arm (or, where the budget does not reach, a random share of people); give people arms in the order of expected
+    profit per cost, as long as it is positive and money is left. The profit of each, net of treating nobody, is estimated
+    from held-out doubly robust scores, never from the predictions that chose the people.
 
-    1. The ranked rule is the candidate if the ranking is better than a random one (one-sided AUTOC of held-out profits
-       at level ``alpha``) and it earns at least as much as the uniform rule; else the uniform rule is.
-    2. The candidate becomes the plan if its profit is shown to be positive (one-sided lower limit at level ``alpha``);
+    1. The ranked rule is the candidate if the ranking is better than a random one and it earns at least as much as the best
+       even rule; else that even rule is. With one arm the ranking is judged by a one-sided test of AUTOC on held-out profits
+       at level ``alpha``; with several, the ranked rule must beat each even rule (one-sided at level ``alpha``).
+    2. The candidate becomes the plan if its profit is shown to be positive: its ``1 - alpha`` interval lies above zero;
        else nobody is treated.
 
     Parameters
     ----------
     value : float
         Money per unit of the outcome; negative for an outcome to be avoided.
-    cost : float
-        Money per person treated; or per person at the fit (``cost=``).
+    cost : float or mapping
+        Money per person treated; with several arms, one number for all of them or ``{arm: number}``. Costs per person are
+        given at the fit (``cost=``).
     budget : float, optional
         Most that may be spent on the people of the table. None: no limit.
     paid_on : {"treatment", "outcome"}
@@ -49,27 +57,41 @@ class Targeting:
         redeemed, a reward that is fetched). The latter needs a 0/1 outcome; the expected cost of a person is then
         ``cost * P(outcome | treated)``.
     alpha : float
-        Level of both one-sided tests; and one minus the coverage of intervals and bands.
+        One minus the coverage of intervals and bands, among them that which decides; and level of the one-sided test of the
+        ranking.
     random_state : int, optional
         Seed of the lottery among equals, and of the cross-fitting of scores where they are not the model's own.
 
     Notes
     -----
-    The ranked rule solves the linear knapsack exactly (Dantzig 1957). People with the same expected profit per cost
-    are equals: a budget that ends among them is drawn by lot, with one probability for all of them.
+    *Whom.* The linear knapsack is solved exactly for every budget (Dantzig 1957; with several arms the multiple-choice
+    knapsack over the concave hulls of people's arms, Sverdrup et al. 2025). People with the same expected profit per cost are
+    equals: a budget that ends among them is drawn by lot, with one probability for all of them.
+
+    *What it earns.* The candidate is chosen by the scores that judge it, so its plain estimate is too high on average (the
+    winner's curse). The profit of the plan is therefore the median-unbiased estimate, and its interval the hybrid interval,
+    of inference on winners (Andrews, Kitagawa and McCloskey 2024): both take in that this candidate won, and how the
+    verdict on the ranking fell. Counting "treat nobody" as a profit of zero, the interval covers with probability
+    ``1 - alpha``, and nobody is treated with a probability of at least ``1 - alpha / 2`` where no policy earns. Among the
+    plans that are launched, those with a small true profit are still judged a little too well: a hold-out
+    (:meth:`~causalkit.uplift.targeting_plan.TargetingPlan.holdout_size`) shows what a launched plan earns.
+
+    *Other budgets.* :attr:`~causalkit.uplift.targeting_plan.TargetingPlan.frontier` has the profit at every budget; its band
+    holds at all budgets at once, so that a budget may be chosen by looking at it.
 
     The ranking uses the model's shrunken effects, out of fold for its training table. Effects handed over as numbers are
     first calibrated on the held-out scores. Money is total over the people of the table; with weights, a row stands for
-    as many people as its weight, with mean one.
+    as many people as its weight, with mean one. With clusters, intervals use t with one degree of freedom less than clusters.
 
     References
     ----------
     Dantzig (1957), "Discrete-variable extremum problems", *Operations Research* 5. Sverdrup, Wu, Athey and Wager (2025),
-    "Qini curves for multi-armed treatment rules", *JCGS*.
+    "Qini curves for multi-armed treatment rules", *JCGS*. Andrews, Kitagawa and McCloskey (2024), "Inference on winners",
+    *QJE* 139.
     """
 
     value: float = params.number(1.0)
-    cost: float = params.number(0.0, low=0.0)
+    cost: float | Mapping[Any, float] = 0.0
     budget: float | None = params.number(None, low=0.0, open_low=True)
     paid_on: str = params.choice("treatment", "treatment", "outcome")
     alpha: float = params.number(0.05, low=0.0, high=0.5, open_low=True, open_high=True)
@@ -77,6 +99,7 @@ class Targeting:
 
     def __post_init__(self) -> None:
         params.enforce(self)
+        _require_costs(self.cost)
         if self.value == 0:
             raise DesignError(
                 "value=0: an outcome that is worth nothing pays for no treatment.",
@@ -107,9 +130,14 @@ class Targeting:
         ----------
         data : table
             The model's training table (effects are then out of fold), or rows it has not seen.
-        cost : str, array or float, optional
-            Cost of treating each person, instead of the ``cost`` of the configuration.
-        effect, score, outcome, treatment, covariates, control, treatment_level, propensity, cluster, unit, weights, missing
+        effect : model, str or array
+            A fitted model; with several arms all of them are planned for, unless ``treatment_level`` names one. Or effects as
+            numbers: a column, an array of shape (n,), or of shape (n, n_arms) with a column per arm other than the control
+            (the arm of ``treatment_level`` first), or a table or mapping that names them.
+        cost : float, str, array, list or mapping, optional
+            Cost of treating each person, instead of the ``cost`` of the configuration: a number, a column, an array of shape
+            (n,) or (n, n_arms), a list of columns (one per arm), or ``{arm: number, column or array}``.
+        score, outcome, treatment, covariates, control, treatment_level, propensity, cluster, unit, weights, missing
             As for :class:`~causalkit.uplift.evaluation.UpliftEvaluation`; with a fitted model its roles are the default.
 
         Returns
@@ -119,16 +147,14 @@ class Targeting:
         Raises
         ------
         DesignError
-            If there is no effect; if the table is a part of the model's training table; or if ``paid_on="outcome"`` and
-            the outcome is not 0 and 1.
+            If there is no effect; if the table is a part of the model's training table; if costs or effects do not fit the
+            arms; or if ``paid_on="outcome"`` and the outcome is not 0 and 1.
         DataError
-            If a cost is negative, or the table holds values that can't be used.
+            If a cost is negative or missing, or the table holds values that can't be used.
         """
-        single = isinstance(cost, Real) and not isinstance(cost, bool)
         given = {
             "effect": effect,
             "score": score,
-            "cost": None if single else cost,
             "outcome": outcome,
             "treatment": treatment,
             "covariates": covariates,
@@ -140,115 +166,120 @@ class Targeting:
             "weights": weights,
             "missing": missing,
         }
-        if single and not (np.isfinite(cost) and cost >= 0):
-            raise DataError(f"cost={cost!r} is not an amount of money.", hint="Pass zero or more.")
         run = seeded(self)
-        evidence = gather(data, given, run.random_state or 0)
-        return run._plan(evidence, run._costs(evidence, float(cost) if single else run.cost))
-
-    def _costs(self, evidence: Evidence, single: float) -> Floats:
-        """Price of each person's treatment (per redemption where it is paid on the outcome)."""
-        sample = evidence.sample
-        if self.paid_on == "outcome" and not evidence.is_binary:
+        evidence = gather_arms(data, given, run.random_state or 0)
+        if self.paid_on == "outcome" and not evidence.base.is_binary:
             raise DesignError(
-                f'paid_on="outcome" needs a 0/1 outcome; {evidence.outcome!r} has other values.',
+                f'paid_on="outcome" needs a 0/1 outcome; {evidence.base.outcome!r} has other values.',
                 hint='Use paid_on="treatment", or take the cost off the outcome before the fit.',
             )
-        if not sample.has("cost"):
-            return np.full(sample.n, single)
-        costs = sample.number("cost")
-        negative = costs < 0
-        if negative.any():
-            at = tuple(int(sample.rows.positions[row]) for row in first_rows(negative))
-            raise DataError(
-                f"cost {sample.name('cost')!r} has {int(negative.sum())} negative values (first in row {at[0]}).",
-                hint="A cost is zero or more; put a saving into the outcome.",
-                column=sample.name("cost"),
-                rows=at,
-            )
-        return costs
+        return run._plan(evidence, price_of(cost, data, evidence, run.cost))
 
-    def _plan(self, evidence: Evidence, price: Floats) -> TargetingPlan:
-        p, weights = evidence.prediction, evidence.weights
-        on_outcome = self.paid_on == "outcome"
-        cost = price * np.clip(p.baseline + p.effect, 0.0, 1.0) if on_outcome else price
-        gain = self.value * p.effect - cost
-        paid = price * evidence.arm_scores[:, 1] if on_outcome else price
-        net_scores = self.value * evidence.scores - paid
-        ranked = allocate(gain, cost, self.budget, weights)
-        # At one cost for all, profit ranks people as the effect does, and that ranking is there before it is shrunk.
-        alike = not on_outcome and np.ptp(price) == 0 and self.value > 0
-        judged, rank_by = (evidence.scores, evidence.priority) if alike else (net_scores, _within_rounding(gain))
-        found = heterogeneity(judged, rank_by, "autoc", weights, evidence.codes, evidence.folds)
-        candidates = self._candidates(evidence, ranked, gain, cost, net_scores)
-        chosen = self._choose(candidates, found)
-        mass = np.ones(len(cost)) if weights is None else weights
-        assignment = draw(
-            chosen.probability, mass * cost, self.budget, evidence.sample.canonical_order, self.random_state or 0
-        )
-        share = candidates[2].n_treated / len(cost)
-        path = profit_path(ranked.rank, net_scores, gain, cost, share, weights, evidence.codes)
+    def _plan(self, evidence: ArmEvidence, price: Floats) -> TargetingPlan:
+        base, on_outcome = evidence.base, self.paid_on == "outcome"
+        cost = price * np.clip(evidence.level, 0.0, 1.0) if on_outcome else price
+        paid = price * evidence.level_scores if on_outcome else price
+        gain = self.value * evidence.effect - cost
+        held = Held(self.value * evidence.scores - paid, cost, base.weights, base.groups)
+        cheapest = float(cost.min())
+        reach = self.budget if self.budget is None or cheapest <= self.budget else 0.0
+        ranked = find_routes(gain, cost, base.weights)
+        field = field_of(ranked, gain, held, reach, self.alpha, evidence.names)
+        found = self._verdict(evidence, field, gain, price)
+        candidates = corrected(field, found)
+        at = tested(candidates, found.found(self.alpha))
+        launched = candidates[at].profit.lower > 0
+        chosen = candidates[at] if launched else candidates[0]
+        routes = field.routes[at - 1]
+        arm = assign(routes, reach if launched else 0.0, base.sample.canonical_order, self.random_state or 0)
+        arm = arm if launched else np.zeros_like(arm)
         ledger = {
-            **evidence.checks(),
+            **base.checks(),
             "heterogeneity": found.check(self.alpha),
-            "profit": _profit_check(candidates, chosen),
+            "profit": _profit_check(candidates[at], launched),
         }
+        single = evidence.n_arms == 1
+        probability = chosen.probability.reshape(len(gain), -1)
         return TargetingPlan(
             tool=self,
             checks=Checks(ledger),
-            rows=evidence.sample.rows.positions,
-            effect=p.effect,
-            expected_profit=read_only(gain),
-            cost=read_only(np.asarray(cost)),
-            assignment=read_only(assignment),
+            rows=base.sample.rows.positions,
+            arms=evidence.names,
+            labels=(base.sample.arms.control, *evidence.labels),
+            effect=_shaped(evidence.effect, single),
+            expected_profit=_shaped(gain, single),
+            cost=_shaped(cost, single),
+            assignment=read_only(arm > 0 if single else arm),
             candidates=candidates,
             policy=chosen.name,
             heterogeneity=found,
-            path_numbers=path,
-            planned_profit=float(np.sum(mass * chosen.probability * gain)),
-            shadow_price=self._shadow_price(chosen, ranked),
-            noise=_noise(evidence, self.value, price if on_outcome else np.zeros(len(price)), chosen),
-            outcome=evidence.outcome,
-            contrast=evidence.contrast,
+            frontier_numbers=frontier(routes, held, _budgets(routes, chosen.spend)),
+            path_numbers=_path(held, gain, candidates[-1]) if single else None,
+            planned_profit=float(np.sum(ranked.mass[:, None] * probability * gain)),
+            shadow_price=_shadow_price(chosen, ranked, reach),
+            noise=_noise(evidence, self.value, price if on_outcome else np.zeros_like(price), chosen),
+            cheapest=cheapest,
+            outcome=base.outcome,
+            contrast=base.contrast,
         )
 
-    def _candidates(
-        self, evidence: Evidence, ranked: Allocation, gain: Floats, cost: Floats, net_scores: Floats
-    ) -> tuple[Candidate, ...]:
-        n, weights = len(gain), evidence.weights
-        mass = np.ones(n) if weights is None else weights
-        share = uniform(cost, self.budget, weights)
-        limit = np.inf if self.budget is None else self.budget
-        rules = {
-            "nobody": np.zeros(n),
-            "everyone" if share == 1.0 else "random_share": np.full(n, share),
-            "ranked": ranked.probability,
-        }
-        return tuple(
-            Candidate(
-                name=name,
-                probability=read_only(rule),
-                n_treated=float(mass @ rule),
-                spend=min(float(np.sum(mass * rule * cost)), limit),  # the last bits of a sum are not money
-                profit=policy_profit(rule, net_scores, weights, evidence.groups, self.alpha),
-            )
-            for name, rule in rules.items()
+    def _verdict(
+        self, evidence: ArmEvidence, field: Field, gain: Floats, price: Floats
+    ) -> Heterogeneity | BetterThanEven:
+        """Whether choosing people is better than treating all alike."""
+        if evidence.n_arms > 1:
+            return better_than_even(field)
+        base = evidence.base
+        # At one cost for all, profit ranks people as the effect does, and that ranking is there before it is shrunk.
+        alike = self.paid_on != "outcome" and np.ptp(price) == 0 and self.value > 0
+        judged, rank_by = (
+            (base.scores, base.priority) if alike else (field.held.scores[:, 0], _within_rounding(gain[:, 0]))
         )
+        return heterogeneity(judged, rank_by, "autoc", base.weights, base.codes, base.folds)
 
-    def _choose(self, candidates: tuple[Candidate, ...], found: Heterogeneity) -> Candidate:
-        """One candidate, one test: so nobody is the answer with probability 1 - alpha where no policy earns."""
-        nobody, even, ranked = candidates
-        better = ranked.profit.estimate >= even.profit.estimate and ranked.n_treated > 0
-        candidate = ranked if found.found(self.alpha) and better else even
-        return candidate if candidate.profit.lower > 0 else nobody
 
-    def _shadow_price(self, chosen: Candidate, ranked: Allocation) -> float:
-        """Profit of one more unit of budget under the plan that was chosen."""
-        if chosen.name == "ranked":
-            return ranked.shadow_price
-        if chosen.name == "random_share":
-            return chosen.profit.estimate / chosen.spend
-        return 0.0
+def _require_costs(cost: Any) -> None:
+    """A cost of the configuration is a number, or one for each arm."""
+    many = isinstance(cost, Mapping)
+    if many and not cost:
+        raise DesignError("cost={} names no arm.", hint="Give a cost for each arm.")
+    for arm, value in cost.items() if many else [(None, cost)]:
+        number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
+        if not number or not np.isfinite(value) or value < 0:
+            told = f"cost[{arm!r}]={value!r}" if many else f"cost={value!r}"
+            raise DesignError(f"{told} is not a number in [0, inf).", hint="Pass cost inside that range.")
+
+
+def _shaped(values: Floats, single: bool) -> Floats:
+    return read_only(np.ascontiguousarray(values[:, 0]) if single else np.array(values))
+
+
+def _budgets(routes: Routes, spend: float) -> Floats:
+    """Budgets of the frontier: evenly from nothing to all that the routes can use, and what the plan spends."""
+    whole = routes.total_cost
+    if whole <= 0:
+        return np.zeros(1)
+    grid = whole * np.arange(N_BUDGETS + 1) / N_BUDGETS
+    near = np.abs(grid - spend) <= 1e-9 * whole
+    return grid if near.any() or spend > whole else np.sort(np.append(grid, spend))
+
+
+def _path(held: Held, gain: Floats, ranked: Candidate) -> Path:
+    one_gain, one_cost = gain[:, 0], held.cost[:, 0]
+    codes = None if held.groups is None else held.groups.codes
+    share = ranked.n_treated / len(one_gain)
+    return profit_path(
+        profit_rank(one_gain, one_cost), held.scores[:, 0], one_gain, one_cost, share, held.weights, codes
+    )
+
+
+def _shadow_price(chosen: Candidate, ranked: Routes, budget: float | None) -> float:
+    """Profit of one more unit of budget under the plan that was chosen."""
+    if chosen.kind == "ranked":
+        return ranked.price(budget)
+    if chosen.kind == "random_share":
+        return chosen.profit.estimate / chosen.spend
+    return 0.0
 
 
 def _within_rounding(gain: Floats) -> Floats:
@@ -257,34 +288,43 @@ def _within_rounding(gain: Floats) -> Floats:
     return np.asarray(np.round(gain / scale, 12)) if scale > 0 else gain
 
 
-def _noise(evidence: Evidence, value: float, redeemed: Floats, chosen: Candidate) -> tuple[float, float, float]:
+def _noise(evidence: ArmEvidence, value: float, redeemed: Floats, chosen: Candidate) -> tuple[float, float, float]:
     """Variances of money per person, treated and not, among those the plan treats; and the design effect of clusters."""
-    s = evidence.sample
-    who = chosen.probability * (np.ones(s.n) if evidence.weights is None else evidence.weights)
-    out = []
-    for arm in (1, 0):
-        here = (s.arms.codes == arm) & (who > 0)
-        money = (value - redeemed[here] * (arm == 1)) * s.outcome[here]
-        out.append(float(np.cov(money, aweights=who[here], ddof=0)) if here.sum() > 1 else 0.0)
-    if evidence.groups is None or not who.any():
-        return out[0], out[1], 1.0
-    scores = evidence.scores
-    ratio = policy_profit(chosen.probability, scores, evidence.weights, evidence.groups).se
-    alone = policy_profit(chosen.probability, scores, evidence.weights, None).se
-    return out[0], out[1], max(1.0, (ratio / alone) ** 2) if alone > 0 else 1.0
+    base, s = evidence.base, evidence.base.sample
+    mass = np.ones(s.n) if base.weights is None else base.weights
+    rule = chosen.probability.reshape(s.n, -1) * mass[:, None]
+    who = rule.sum(axis=1)
+    untreated = _variance(value * s.outcome, np.where(s.arms.codes == 0, who, 0.0))
+    one = np.zeros(s.n)
+    money = np.array(value * s.outcome)
+    for arm in range(rule.shape[1]):
+        here = s.arms.codes == arm + 1
+        money[here] = (value - redeemed[here, arm]) * s.outcome[here]
+        one[here] = rule[here, arm]
+    treated = _variance(money, one)
+    if base.groups is None or not who.any():
+        return treated, untreated, 1.0
+    scores = (chosen.probability.reshape(s.n, -1) * evidence.scores).sum(axis=1)
+    ratio = policy_profit(np.ones(s.n), scores, base.weights, base.groups).se
+    alone = policy_profit(np.ones(s.n), scores, base.weights, None).se
+    return treated, untreated, max(1.0, (ratio / alone) ** 2) if alone > 0 else 1.0
 
 
-def _profit_check(candidates: tuple[Candidate, ...], chosen: Candidate) -> Check:
+def _variance(money: Floats, weight: Floats) -> float:
+    here = weight > 0
+    return float(np.cov(money[here], aweights=weight[here], ddof=0)) if here.sum() > 1 else 0.0
+
+
+def _profit_check(candidate: Candidate, launched: bool) -> Check:
     from causalkit.core import format as fmt
 
-    best = max(candidates[1:], key=lambda c: c.profit.estimate)
-    shown = chosen if chosen.name != "nobody" else best
-    p = shown.profit
+    p = candidate.profit
     message = (
-        f"On held-out outcomes the policy {shown.name.replace('_', ' ')!r} earns {fmt.number(p.estimate)} (standard error "
-        f"{fmt.number(p.se)}); that it earns nothing or less has p-value {fmt.pvalue(p.pvalue)} (one-sided)."
+        f"On held-out outcomes the policy {candidate.name.replace('_', ' ')!r} earns {fmt.number(p.estimate)} (standard "
+        f"error {fmt.number(p.se)}), corrected for having been chosen by them; that it earns nothing has p-value "
+        f"{fmt.pvalue(p.pvalue)}."
     )
-    if chosen.name != "nobody":
+    if launched:
         return Check("profit", "pass", message, p.estimate, p.pvalue)
     return Check("profit", "warn", message, p.estimate, p.pvalue, "Treat nobody, or run a larger experiment first.")
 

@@ -16,7 +16,11 @@ from causalkit.testing import checks_for
 SMALL = {"random_state": 0, "n_folds": 2, "n_boot": 10, "n_trees": 100}
 
 #: Further configurations that are worth the whole suite.
-FURTHER = {"OLS": ({"vcov": "CR2"}, {"vcov": "HC3"}, {"vcov": "iid"})}
+FURTHER = {
+    "AIPW": ({"method": "tmle", "regressor": "linear", "classifier": "linear"},),
+    "DoubleML": ({"method": "irm_hajek", "n_repeats": 2, "regressor": "linear", "classifier": "linear"},),
+    "OLS": ({"vcov": "CR2"}, {"vcov": "HC3"}, {"vcov": "iid"}),
+}
 
 
 def _kinds() -> dict[str, type]:

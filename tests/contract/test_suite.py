@@ -95,7 +95,14 @@ class SwallowsErrors(Own):
             raise ValueError("something went wrong") from None
 
 
+class PicksAnArm(Own):
+    def estimate(self, sample):
+        result = super().estimate(sample)
+        return dataclasses.replace(result, headline=result.effects.terms[0])
+
+
 CAUGHT = [
+    (PicksAnArm, {"several_arms"}),
     (DependsOnOrder, {"order_of_rows"}),
     (DependsOnLabels, {"integer_labels"}),
     (DependsOnUnits, {"scale_of_outcome", "swapped_control"}),

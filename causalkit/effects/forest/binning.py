@@ -46,21 +46,18 @@ class Binning:
         """Return the codes of rows ``first ... stop``, shape (p, rows)."""
         stop = len(x) if stop is None else stop
         out = np.empty((self.n_features, stop - first), np.uint8)
-        bin_rows(x, self.edges, self.starts, self.is_category, first, out)
+        self._fill(frozen(x), first, 0, self.n_features, out)
         return out
 
     def code_all(self, x: Floats, n_jobs: int = 1) -> Bytes:
         """Return the codes of all rows, shape (p, n), covariates in parallel."""
-        out = np.empty((self.n_features, len(x)), np.uint8)
-
-        def one(f: int) -> None:
-            part = self.starts[f : f + 2] - self.starts[f]
-            edges = self.edges[self.starts[f] : self.starts[f + 1]]
-            bin_rows(x[:, f : f + 1], edges, part, self.is_category[f : f + 1], 0, out[f : f + 1])
-
+        out, x = np.empty((self.n_features, len(x)), np.uint8), frozen(x)
         with ThreadPoolExecutor(n_jobs) as pool:
-            list(pool.map(one, range(self.n_features)))
+            list(pool.map(lambda f: self._fill(x, 0, f, f + 1, out), range(self.n_features)))
         return out
+
+    def _fill(self, x: Floats, first: int, low: int, high: int, out: Bytes) -> None:
+        bin_rows(x, self.edges, self.starts, self.is_category, first, low, high, out)
 
     @classmethod
     def from_edges(cls, edges: Sequence[Floats], is_category: Bools | None = None) -> Binning:
@@ -72,6 +69,11 @@ class Binning:
         ]
         flat = np.concatenate([*edges, np.empty(0)]).astype(float)
         return cls(read_only(flat), read_only(starts), read_only(kind), read_only(np.array(n_codes, dtype=np.int64)))
+
+
+def frozen(x: Floats) -> Floats:
+    """Return ``x`` row by row and read-only, so that loops are compiled for one kind of array."""
+    return read_only(np.ascontiguousarray(x, dtype=float).view())
 
 
 def learn_binning(

@@ -38,6 +38,18 @@ def debiased_variance(between: Floats, total: Floats, n_groups: Codes, group_siz
     return out
 
 
+def monte_carlo_variance(between: Floats, total: Floats, n_groups: Codes, group_size: int) -> Floats:
+    """Return the variance of predictions over repeated draws of the trees, shape (n, q); arguments as above.
+
+    The variance of the mean of a group's trees given its half-sample, over the number of groups. Half-samples come in
+    complementary pairs, so that what they differ by cancels.
+    """
+    raw = np.diagonal(between, axis1=1, axis2=2)
+    noise = np.maximum(total - raw, 0.0) / (group_size - 1)
+    out: Floats = noise / np.maximum(n_groups, 1)[:, None]
+    return out
+
+
 def posterior_mean(estimate: Floats, se: Floats) -> Floats:
     """Return the mean of a normal distribution (estimate, se) cut off below zero: a flat prior on the half-line.
 

@@ -2,60 +2,18 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 
-from causalkit.effects.forest.binning import Binning, learn_binning
+from causalkit.effects.forest.binning import learn_binning
+from causalkit.effects.forest.honest import Growth, Training, honest_tree, leaf_parts
 from causalkit.effects.forest.trees import Forest, Tree, join
 from causalkit.errors import DesignError
 from causalkit.kernels.arrays import Codes, Floats, Ints, read_only
 from causalkit.kernels.forest_binning import Bytes
-from causalkit.kernels.forest_random import stream
-from causalkit.kernels.forest_sampling import draw_bag
-from causalkit.kernels.forest_tree import honest_tree
-
-
-@dataclass(frozen=True, kw_only=True)
-class Growth:
-    """How trees are grown. The defaults are those of R grf.
-
-    Parameters
-    ----------
-    n_trees : int
-        Trees; rounded up to whole groups.
-    group_size : int
-        Trees that share a half-sample; the variance needs two or more.
-    sample_fraction : float
-        Share of the rows (of the clusters) that a tree uses, at most 0.5.
-    honest_fraction : float
-        Share of these that chooses splits; the others fill the leaves.
-    mtry : float, optional
-        Mean number of covariates tried at a node; by default ``ceil(sqrt(p) + 20)``, at most p.
-    min_node_size : int
-        Rows of each arm (above and below the mean of a dose) that each child of a split must hold.
-    alpha : float
-        Share of the parent's variation of the treatment that each child must hold, below 0.5.
-    max_bins : int
-        Bins of a covariate.
-    """
-
-    n_trees: int = 2000
-    group_size: int = 2
-    sample_fraction: float = 0.5
-    honest_fraction: float = 0.5
-    mtry: float | None = None
-    min_node_size: int = 5
-    alpha: float = 0.05
-    max_bins: int = 255
-
-    def tries(self, n_features: int) -> float:
-        """Return the mean number of covariates tried at a node."""
-        wanted = math.ceil(math.sqrt(n_features) + 20) if self.mtry is None else self.mtry
-        return float(min(wanted, n_features))
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,22 +30,6 @@ class Bags:
 
     bits: Bytes
     units: Codes
-
-
-@dataclass(frozen=True, eq=False)
-class Training:
-    """What trees are grown on: rows with weight."""
-
-    codes: Bytes
-    y: Floats
-    w: Floats
-    s: Floats
-    extra: Floats
-    arms: Codes
-    n_arms: int
-    starts: Ints
-    rows: Ints
-    binning: Binning
 
 
 def grow_forest(
@@ -139,7 +81,8 @@ def grow_forest(
     -------
     forest : Forest
     bags : Bags
-        Which groups of trees have seen which rows, for out-of-bag predictions.
+        Which groups of trees have seen which rows, for out-of-bag predictions. Two groups have the two halves of the
+        rows, so that each row is outside half of the bags.
 
     Raises
     ------
@@ -157,17 +100,18 @@ def grow_forest(
         random_state=random_state,
         n_jobs=n_jobs,
     )
-    own = units[kept]
+    y, w = np.ascontiguousarray(y[kept], dtype=float), np.ascontiguousarray(w[kept])
+    s = np.ones(len(kept)) if weights is None else np.asarray(weights[kept], dtype=float)
     training = Training(
         codes=binning.code_all(x[kept] if len(kept) < len(x) else x, n_jobs),
-        y=np.ascontiguousarray(y[kept], dtype=float),
-        w=np.ascontiguousarray(w[kept]),
-        s=np.ones(len(kept)) if weights is None else np.asarray(weights[kept], dtype=float),
-        extra=np.empty((len(kept), 0)) if extra is None else np.ascontiguousarray(extra[kept], dtype=float),
+        y=y,
+        s=s,
+        w=w,
         arms=np.full(len(kept), -1, np.int32) if arms is None else np.ascontiguousarray(arms[kept], dtype=np.int32),
         n_arms=0 if arms is None else w.shape[1] + 1,
-        starts=np.concatenate([[0], np.cumsum(np.bincount(own, minlength=n_units))]).astype(np.int64),
-        rows=np.argsort(own, kind="stable"),
+        parts=leaf_parts(y, w, s, np.empty((len(kept), 0)) if extra is None else np.asarray(extra[kept], dtype=float)),
+        own_unit=None if groups is None else units[kept],
+        n_units=n_units,
         binning=binning,
     )
     return _grow(training, growth, units, n_units, random_state, n_jobs)
@@ -206,9 +150,10 @@ def _grow(
         """Grow eight groups: the groups of a byte, so that threads don't share one."""
         trees: list[Tree] = []
         for group in range(8 * byte, min(8 * byte + 8, n_groups)):
-            bag = draw_bag(n_units, stream(seed, group, 0))
+            bag = _bag(n_units, seed, group)
+            rng = np.random.default_rng([seed, 1, group])
             bits[bag, byte] |= np.uint8(1 << (group & 7))
-            trees.extend(_tree(training, growth, bag, seed, group, tree) for tree in range(growth.group_size))
+            trees.extend(honest_tree(training, growth, bag, rng) for _ in range(growth.group_size))
         return trees
 
     with ThreadPoolExecutor(n_jobs) as pool:
@@ -223,29 +168,11 @@ def _grow(
     return forest, Bags(read_only(bits), read_only(units))
 
 
-def _tree(training: Training, growth: Growth, bag: Ints, seed: int, group: int, tree: int) -> Tree:
-    t = training
-    return Tree(
-        *honest_tree(
-            t.codes,
-            t.y,
-            t.w,
-            t.s,
-            t.extra,
-            t.arms,
-            t.n_arms,
-            t.binning.is_category,
-            t.binning.n_codes,
-            bag,
-            min(2.0 * growth.sample_fraction, 1.0),
-            growth.honest_fraction,
-            t.starts,
-            t.rows,
-            growth.tries(t.binning.n_features),
-            growth.min_node_size,
-            growth.alpha,
-            seed,
-            group,
-            tree,
-        )
-    )
+def _bag(n_units: int, seed: int, group: int) -> Ints:
+    """Draw half of the units; two neighbouring groups have the two halves of one draw.
+
+    So every unit is outside half of the bags, however few trees there are, and the mean over trees varies less.
+    """
+    half = n_units // 2
+    order = np.random.default_rng([seed, 0, group // 2]).permutation(n_units)
+    return order[half : 2 * half] if group % 2 else order[:half]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from causalkit.effects.forest.binning import Binning
-from causalkit.kernels.arrays import Bools, Codes, Floats, read_only
+from causalkit.kernels.arrays import Bools, Codes, Floats, Ints, read_only
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +42,8 @@ class Forest:
         k.
     group_size : int
         Trees that share a half-sample.
+    rows : Codes, shape (sum of size,), or None
+        Rows of each leaf, leaf by leaf, where they were kept; numbered among the rows with weight.
     """
 
     binning: Binning
@@ -54,6 +57,12 @@ class Forest:
     size: Codes
     n_treatments: int
     group_size: int = 2
+    rows: Codes | None = None
+
+    @cached_property
+    def leaf_starts(self) -> Ints:
+        """Where the rows of each leaf start in ``rows``, shape (leaves + 1,)."""
+        return read_only(np.concatenate([[0], np.cumsum(self.size, dtype=np.int64)]))
 
     @property
     def n_trees(self) -> int:
@@ -85,6 +94,7 @@ class Tree:
     means: Floats
     size: Codes
     seen: bool = True
+    rows: Codes | None = None
 
 
 def join(trees: Sequence[Tree], binning: Binning, n_treatments: int, group_size: int = 2) -> Forest:
@@ -123,6 +133,9 @@ def join(trees: Sequence[Tree], binning: Binning, n_treatments: int, group_size:
         size=read_only(np.concatenate([tree.size for tree in trees])),
         n_treatments=n_treatments,
         group_size=group_size,
+        rows=None
+        if trees[0].rows is None
+        else read_only(np.concatenate([tree.rows for tree in trees if tree.rows is not None])),
     )
 
 

@@ -62,7 +62,7 @@ def test_enumerated_pvalue():
 
 def test_webb_pvalue_within_simulation_error():
     X, y, groups, reference = case("all_states")
-    result = wild_cluster_bootstrap(y, X, groups, 0, n_boot=20_000, weights="webb", random_state=0)
+    result = wild_cluster_bootstrap(y, X, groups, 0, n_boot=20_000, kind="webb", random_state=0)
     assert not result.exact
     error = np.hypot(result.monte_carlo_error, result.monte_carlo_error / np.sqrt(5))
     assert abs(result.pvalue - reference["wild_webb_99999_pvalue"]) < 4 * error

@@ -186,11 +186,24 @@ def test_three_arms(trial, roles):
     assert found.effects.joint_test().pvalue < 0.01
     with pytest.raises(DesignError, match="'arm' has 3"):
         LINEAR.fit(table, **roles, propensity=0.5)
+    unnamed = LINEAR.fit(table, **roles)
+    assert unnamed.headline is None
+    assert unnamed.estimand == "average effect of each of 2 arms minus letter on y"
+    assert "coupon instead of letter" in unnamed.answer
+    assert "phone instead of letter" in unnamed.answer
+    assert [name for name, _, _ in unnamed.passages()[0].facts][2::2] == list(unnamed.effects.terms)
+    assert unnamed.ate("overlap").headline is None
+    with pytest.raises(InferenceUnavailable, match="treatment_level="):
+        unnamed.blp("x")
 
 
 def test_a_pickle_still_answers(result):
     back = pickle.loads(pickle.dumps(result))
     assert back.sample is None
+    assert back.plots == result.plots
+    before, after = result.plot_data("balance"), back.plot_data("balance")
+    assert list(after["covariates"]) == list(before["covariates"])
+    np.testing.assert_array_equal(after["difference"], before["difference"])
     assert back.ate("treated").estimate == result.ate("treated").estimate
     assert back.checks["balance"].pvalue == result.checks["balance"].pvalue
     with pytest.raises(InferenceUnavailable, match="keep_data"):

@@ -60,9 +60,23 @@ def test_the_table_of_the_fit_gets_out_of_fold_predictions(model, trial):
     assert np.array_equal(model.cate(trial), model.cate())
     assert np.array_equal(model.cate(trial.copy()), model.cate())
     assert np.array_equal(model.cate(pl.from_pandas(trial)), model.cate())
-    fresh = model.cate(trial.iloc[::-1])[::-1]
-    assert not np.allclose(fresh, model.cate())
-    assert np.corrcoef(fresh, model.cate())[0, 1] > 0.5
+
+
+def test_rows_of_the_fit_are_known_again_in_any_order(model, trial):
+    """In part, shuffled, among strangers, with and without the outcome."""
+    order = np.random.default_rng(0).permutation(len(trial))[:150]
+    for table in (trial, trial.drop(columns="y")):
+        assert np.array_equal(model.cate(table.iloc[order]), model.cate()[order])
+        low, high = model.cate_ci(table.iloc[order])
+        assert np.array_equal(low, model.cate_ci()[0][order])
+        assert np.array_equal(high, model.cate_ci()[1][order])
+    strangers = trial.iloc[:3].assign(x=7.25)
+    mixed = pd.concat([strangers, trial.iloc[order]])
+    found = model.cate(mixed)
+    assert np.array_equal(found[3:], model.cate()[order])
+    assert np.array_equal(found[:3], model.cate(strangers))
+    other_outcome = trial.iloc[order].assign(y=lambda t: t["y"] + 1.0)
+    assert not np.allclose(model.cate(other_outcome), model.cate()[order])
 
 
 def test_rows_left_out_of_the_fit_are_predicted_too(trial, roles):
@@ -190,7 +204,14 @@ def test_three_arms(trial, roles):
     assert np.array_equal(found.prediction(arm=2).effect, found.cate()[:, 1])
     with pytest.raises(DesignError, match="from 1 to 2"):
         found.prediction(arm=3)
-    assert found.calibration_test().effects.terms[0] == "mean_prediction"
+    assert found.plots == ("effects", "overlap", "balance")
+    for speaks_of_one_arm in (found.calibration_test, found.blp, found.feature_importance, found.prediction):
+        with pytest.raises(InferenceUnavailable, match=r"'arm' has 3.*treatment_level="):
+            speaks_of_one_arm()
+    named = LINEAR.fit(table, **roles, treatment_level="phone")
+    assert named.calibration_test().effects.terms[0] == "mean_prediction"
+    assert np.array_equal(named.prediction().effect, named.cate()[:, 0])
+    assert "effect_histogram" in named.plots
 
 
 def test_any_regressor(trial, roles):

@@ -75,6 +75,27 @@ def test_sample_ratio_of_clusters_counts_clusters(trial, roles):
     rows = LINEAR.fit(table, **roles, propensity=0.45).checks["srm"]
     clusters = LINEAR.fit(table, **roles, propensity=0.45, cluster="village").checks["srm"]
     assert abs(clusters.statistic) < 0.6 * abs(rows.statistic)
+    free = len(np.unique(village)) - 1
+    assert clusters.pvalue == pytest.approx(2 * stats.t.sf(abs(clusters.statistic), free), rel=1e-10)
+    assert rows.pvalue == pytest.approx(2 * stats.norm.sf(abs(rows.statistic)), rel=1e-10)
+
+
+def test_rows_of_weight_zero_are_not_called_missing(trial, roles):
+    weights = np.where(np.arange(len(trial)) < 100, 0.0, 1.0)
+    idle = LINEAR.fit(trial.assign(w=weights), **roles, weights="w").checks["missing"]
+    assert idle.status == "pass"
+    assert (
+        idle.message == "All 300 rows that weigh anything were used. 100 rows with a weight of zero stand for nobody."
+    )
+    gone = trial["y"].mask(np.arange(len(trial)) >= 370)
+    both = LINEAR.fit(trial.assign(w=weights, y=gone), **roles, weights="w").checks["missing"]
+    assert both.status == "warn"
+    assert both.message.startswith("30 of 300 rows (10.0%) were left out: 30 for missing outcome (y). 100 rows with")
+
+
+def test_a_propensity_in_a_millionth_is_refused(trial, roles):
+    with pytest.raises(ck.DataError, match="not between 1e-06"):
+        LINEAR.fit(trial, **roles, propensity=1e-9)
 
 
 def test_imbalance_in_a_trial_fails(trial, roles):

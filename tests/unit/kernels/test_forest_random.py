@@ -31,7 +31,6 @@ def test_poisson():
     assert poisson(np.zeros(1, np.uint64), 900.0) == 900
 
 
-
 def test_generators_differ():
     firsts = [uniform(np.array([seed], np.uint64)) for seed in range(216)]
     assert len(set(firsts)) == 216

@@ -32,6 +32,9 @@ def test_verdicts():
     assert assess_overlap(even, arms).status == "pass"
     assert assess_overlap(even, arms, clipped=1).status == "warn"
     assert assess_overlap(even, arms, clipped=200).status == "fail"
+    sure = assess_overlap(two(arms.astype(float)), arms, clipped=2000)
+    assert sure.message.startswith("100.0% of the rows had a probability so close to 0 that it was clipped")
+    assert "rests on" not in sure.message
     poor = assess_overlap(two(np.where(np.arange(2000) % 100 == 0, 0.002, 0.5)), arms, arm_names=("none", "mail"))
     assert poor.status == "fail"
     assert "'mail'" in poor.message

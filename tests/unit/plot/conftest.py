@@ -40,10 +40,27 @@ def numbers() -> dict[str, dict[str, Any]]:
             "q": q, "value": profit, "low": profit - 3000, "high": profit + 3000, "marker": 0.38,
             "marker_label": "treat 38%: 9,840 euros", "ylabel": "Profit, euros",
         },
+        "dose_response": {
+            "dose": 10 * q, "value": gain, "low": gain - 0.4, "high": gain + 0.4, "band_low": gain - 0.7,
+            "band_high": gain + 0.7, "xlabel": "Discount, %", "ylabel": "Average spend, euros",
+        },
         "effect_histogram": {"values": tau, "average": float(tau.mean()), "low": 1.8, "high": 2.2, "null": 0.0},
         "calibration": {"predicted": predicted, "estimate": estimate, "low": estimate - 0.9, "high": estimate + 0.9},
         "segments": {
             "baseline": base, "effect": tau, "codes": code, "names": names, "effect_cut": 2.5, "baseline_cut": 20.0,
+        },
+        "policy_tree": {
+            "nodes": [
+                {"parent": -1, "edge": "", "text": "", "action": -1, "share": 1.0},
+                {"parent": 0, "edge": "recency ≤ 6", "text": "no coupon", "action": 0, "share": 0.55},
+                {"parent": 0, "edge": "recency > 6", "text": "", "action": -1, "share": 0.45},
+                {"parent": 2, "edge": "channel is app or web", "text": "coupon", "action": 1, "share": 0.3},
+                {"parent": 2, "edge": "channel is mail or missing", "text": "letter", "action": 2, "share": 0.15},
+            ],
+        },
+        "profile": {
+            "covariates": covariates, "names": names[:2],
+            "difference": [[0.4, -0.2, 0.1, 0.0, 0.3, -0.7], [-0.1, 0.5, np.nan, 0.2, 0.0, 0.1]],
         },
         "overlap": {"arms": ("no coupon", "coupon"), "values": (rng.beta(3, 5, 3000), rng.beta(5, 4, 2500))},
         "balance": {

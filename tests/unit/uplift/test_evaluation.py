@@ -83,7 +83,7 @@ def test_a_constant_effect_is_exactly_zero(fresh, roles):
     assert not found.has_evidence
     assert "same predicted effect" in found.answer
     assert found.checks["calibration"].status == "untestable"
-    tops = found.effects.values[2:]
+    tops = found.effects.values[3:]
     np.testing.assert_allclose(tops, found.average)
     for kind in found.plots:
         found.plot(kind)
@@ -93,7 +93,7 @@ def test_a_constant_model_has_flat_curves(campaign, roles):
     learner = ck.DRLearner(random_state=0, regressor="mean", classifier="mean", n_boot=10)
     flat = learner.fit(campaign, covariates=["recency"], **roles)
     found = ck.UpliftEvaluation(random_state=0).fit(campaign, effect=flat)
-    np.testing.assert_allclose(found.effects.values[2:], found.average, rtol=1e-9)
+    np.testing.assert_allclose(found.effects.values[3:], found.average, rtol=1e-9)
     np.testing.assert_allclose(found.toc.value, 0.0, atol=1e-12)
 
 
@@ -146,7 +146,14 @@ def test_clusters_widen_what_they_should(quick):
 
 
 def test_the_house_contract(result, tmp_path, campaign, model):
-    assert list(result.to_frame()["term"]) == ["autoc", "qini", "uplift_top_10", "uplift_top_20", "uplift_top_30"]
+    assert list(result.to_frame()["term"]) == [
+        "autoc",
+        "qini",
+        "auuc",
+        "uplift_top_10",
+        "uplift_top_20",
+        "uplift_top_30",
+    ]
     told = json.loads(result.to_json())
     assert told["has_evidence"] is result.has_evidence
     assert set(result.plots) == {"toc", "gain", "calibration"}

@@ -163,9 +163,40 @@ def test_the_house_contract(report, tmp_path):
     back = pickle.loads(pickle.dumps(report))
     np.testing.assert_array_equal(back.segments, report.segments)
     text = report.report(tmp_path / "s.html").read_text()
-    assert text.count('class="ck-figure"') == 1
+    assert text.count('class="ck-figure"') == 2
     assert "persuadables" in report.summary()
     assert {p.section for p in report.passages()} == {"found", "certainty"}
+
+
+def test_the_dictionary_says_how_it_was_done(report):
+    told = report.to_dict()
+    assert (told["alpha"], told["tolerance"], told["method"], told["margin"]) == (0.05, 0.1, "bh", 0.2)
+    assert isinstance(told["random_state"], int)
+    assert told["rules"][0].keys() >= {"who", "segment", "share_in_segment"}
+
+
+def test_segments_in_words(report, strong):
+    rules = report.rules
+    assert rules["n"].sum() == 3000
+    # The truth is a step in x; the rule must find it and name both ends.
+    assert {"persuadable", "sleeping_dog"} <= set(rules["segment"])
+    assert rules["who"].str.contains("x").all()
+    ends = rules.set_index("segment")
+    for name in ("persuadable", "sleeping_dog"):
+        inside = report.segments == name
+        row = ends.loc[[name]]
+        assert row["share_of_segment"].sum() > 0.9
+        assert (row["n"] * row["share_in_segment"]).sum() == pytest.approx(row["share_of_segment"].sum() * inside.sum())
+
+
+def test_the_profile_is_drawn(report):
+    data = report.plot_data("profile")
+    at = data["names"].index("persuadables"), data["covariates"].index("x")
+    inside = report.segments == "persuadable"
+    x = report.profile.set_index(["covariate", "segment"]).loc[("x", "persuadable")]
+    assert inside.any()
+    assert data["difference"][at[0]][at[1]] == x["standardised_difference"]
+    assert report.plots == ("segments", "profile")
 
 
 def test_refusals_teach(strong, strong_model):

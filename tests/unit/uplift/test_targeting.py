@@ -273,3 +273,172 @@ def test_refusals_teach(fresh, campaign, model, roles):
         ck.Targeting(paid_on="outcome").fit(fresh.assign(purchase=2.0 * fresh["purchase"]), effect="recency", **roles)
     with pytest.raises(ck.DesignError, match="effect= is missing"):
         ck.Targeting().fit(fresh)
+
+
+@pytest.fixture(scope="module")
+def mailing():
+    """Three arms: letters help half of the people, calls the other half, and cost more."""
+    import pandas as pd
+
+    rng = np.random.default_rng(4)
+    n = 3000
+    x = rng.uniform(-1, 1, (n, 2))
+    effects = np.column_stack([0.3 + 0.6 * x[:, 0], 0.4 + 0.6 * x[:, 1]])
+    arm = rng.integers(0, 3, n)
+    y = rng.normal(size=n) + np.where(arm > 0, effects[np.arange(n), np.maximum(arm - 1, 0)], 0.0)
+    label = np.array(["none", "letter", "phone"])[arm]
+    return pd.DataFrame({"y": y, "arm": label, "a": x[:, 0], "b": x[:, 1]}), effects
+
+
+ARMS = {"outcome": "y", "treatment": "arm", "control": "none"}
+
+
+def test_several_arms_are_planned_person_by_person(mailing, tmp_path):
+    data, effects = mailing
+    tool = ck.Targeting(value=10.0, cost={"letter": 1.0, "phone": 2.0}, budget=2000.0, random_state=0)
+    plan = tool.fit(data, effect=effects, **ARMS)
+    assert plan.policy == "ranked"
+    assert plan.arms == ("letter", "phone")
+    frame = plan.to_frame()
+    assert list(frame) == ["row", "arm", "effect", "expected_profit", "cost", "probability", "treat"]
+    assert frame["cost"].sum() <= 2000.0
+    assert set(frame["arm"]) == {"none", "letter", "phone"}
+    net = 10.0 * effects - [1.0, 2.0]
+    truth = float((plan.probability * net).sum())
+    low, high = plan.profit.ci()
+    assert low < truth < high
+    best = float((_best(net, [1.0, 2.0], 2000.0) * net).sum())
+    assert truth > 0.95 * best
+    assert plan.shadow_price > 0
+    named = tool.fit(data, effect={"phone": effects[:, 1], "letter": effects[:, 0]}, **ARMS)
+    np.testing.assert_array_equal(named.assignment, plan.assignment)
+    per_person = ck.Targeting(value=10.0, budget=2000.0, random_state=0)
+    costs = np.tile([1.0, 2.0], (len(data), 1))
+    np.testing.assert_array_equal(per_person.fit(data, effect=effects, cost=costs, **ARMS).assignment, plan.assignment)
+    by_column = per_person.fit(data.assign(c1=1.0, c2=2.0), effect=effects, cost=["c1", "c2"], **ARMS)
+    np.testing.assert_array_equal(by_column.assignment, plan.assignment)
+    counts = plan.frontier[["n[letter]", "n[phone]"]].sum(axis=1)
+    np.testing.assert_allclose(counts, plan.frontier["n_treated"])
+    with pytest.raises(ck.InferenceUnavailable, match="several arms"):
+        _ = plan.path
+    page = plan.report(tmp_path / "arms.html").read_text()
+    assert "Given phone" in page
+    assert "with letter" in plan.answer
+    told = json.loads(plan.to_json())
+    assert told["cost"] == {"letter": 1.0, "phone": 2.0}
+    assert pickle.loads(pickle.dumps(plan)).answer == plan.answer
+
+
+def _best(net, cost, budget):
+    from causalkit.uplift.routes import find_routes
+
+    return find_routes(net, np.tile(cost, (len(net), 1))).probability(budget)
+
+
+def test_a_model_of_several_arms_is_planned_with_all_of_them(mailing):
+    data, effects = mailing
+    learner = ck.DRLearner(random_state=0, regressor="linear", classifier="linear", n_boot=10)
+    model = learner.fit(data, covariates=["a", "b"], **ARMS)
+    plan = ck.Targeting(value=10.0, cost=1.0, random_state=0).fit(data, effect=model)
+    np.testing.assert_allclose(plan.effect, model.cate(data))
+    truth = float((plan.probability * (10.0 * effects - 1.0)).sum())
+    low, high = plan.profit.ci()
+    assert low < truth < high
+    earned = (plan.probability * (10.0 * np.asarray(model.scores) - 1.0)).sum()
+    assert plan.profit.held_out == pytest.approx(earned, rel=1e-9)
+    one = ck.Targeting(value=10.0, cost=1.0, random_state=0).fit(data, effect=model, treatment_level="letter")
+    assert one.arms == ("letter",)
+
+
+def test_costs_that_do_not_fit_the_arms_are_named(mailing):
+    data, effects = mailing
+    with pytest.raises(ck.DesignError, match="has an arm 'phone' without a cost"):
+        ck.Targeting(cost={"letter": 1.0}).fit(data, effect=effects, **ARMS)
+    with pytest.raises(ck.DesignError, match="has no arm 'fax'"):
+        ck.Targeting(cost={"letter": 1.0, "phone": 1.0, "fax": 1.0}).fit(data, effect=effects, **ARMS)
+    with pytest.raises(ck.DesignError, match=r"cost\['phone'\]=-1"):
+        ck.Targeting(cost={"phone": -1})
+    with pytest.raises(ck.DesignError, match="has shape"):
+        ck.Targeting().fit(data, effect=effects, cost=np.ones((len(data), 3)), **ARMS)
+    with pytest.raises(ck.DesignError, match="has 3 columns"):
+        ck.Targeting().fit(data, effect=np.ones((len(data), 3)), **ARMS)
+    with pytest.raises(ck.DataError, match="missing or infinite"):
+        ck.Targeting().fit(data, effect=effects, cost=np.where(np.arange(len(data)) == 7, np.nan, 1.0), **ARMS)
+
+
+def test_a_budget_below_one_person_says_what_one_costs(big):
+    data, model = big
+    plan = ck.Targeting(value=10.0, cost=0.8, budget=0.5).fit(data, effect=model)
+    assert plan.policy == "nobody"
+    assert plan.buys_nobody
+    assert plan.answer == "Treat nobody: the budget of 0.50 buys nobody, because treating one person costs 0.80."
+    assert not plan.assignment.any()
+    assert plan.spend == 0.0
+    just = ck.Targeting(value=10.0, cost=0.8, budget=0.8).fit(data, effect=model)
+    assert not just.buys_nobody
+    assert just.assignment.sum() <= 1
+
+
+def test_interval_decision_and_pvalue_are_one_procedure(big, quick):
+    data, model = big
+    plans = [ck.Targeting(value=10.0, cost=c).fit(data, effect=model) for c in (0.2, 0.8, 3.0)]
+    few = ck.datasets.coupon_campaign(600, random_state=77)
+    plans += [ck.Targeting(value=10.0, cost=c).fit(few, effect=quick(few)) for c in (0.2, 0.5)]
+    for plan in plans:
+        profit = plan.tested.profit
+        low, high = profit.ci()
+        assert (plan.policy != "nobody") == (low > 0)
+        assert (profit.pvalue < 0.05) == (low > 0 or high < 0)
+        assert low <= profit.estimate <= high
+        assert profit.lower == low
+    assert {plan.policy for plan in plans} > {"nobody"}
+
+
+def test_clusters_use_t_quantiles(big, quick):
+    from scipy.stats import t
+
+    data = big[0]
+    plan = ck.Targeting(value=10.0, cost=0.8).fit(data, effect=quick(data, cluster="store"))
+    everyone = plan.candidates[1].profit
+    assert everyone.df == 49
+    assert everyone.ci()[1] - everyone.estimate == pytest.approx(t.ppf(0.975, 49) * everyone.se, rel=1e-9)
+    low, high = plan.profit.ci()
+    assert (high - low) / 2 == pytest.approx(t.ppf(0.975, 49) * plan.profit.se, rel=0.02)
+    row = plan.path.iloc[-1]
+    assert row["high"] - row["profit"] == pytest.approx(t.ppf(0.975, 49) * row["se"], rel=1e-9)
+
+
+def test_the_frontier_passes_the_plan_and_its_band_is_wider(big):
+    data, model = big
+    plan = ck.Targeting(value=10.0, cost=0.8, budget=1000.0).fit(data, effect=model)
+    f = plan.frontier
+    at = f[np.isclose(f["budget"], 1000.0)]
+    assert len(at) == 1
+    assert at["profit"].item() == pytest.approx(plan.profit.held_out, rel=1e-9)
+    assert at["se"].item() == pytest.approx(plan.profit.se, rel=1e-9)
+    assert at["shadow_price"].item() == pytest.approx(plan.shadow_price, rel=1e-6)
+    assert f["profit"].iloc[0] == 0.0
+    assert (f["band_low"] <= f["low"] + 1e-9).all()
+    assert (f["band_high"] >= f["high"] - 1e-9).all()
+    assert f["planned_profit"].is_monotonic_increasing
+    assert f["shadow_price"].is_monotonic_decreasing
+    free = ck.Targeting(value=10.0, cost=0.0, random_state=0).fit(data, effect=model)
+    assert len(free.frontier) == 1
+    assert len(free.passages()) == 2  # no budget to move
+
+
+def test_the_report_says_what_was_run(big):
+    data, model = big
+    told = json.loads(
+        ck.Targeting(value=10.0, cost=0.8, budget=1000.0, random_state=5).fit(data, effect=model).to_json()
+    )
+    said = {key: told[key] for key in ("value", "cost", "budget", "paid_on", "alpha", "random_state")}
+    assert said == {
+        "value": 10.0,
+        "cost": 0.8,
+        "budget": 1000.0,
+        "paid_on": "treatment",
+        "alpha": 0.05,
+        "random_state": 5,
+    }
+    assert len(told["frontier"]["budget"]) >= 51

@@ -7,7 +7,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from causalkit.effects.forest.growing import Growth, grow_forest
+from causalkit.effects.forest.growing import grow_forest
+from causalkit.effects.forest.honest import Growth
 from causalkit.effects.forest.predicting import oob_predict, predict, predict_spread
 from causalkit.errors import DesignError
 
@@ -50,6 +51,7 @@ def test_trees_are_honest_halves_of_halves(data):
     n = len(data.y)
     in_bag = np.unpackbits(bags.bits, axis=1, bitorder="little")[:, :30]
     assert (in_bag.sum(axis=0) == n // 2).all()
+    assert (in_bag[:, ::2] != in_bag[:, 1::2]).all()  # two groups share out the rows
     roots = [*forest.roots, len(forest.feature)]
     sizes = [forest.size[forest.child[a:b][forest.feature[a:b] < 0]].sum() for a, b in pairwise(roots)]
     assert sizes == [n // 4] * 60

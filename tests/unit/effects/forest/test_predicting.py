@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from causalkit.effects.forest.debias import debiased_variance, posterior_mean
-from causalkit.effects.forest.growing import Growth, grow_forest
+from causalkit.effects.forest.growing import grow_forest
+from causalkit.effects.forest.honest import Growth
 from causalkit.effects.forest.predicting import oob_predict, predict, predict_spread, predict_variance
 from causalkit.errors import DesignError, InferenceUnavailable
 
@@ -30,7 +31,7 @@ def two_arms():
     y = w @ [1.0, -1.0] + rng.normal(size=500)
     weights = rng.uniform(0.5, 2.0, 500)
     extra = rng.normal(size=(500, 1))
-    grown = grow_forest(x, y, w, arms=arms, weights=weights, extra=extra, growth=Growth(n_trees=24, min_node_size=3))
+    grown = grow_forest(x, y, w, arms=arms, weights=weights, extra=extra, growth=Growth(n_trees=40, min_node_size=3))
     return x, *grown
 
 
@@ -67,7 +68,7 @@ def by_hand(forest, x, use):
 
 def test_predictions_by_hand(two_arms):
     x, forest, _ = two_arms
-    mean, covariance = by_hand(forest, x[:30], [range(24)] * 30)
+    mean, covariance = by_hand(forest, x[:30], [range(40)] * 30)
     found = predict_spread(forest, x[:30])
     assert found.mean == pytest.approx(mean, abs=1e-10)
     assert predict(forest, x[:30]) == pytest.approx(mean, abs=1e-10)
@@ -77,8 +78,8 @@ def test_predictions_by_hand(two_arms):
 
 def test_out_of_bag_by_hand(two_arms):
     x, forest, bags = two_arms
-    in_bag = np.unpackbits(bags.bits, axis=1, bitorder="little")[:, :12].astype(bool)
-    use = [[t for t in range(24) if not in_bag[i, t // 2]] for i in range(30)]
+    in_bag = np.unpackbits(bags.bits, axis=1, bitorder="little")[:, :20].astype(bool)
+    use = [[t for t in range(40) if not in_bag[i, t // 2]] for i in range(30)]
     mean, covariance = by_hand(forest, x[:30], use)
     found = oob_predict(forest, bags, x)
     assert found.mean[:30] == pytest.approx(mean, abs=1e-10)
@@ -134,6 +135,25 @@ def test_standard_errors_tell_the_spread_of_estimates(simulated):
     assert 0.7 < ratio < 1.6
 
 
+def test_few_trees_predict_everybody_out_of_bag_and_own_up_to_their_noise(data):
+    """Forests of eight trees on the same data differ by their Monte Carlo error."""
+    found = []
+    for seed in range(60):
+        forest, bags = grow_forest(data.x, data.y, data.w, arms=data.arms, growth=Growth(n_trees=8), random_state=seed)
+        found.append(oob_predict(forest, bags, data.x))
+    assert all((f.n_groups == 2).all() for f in found)
+    new = [predict_spread(forest, data.x) for forest in (grow_few(data, seed) for seed in range(60))]
+    spread = np.var([f.mean[:, 0] for f in new], axis=0, ddof=1).mean()
+    told = np.mean([f.monte_carlo[:, 0] for f in new])
+    assert 0.7 < told / spread < 1.4
+    one = new[0]
+    assert np.diagonal(one.whole - one.covariance, axis1=1, axis2=2) == pytest.approx(one.monte_carlo)
+
+
+def grow_few(data, seed):
+    return grow_forest(data.x, data.y, data.w, arms=data.arms, growth=Growth(n_trees=8), random_state=seed)[0]
+
+
 def test_posterior_mean():
     from scipy.integrate import quad
     from scipy.stats import norm
@@ -166,13 +186,13 @@ def test_blocks_do_not_matter(data):
 
 
 def test_refusals(data):
-    forest, bags = grow_forest(data.x, data.y, data.w, arms=data.arms, growth=Growth(n_trees=4))
+    forest, bags = grow_forest(data.x, data.y, data.w, arms=data.arms, growth=Growth(n_trees=2))
     with pytest.raises(DesignError, match="columns"):
         predict(forest, data.x[:, :2])
     with pytest.raises(DesignError, match="every tree has seen"):
         oob_predict(forest, bags, data.x)
-    few, few_bags = grow_forest(data.x, data.y, data.w, arms=data.arms, growth=Growth(n_trees=12), random_state=8)
-    with pytest.raises((InferenceUnavailable, DesignError), match="ore trees"):
+    few, few_bags = grow_forest(data.x, data.y, data.w, arms=data.arms, growth=Growth(n_trees=4), random_state=8)
+    with pytest.raises(InferenceUnavailable, match="ore trees"):
         oob_predict(few, few_bags, data.x)
     single, _ = grow_forest(data.x, data.y, data.w, arms=data.arms, growth=Growth(n_trees=9, group_size=1))
     assert single.n_trees == 9

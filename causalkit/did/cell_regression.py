@@ -1,0 +1,149 @@
+"""Two-way fixed effects whose regressors are constant within cohort and period: the fit needs cohort means only.
+
+On a balanced panel without covariates, with weights that do not vary over time, partialling unit and time effects out of
+such a regressor leaves one that is constant within cohort and period too. So the normal equations need the mean path of
+each cohort, and the influence values of a unit are its residual path times a matrix of its cohort. No regressor is ever
+written out row by row; where a condition does not hold, they are, and the general regression runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from causalkit.core.estimate import Estimate, Influence
+from causalkit.did.cohorts import Cohorts
+from causalkit.did.event_study import Cells
+from causalkit.did.saturated import numbers_of, two_way_fit
+from causalkit.kernels.arrays import Bools, Floats, read_only
+
+#: Smallest eigenvalue of the correlations of the regressors; below, the general path says what is collinear.
+_SINGULAR = 1e-9
+
+
+def cell_indicators(plan: Sequence[tuple[int, int]], n_cohorts: int, n_periods: int) -> Bools:
+    """Return one indicator for each (cohort, period), shape (k, cohorts and the never treated, periods)."""
+    design = np.zeros((len(plan), n_cohorts + 1, n_periods), dtype=np.bool_)
+    for k, (g, t) in enumerate(plan):
+        design[k, g, t] = True
+    return design
+
+
+def cell_totals(cohorts: Cohorts, values: Floats | None = None) -> Floats:
+    """Sum values over the rows of each cohort (the never treated last) and period; count rows where there are none."""
+    shape = (len(cohorts.starts) + 1, cohorts.n_periods)
+    cell = cohorts.of_unit[cohorts.panel.unit.codes] * cohorts.n_periods + cohorts.panel.time.codes
+    return np.bincount(cell, values, minlength=shape[0] * shape[1]).reshape(shape).astype(float)
+
+
+def describe_cells(cohorts: Cohorts, plan: Sequence[tuple[int, int]]) -> Cells:
+    """Describe the cells of a saturated regression; each has its own weight."""
+    g, t = np.array(plan).T
+    sizes = cell_totals(cohorts).astype(np.int64)
+    return Cells(
+        tuple(cohorts.labels[j] for j in g),
+        tuple(cohorts.periods[j] for j in t),
+        cohorts.event_times[g, t],
+        np.asarray(t >= cohorts.starts[g]),
+        np.arange(len(plan)),
+        sizes[g, t],
+        sizes[-1, t],
+    )
+
+
+def weight_of_cells(cohorts: Cohorts, plan: Sequence[tuple[int, int]]) -> Floats:
+    """Return the sum of the weights of each cell (its rows where there are none)."""
+    g, t = np.array(plan).T
+    return cell_totals(cohorts, cohorts.sample.optional("weights"))[g, t]
+
+
+def cell_regression(cohorts: Cohorts, design: Bools, names: Sequence[str], vcov: str) -> Estimate:
+    """Regress the outcome on regressors that are constant within cohort and period, with unit and time effects.
+
+    Parameters
+    ----------
+    cohorts : Cohorts
+        Its covariates enter too, where there are any.
+    design : Bools, shape (k, cohorts + 1, periods)
+        Value of each regressor by cohort (the never treated last) and period.
+    names : sequence of str
+        Names of the regressors.
+    vcov : str
+        As for :func:`~causalkit.did.saturated.two_way_fit`.
+
+    Returns
+    -------
+    Estimate
+        The coefficients, with influence values by unit where the variance allows them.
+
+    Raises
+    ------
+    DesignError
+        If a coefficient is not identified.
+    """
+    found = closed_form(cohorts, design, vcov) if _applies(cohorts, vcov) else None
+    if found is not None:
+        return found
+    at = cohorts.of_unit[cohorts.panel.unit.codes], cohorts.panel.time.codes
+    fit = two_way_fit(cohorts, [values[at].astype(float) for values in design], names, vcov)
+    return numbers_of(fit, cohorts, names)
+
+
+def _applies(cohorts: Cohorts, vcov: str) -> bool:
+    if vcov not in ("auto", "CR0", "CR1") or not cohorts.panel.is_balanced or cohorts.sample.has("covariates"):
+        return False
+    w = cohorts.weights
+    return len(cohorts.sample.several("cluster")) <= 1 and (w is None or bool((w == w[:, :1]).all()))
+
+
+def closed_form(cohorts: Cohorts, design: Bools, vcov: str) -> Estimate | None:
+    """Fit from the mean path of each cohort; None where the regressors are collinear."""
+    n, n_periods, k = cohorts.n_units, cohorts.n_periods, len(design)
+    groups = cohorts.clusters[0] if cohorts.clusters else None
+    count = n if groups is None else groups.count
+    small = vcov != "CR0"
+    n_parameters = k + n_periods  # as count_parameters: unit effects are nested in the clusters, one constant counts
+    if count < 2 or n * n_periods <= n_parameters:
+        return None
+    w = np.ones(n) if cohorts.weights is None else cohorts.weights[:, 0]
+    mass = np.bincount(cohorts.of_unit, w, minlength=len(cohorts.starts) + 1)
+    path = cohorts.outcome - cohorts.outcome.mean(axis=1, keepdims=True)
+    path -= w @ path / mass.sum()
+    within = [np.flatnonzero(cohorts.of_unit == c) for c in range(len(mass))]
+    means = np.stack([w[at] @ path[at] / mass[c] if len(at) else np.zeros(n_periods) for c, at in enumerate(within)])
+    left = _partialled(design, mass)
+    rows = left.transpose(1, 2, 0).reshape(-1, k) * np.repeat(np.sqrt(mass), n_periods)[:, None]
+    bread = _inverse(rows.T @ rows)
+    if bread is None:
+        return None
+    target = means.ravel() * np.repeat(np.sqrt(mass), n_periods)
+    theta = bread @ (rows.T @ target)
+    theta += bread @ (rows.T @ (target - rows @ theta))
+    psi, meat = np.empty((n, k)), np.zeros((k, k))
+    for c, at in enumerate(within):
+        scores = w[at, None] * (path[at] - theta @ left[:, c])
+        loading = left[:, c].T @ bread
+        psi[at] = scores @ loading
+        meat += loading.T @ (scores.T @ scores) @ loading
+    n_rows = n * n_periods
+    scale = count / (count - 1) * (n_rows - 1) / (n_rows - n_parameters) if small else 1.0
+    df = np.full(k, float(count - 1))
+    carrier = Influence(read_only(psi), cohorts.unit_rows, groups, scale, df, "CR1" if small else "CR0")
+    return Estimate(theta, carrier.knowing(scale * meat) if groups is None else carrier)
+
+
+def _partialled(design: Bools, mass: Floats) -> Floats:
+    """Take unit and time effects out of regressors by cohort and period."""
+    left = design - design.mean(axis=2, keepdims=True)
+    return np.asarray(left - np.einsum("c,kct->kt", mass / mass.sum(), left)[:, None, :])
+
+
+def _inverse(gram: Floats) -> Floats | None:
+    norms = np.sqrt(np.diag(gram))
+    if not (norms > 0).all():
+        return None
+    values, vectors = np.linalg.eigh(gram / np.outer(norms, norms))
+    if values[0] < _SINGULAR:
+        return None
+    return np.asarray((vectors / values) @ vectors.T / np.outer(norms, norms))

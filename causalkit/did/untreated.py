@@ -1,0 +1,222 @@
+"""The outcome without treatment, from untreated observations only: what imputation and two-stage estimation share.
+
+Unit effects are eliminated unit by unit, which leaves normal equations in the effects of periods and the coefficients of
+covariates: their Cholesky-sized matrix is solved exactly, however many units there are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from causalkit.did.cohorts import Cohorts
+from causalkit.errors import DesignError
+from causalkit.kernels.arrays import Bools, Floats, Ints
+
+_SINGULAR = 1e-10
+_OUTSIDE = 1e-7
+
+
+@dataclass(frozen=True, eq=False)
+class Equations:
+    """Normal equations in the effects of periods and the slopes of covariates, unit effects eliminated.
+
+    Parameters
+    ----------
+    scale : Floats, shape (q,)
+        Root of the diagonal.
+    inverse : Floats, shape (q, q)
+        Pseudo-inverse in scaled units.
+    outside : Floats, shape (q, r)
+        Directions, in scaled units, of which untreated observations tell nothing.
+    """
+
+    scale: Floats
+    inverse: Floats
+    outside: Floats
+
+    @classmethod
+    def of(cls, gram: Floats) -> Equations:
+        """Factorise."""
+        diagonal = np.diag(gram)
+        scale = np.sqrt(np.where(diagonal > 0, diagonal, 1.0))
+        values, vectors = np.linalg.eigh(gram / np.outer(scale, scale))
+        known = values > _SINGULAR * max(1.0, values[-1])
+        inverse = (vectors[:, known] / values[known]) @ vectors[:, known].T
+        return cls(scale, inverse, vectors[:, ~known])
+
+    def solve(self, right: Floats) -> Floats:
+        """Return the solution of smallest norm; right-hand sides are columns."""
+        scale = self.scale if right.ndim == 1 else self.scale[:, None]
+        return np.asarray(self.inverse @ (right / scale) / scale)
+
+    def tell_nothing(self, loads: Floats) -> Bools:
+        """Whether a combination (a column each) is not identified."""
+        scaled = loads / self.scale[:, None]
+        size = np.sqrt((scaled**2).sum(axis=0))
+        beyond = np.sqrt(((self.outside.T @ scaled) ** 2).sum(axis=0))
+        return np.asarray(beyond > _OUTSIDE * np.where(size > 0, size, 1.0))
+
+
+@dataclass(frozen=True, eq=False)
+class UntreatedFit:
+    """Unit and time effects (and slopes of covariates), fitted to untreated observations.
+
+    Parameters
+    ----------
+    cohorts : Cohorts
+    weights : Floats, shape (n_units, n_periods)
+        Zero where nothing was observed.
+    untreated : Bools, shape (n_units, n_periods)
+        The observations that were used.
+    imputable : Bools, shape (n_units, n_periods)
+        Observations, treated or not, whose outcome without treatment is identified.
+    gap : Floats, shape (n_units, n_periods)
+        Outcome minus what is expected without treatment; zero where not imputable.
+    x : Floats, shape (p, n_units, n_periods)
+        Covariates about their mean over the unit's untreated observations.
+    equations : Equations
+    """
+
+    cohorts: Cohorts
+    weights: Floats
+    untreated: Bools
+    imputable: Bools
+    gap: Floats
+    x: Floats
+    equations: Equations
+
+    @classmethod
+    def of(cls, cohorts: Cohorts, anticipation: int = 0) -> UntreatedFit:
+        """Fit; every unit must have an untreated observation (see :func:`with_untreated`).
+
+        Raises
+        ------
+        DesignError
+            If nothing treated can be imputed.
+        """
+        y = cohorts.outcome
+        observed = ~np.isnan(y)
+        weights = np.where(observed, 1.0 if cohorts.weights is None else cohorts.weights, 0.0)
+        untreated = observed & before(cohorts, anticipation)
+        used = weights * untreated
+        share = used / used.sum(axis=1, keepdims=True)
+        y = _centred(y, observed, share)
+        x = _covariates(cohorts, observed, share)
+        flat = used * x
+        gram = np.block(
+            [
+                [np.diag(used.sum(axis=0)) - used.T @ share, flat.sum(axis=1).T],
+                [flat.sum(axis=1), np.einsum("jit,kit->jk", flat, x)],
+            ]
+        )
+        equations = Equations.of(gram)
+        gap = y
+        for _ in range(2):  # the second pass refines
+            right = np.concatenate([(used * gap).sum(axis=0), np.einsum("jit,it->j", flat, gap)])
+            solution = equations.solve(right)
+            of_time, slopes = solution[: cohorts.n_periods], solution[cohorts.n_periods :]
+            gap = gap - (of_time - (share @ of_time)[:, None]) - np.einsum("j,jit->it", slopes, x)
+            gap = gap - (share * gap).sum(axis=1, keepdims=True)
+        imputable = observed & connected(untreated)
+        gap = np.where(imputable, gap, 0.0)
+        return cls(cohorts, weights, untreated, imputable, gap, x, equations)
+
+    @cached_property
+    def share(self) -> Floats:
+        """Weights of untreated observations, summing to one in each unit."""
+        used = self.weights * self.untreated
+        return np.asarray(used / used.sum(axis=1, keepdims=True))
+
+    @cached_property
+    def scores(self) -> Floats:
+        """Scores of the fit by unit, shape (n_units, n_periods + p); unit effects have none."""
+        left = self.weights * self.untreated * self.gap
+        return np.hstack([left, np.einsum("it,jit->ij", left, self.x)])
+
+    def loads(self, within: Ints, at: Ints, weights: Floats) -> Floats:
+        """Return what weighted sums over cells take from the fit, shape (n_periods + p, m).
+
+        Parameters
+        ----------
+        within : Ints, shape (r,)
+            Units of a cohort.
+        at : Ints, shape (m,)
+            Periods of the cells.
+        weights : Floats, shape (r, m)
+            Weight of each observation.
+
+        Raises
+        ------
+        DesignError
+            If covariates determine a cell in a way that untreated observations tell nothing of.
+        """
+        of_time = -self.share[within].T @ weights
+        of_time[at, np.arange(len(at))] += weights.sum(axis=0)
+        of_x = np.einsum("jim,im->jm", self.x[:, within][:, :, at], weights)
+        found = np.vstack([of_time, of_x])
+        if self.equations.tell_nothing(found).any():
+            names = self.cohorts.sample.features().dummies()[1]
+            outside = np.abs(self.equations.outside[self.cohorts.n_periods :]).max(axis=1)
+            name = names[int(np.argmax(outside))]
+            raise DesignError(
+                f"covariate {name!r} moves among treated observations in a way that untreated ones tell nothing of.",
+                hint="Leave it out, or use one that varies over time before treatment too.",
+                column=name,
+            )
+        return found
+
+    def take_from(self, loads: Floats) -> Floats:
+        """Return the influence values, by unit, of estimates that subtract ``loads`` times the fit."""
+        return np.asarray(-self.scores @ self.equations.solve(loads))
+
+
+def before(cohorts: Cohorts, anticipation: int) -> Bools:
+    """Mark the periods of each unit in which it neither is treated nor anticipates it."""
+    last = np.where(cohorts.start < cohorts.n_periods, cohorts.start - anticipation, cohorts.n_periods)
+    return np.asarray(np.arange(cohorts.n_periods) < last[:, None])
+
+
+def with_untreated(cohorts: Cohorts, anticipation: int = 0) -> Cohorts:
+    """Leave out units that were never observed untreated: nothing tells their effect."""
+    untreated = ~np.isnan(cohorts.outcome) & before(cohorts, anticipation)
+    return cohorts.without(~untreated.any(axis=1), "never observed untreated")
+
+
+def connected(untreated: Bools) -> Bools:
+    """Mark the (unit, period) pairs that untreated observations link, directly or through other units and periods."""
+    together = untreated.T.astype(float) @ untreated > 0
+    while True:
+        further = together.astype(float) @ together > 0
+        if (further == together).all():
+            break
+        together = further
+    first = np.argmax(untreated, axis=1)
+    return np.asarray(together[first])
+
+
+def cells_to_impute(fit: UntreatedFit, first: Sequence[int]) -> list[tuple[int, int]]:
+    """List (cohort, period), from a first period of each cohort on, that hold an imputable observation."""
+    of_unit, plan = fit.cohorts.of_unit, []
+    for g, start in enumerate(first):
+        there = fit.imputable[of_unit == g].any(axis=0)
+        plan += [(g, int(t)) for t in np.flatnonzero(there) if t >= start]
+    return plan
+
+
+def _centred(values: Floats, observed: Bools, share: Floats) -> Floats:
+    """Subtract the mean over each unit's untreated observations; zero where nothing was observed."""
+    pivot = values[np.arange(len(values)), np.argmax(share > 0, axis=1)][:, None]
+    moved = np.where(observed, values - pivot, 0.0)
+    return np.where(observed, moved - (share * moved).sum(axis=1, keepdims=True), 0.0)
+
+
+def _covariates(cohorts: Cohorts, observed: Bools, share: Floats) -> Floats:
+    columns = cohorts.covariates().T
+    x = np.empty((len(columns), *observed.shape))
+    for j, column in enumerate(columns):
+        x[j] = _centred(cohorts.panel.wide(column), observed, share)
+    return x

@@ -1,0 +1,212 @@
+"""One honest tree: half of its rows choose the splits, the other half fills the leaves."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from causalkit.effects.forest.binning import Binning
+from causalkit.effects.forest.trees import Tree
+from causalkit.kernels.arrays import Bools, Codes, Floats, Ints, read_only
+from causalkit.kernels.forest_binning import Bytes
+from causalkit.kernels.forest_growing import grow_tree
+from causalkit.kernels.forest_leaves import climb, compact, find_leaves, prune
+from causalkit.kernels.forest_splitting import WORK_ROWS
+
+_FLAT = 1e-10
+_ROOT = read_only(np.zeros(1, np.int32))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Growth:
+    """How trees are grown. The defaults are those of R grf.
+
+    Parameters
+    ----------
+    n_trees : int
+        Trees; rounded up to whole groups.
+    group_size : int
+        Trees that share a half-sample; the variance needs two or more.
+    sample_fraction : float
+        Share of the rows (of the clusters) that a tree uses, at most 0.5.
+    honest_fraction : float
+        Share of these that chooses splits; the others fill the leaves.
+    mtry : float, optional
+        Mean number of covariates tried at a node; by default ``ceil(sqrt(p) + 20)``, at most p.
+    min_node_size : int
+        Rows of each arm (above and below the mean of a dose) that each child of a split must hold.
+    alpha : float
+        Share of the parent's variation of the treatment that each child must hold, below 0.5.
+    max_bins : int
+        Bins of a covariate.
+    keep_rows : bool
+        Whether leaves remember their rows, which local regressions need.
+    """
+
+    n_trees: int = 2000
+    group_size: int = 2
+    sample_fraction: float = 0.5
+    honest_fraction: float = 0.5
+    mtry: float | None = None
+    min_node_size: int = 5
+    alpha: float = 0.05
+    max_bins: int = 255
+    keep_rows: bool = False
+
+    def tries(self, n_features: int) -> float:
+        """Return the mean number of covariates tried at a node."""
+        wanted = math.ceil(math.sqrt(n_features) + 20) if self.mtry is None else self.mtry
+        return float(min(wanted, n_features))
+
+
+@dataclass(frozen=True, eq=False)
+class Training:
+    """What trees are grown on: rows with weight.
+
+    Parameters
+    ----------
+    codes : uint8 array, shape (p, n)
+        Covariates.
+    y, s : Floats, shape (n,)
+        Centred outcome; weight.
+    w : Floats, shape (n, k)
+        Centred treatments.
+    arms : Codes, shape (n,)
+        Arms; -1 for a dose.
+    n_arms : int
+        Number of arms; 0 for a dose.
+    parts : Floats, shape (n, 2 + 2 k + k k + e)
+        What the means of leaves are taken of (see :class:`causalkit.effects.forest.trees.Forest`).
+    own_unit : Codes, shape (n,), or None
+        The unit of each row; None where each row is one.
+    n_units : int
+    binning : Binning
+    """
+
+    codes: Bytes
+    y: Floats
+    s: Floats
+    w: Floats
+    arms: Codes
+    n_arms: int
+    parts: Floats
+    own_unit: Codes | None
+    n_units: int
+    binning: Binning
+
+    def rows_of(self, units: Ints) -> Ints:
+        """Return the rows of some units, ascending."""
+        drawn = np.zeros(self.n_units, bool)
+        drawn[units] = True
+        return np.flatnonzero(drawn if self.own_unit is None else drawn[self.own_unit])
+
+
+def leaf_parts(y: Floats, w: Floats, s: Floats, extra: Floats) -> Floats:
+    """Return what predictions are made of, row by row: ``s``, ``s y``, ``s w``, ``s w y``, ``s w w'`` and ``s extra``.
+
+    Shapes are (n,), (n, k) for ``w`` and (n, e) for ``extra``; that of the result is (n, 2 + 2 k + k k + e).
+    """
+    products = (w[:, :, None] * w[:, None, :]).reshape(len(y), -1)
+    ones, outcome = np.ones((len(y), 1)), y[:, None]
+    return np.ascontiguousarray(s[:, None] * np.hstack([ones, outcome, w, w * outcome, products, extra]))
+
+
+def honest_tree(training: Training, growth: Growth, bag: Ints, rng: np.random.Generator) -> Tree:
+    """Draw rows from a bag, grow a tree on some, fill its leaves with the others, and prune what they don't show."""
+    t = training
+    units = rng.permutation(bag)
+    used = max(math.ceil(min(2.0 * growth.sample_fraction, 1.0) * len(bag)), 2)
+    cut = min(max(math.ceil(growth.honest_fraction * used), 1), used - 1)
+    splitting, filling = t.rows_of(units[:cut]), t.rows_of(units[cut:used])
+    feature, threshold, child, missing_left, sets = _grow(t, growth, splitting, rng)
+    codes = _take(t.codes, filling)
+    leaf = _leaves(codes, feature, threshold, child, missing_left, sets, t.binning.is_category)
+    seen = _seen(t, filling, leaf, feature, child)
+    if not seen.all():
+        prune(seen, feature, threshold, child, missing_left)
+        leaf = _leaves(codes, feature, threshold, child, missing_left, sets, t.binning.is_category)
+    old, place, leaves = (np.empty(len(feature), np.int32) for _ in range(3))
+    count = compact(feature, child, old, place, leaves)
+    kept, ends = old[:count], leaves[: int((feature[old[:count]] < 0).sum())]
+    number = np.empty(len(feature), np.int64)
+    number[ends] = np.arange(len(ends))
+    leaf_number = number[leaf]
+    means, size = means_by_leaf(leaf_number, len(ends), t.parts[filling])
+    rows = filling[np.argsort(leaf_number, kind="stable")].astype(np.int32) if growth.keep_rows else None
+    return Tree(
+        feature[kept], threshold[kept], place[:count], missing_left[kept], sets, means, size, bool(seen[0]), rows
+    )
+
+
+def means_by_leaf(leaf: Ints, n_leaves: int, parts: Floats) -> tuple[Floats, Codes]:
+    """Average the parts of the rows of each leaf: means, shape (leaves, d), and the number of rows."""
+    size = np.bincount(leaf, minlength=n_leaves)
+    means = np.empty((n_leaves, parts.shape[1]))
+    for column in range(parts.shape[1]):
+        means[:, column] = np.bincount(leaf, weights=parts[:, column], minlength=n_leaves)
+    return means / np.maximum(size, 1)[:, None], size.astype(np.int32)
+
+
+def _take(codes: Bytes, rows: Ints) -> Bytes:
+    """Copy the codes of some rows, so that a node's rows lie close together."""
+    return np.take(codes, rows, axis=1)
+
+
+def _grow(
+    t: Training, growth: Growth, rows: Ints, rng: np.random.Generator
+) -> tuple[Codes, Codes, Codes, Bools, np.ndarray]:
+    """Grow a tree on some rows: the arrays of a tree."""
+    m, p, k = len(rows), t.binning.n_features, t.w.shape[1]
+    most = 2 * (m // (2 * growth.min_node_size)) + 3
+    feature, threshold, child = (np.zeros(most, np.int32) for _ in range(3))
+    missing_left = np.zeros(most, bool)
+    categories = bool(t.binning.is_category.any())
+    sets = np.zeros((most // 2 + 1 if categories else 1, 4), np.uint64)
+    w = t.w[rows]
+    count = grow_tree(
+        _take(t.codes, rows), t.y[rows], w[:, 0].copy() if k == 1 else w, t.s[rows], t.arms[rows],
+        t.binning.is_category, t.binning.n_codes, growth.tries(p), growth.min_node_size, growth.alpha,
+        rng.integers(2**64, size=1, dtype=np.uint64), feature, threshold, child, missing_left, sets,
+        np.arange(m), np.empty(m, np.int64), np.empty((2, most), np.int64), np.empty((m, 1 + 3 * k)),
+        np.zeros((WORK_ROWS, 1 + 3 * k)), np.empty((k + 3, k)), np.empty(257, np.int64), np.arange(p),
+        np.zeros((2, 4), np.uint64),
+    )  # fmt: skip
+    feature, threshold, child, missing_left = feature[:count], threshold[:count], child[:count], missing_left[:count]
+    if categories:
+        split = feature >= 0
+        n_sets = int(t.binning.is_category[feature[split]].sum())
+        return feature, threshold, child, missing_left, sets[:n_sets].copy()
+    return feature, threshold, child, missing_left, sets[:0]
+
+
+def _leaves(
+    codes: Bytes, feature: Codes, threshold: Codes, child: Codes, missing_left: Bools, sets: np.ndarray, kind: Bools
+) -> Codes:
+    """Leaf node of each row of one tree."""
+    out = np.empty((1, codes.shape[1]), np.int32)
+    find_leaves(
+        codes, *(read_only(a.view()) for a in (feature, threshold, child, missing_left, sets)), kind, _ROOT, out
+    )
+    found: Codes = out[0]
+    return found
+
+
+def _seen(t: Training, rows: Ints, leaf: Codes, feature: Codes, child: Codes) -> Bools:
+    """Tell for each node whether every arm has a row below it, or every dose varies."""
+    nodes = len(feature)
+    if t.n_arms > 0:
+        counts = np.bincount(leaf * t.n_arms + t.arms[rows], minlength=nodes * t.n_arms)
+        sums = counts.reshape(nodes, t.n_arms).astype(float)
+        climb(sums, feature, child)
+        return np.asarray((sums > 0).all(axis=1))
+    w = t.w[rows]
+    k = w.shape[1]
+    columns = [np.ones(len(rows)), *w.T, *(w**2).T]
+    sums = np.column_stack([np.bincount(leaf, weights=c, minlength=nodes) for c in columns])
+    climb(sums, feature, child)
+    size, first, second = sums[:, 0], sums[:, 1 : 1 + k], sums[:, 1 + k :]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        varies = second - first**2 / size[:, None] > _FLAT * second
+    return np.asarray((size > k) & varies.all(axis=1))

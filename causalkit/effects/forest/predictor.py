@@ -1,0 +1,53 @@
+"""Baselines and effects of new people, from a forest and a model of the control's outcome."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from causalkit.effects.bagged import Spread
+from causalkit.effects.forest.baseline import Baseline
+from causalkit.effects.forest.local_linear import LocalLinear
+from causalkit.effects.forest.predicting import Prediction, predict_spread
+from causalkit.effects.forest.trees import Forest
+from causalkit.kernels.arrays import Floats
+
+
+@dataclass(frozen=True, eq=False)
+class ForestPredictor:
+    """Predicts baselines and effects of new rows.
+
+    The baseline is the control's outcome model plus what the forest has learned of its errors: the mean of the control's
+    doubly robust scores minus the out-of-fold model, weighted as the effects are.
+
+    Parameters
+    ----------
+    forest : Forest
+        With the errors of the baseline as its one extra.
+    baseline : Baseline
+        The control's outcome model.
+    local : LocalLinear, optional
+        Local regressions instead of local means.
+    n_jobs : int
+        Threads.
+    """
+
+    forest: Forest
+    baseline: Baseline
+    local: LocalLinear | None = None
+    n_jobs: int = 1
+
+    def predict(self, x: Floats) -> Spread:
+        """Return means, shape (n, n_arms), and covariances: the baseline first, then the effects."""
+        found = predict_spread(self.forest, x, local=self.local, n_jobs=self.n_jobs)
+        return with_baseline(found, self.baseline.model.predict(x), self.baseline.variance)
+
+
+def with_baseline(found: Prediction, level: Floats, variance: float) -> Spread:
+    """Put the baseline first, and add its model and the variance of that."""
+    order = np.roll(np.arange(found.mean.shape[1]), 1)
+    mean, covariance = found.mean[:, order], found.whole[:, order][:, :, order]
+    mean[:, 0] += level
+    covariance[:, 0, 0] += variance
+    return Spread(mean, covariance)

@@ -1,0 +1,106 @@
+"""Covariates cut into bins once, for all the boosted models that are fitted on some of their rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from threading import Lock
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from causalkit.kernels.arrays import Codes, Floats, Ints
+from causalkit.nuisance.features import FeatureMatrix
+from causalkit.nuisance.learners import Learner, Model
+
+#: Bins per covariate of nuisances.
+BINS = 255
+
+
+class BinnedTable:
+    """A table whose LightGBM bins are found once; bins depend on covariates only, never on an outcome.
+
+    Parameters
+    ----------
+    features : FeatureMatrix
+        Covariates, (n, p).
+    """
+
+    def __init__(self, features: FeatureMatrix) -> None:
+        # Not the features themselves: they are the weak key under which this table is kept.
+        self.values, self.categorical = features.values, features.categorical
+        self._made: dict[int, Any] = {}
+        self._lock = Lock()
+
+    def dataset(self, max_bin: int = BINS) -> Any:
+        """Return the LightGBM dataset of all rows."""
+        import lightgbm
+
+        with self._lock:
+            if max_bin not in self._made:
+                self._made[max_bin] = lightgbm.Dataset(
+                    self.values,
+                    categorical_feature=list(self.categorical) or "auto",
+                    params={**dataset_parameters(max_bin), "num_threads": 1},
+                    free_raw_data=True,
+                ).construct()
+        return self._made[max_bin]
+
+    def view(self, rows: Ints) -> View:
+        """Return some of the rows, ascending."""
+        return View(self, rows)
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """Some rows of a table, as what a learner is fitted on."""
+
+    table: BinnedTable
+    rows: Ints
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Number of rows and columns."""
+        return len(self.rows), int(self.table.values.shape[1])
+
+    @property
+    def values(self) -> Floats:
+        """The rows as an array."""
+        out: Floats = self.table.values[self.rows]
+        return out
+
+    def dataset(self, settings: dict[str, Any]) -> Any:
+        """Return the LightGBM dataset of these rows, with the bins of the whole table; labels are not set."""
+        return self.table.dataset().subset(self.rows, params={**settings, **dataset_parameters(BINS)}).construct()
+
+
+@dataclass(frozen=True)
+class OnArrays:
+    """A learner that wants its rows as an array."""
+
+    learner: Learner
+
+    def fit(self, x: Any, y: Floats, weights: Floats | None = None, groups: Codes | None = None) -> Model:
+        """Fit on the rows of a view."""
+        return self.learner.fit(x.values, y, weights, groups)
+
+
+def dataset_parameters(max_bin: int) -> dict[str, Any]:
+    """Return what decides the bins, which all fits on a table share."""
+    return {"max_bin": max_bin, "feature_pre_filter": False, "verbosity": -1}
+
+
+_tables: WeakKeyDictionary[Any, BinnedTable] = WeakKeyDictionary()
+
+
+def binned(features: FeatureMatrix) -> BinnedTable:
+    """Return the table of some covariates, the same one as long as these live."""
+    try:
+        return _tables.setdefault(features, BinnedTable(features))
+    except TypeError:  # what has no weak reference is binned by each caller
+        return BinnedTable(features)
+
+
+def on_views(learner: Learner) -> Learner:
+    """Return a learner that is fitted on views: boosting uses the bins of the table, others get arrays."""
+    from causalkit.nuisance.boosting import BoostingClassifier, BoostingRegressor
+
+    return learner if isinstance(learner, BoostingRegressor | BoostingClassifier) else OnArrays(learner)

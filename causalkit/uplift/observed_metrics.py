@@ -1,0 +1,388 @@
+"""``uplift.qini``, ``uplift.auuc`` and ``uplift.uplift_at``: measures of a ranking from outcomes, arms and a score.
+
+Four libraries print four numbers under the name Qini. Here each is one ``method``, with a standard error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+
+from causalkit.core import params
+from causalkit.core.check import Checks
+from causalkit.core.effects import Effects
+from causalkit.core.estimate import Estimate, Influence
+from causalkit.core.estimator import Estimator
+from causalkit.core.input_checks import missing_check
+from causalkit.core.result import Result
+from causalkit.core.roles import Role
+from causalkit.core.sample import Sample
+from causalkit.errors import DataError, DesignError
+from causalkit.kernels.arrays import Bools, Floats, read_only
+from causalkit.uplift import observed
+from causalkit.uplift.curves import curve_psi
+from causalkit.uplift.observed import Functional, Rows
+from causalkit.uplift.ranking import rank_weighted_effect
+from causalkit.uplift.ranks import free_groups, rank_units, small_sample
+
+QiniMethod = Literal["grf", "sklift", "sklift_nonnegative", "causalml", "causalml_raw", "libuplift", "libuplift_raw"]
+AuucMethod = Literal["gain", "sklift", "causalml", "causalml_raw", "libuplift", "libuplift_joint"]
+TopMethod = Literal["dr", "overall", "by_group"]
+_METHODS = {
+    "qini": ("grf", "sklift", "sklift_nonnegative", "causalml", "causalml_raw", "libuplift", "libuplift_raw"),
+    "auuc": ("gain", "sklift", "causalml", "causalml_raw", "libuplift", "libuplift_joint"),
+    "uplift_at": ("dr", "overall", "by_group"),
+}
+#: Methods that divide by a ranking which is perfect for an outcome of 0 and 1.
+_BINARY = ("sklift", "sklift_nonnegative")
+#: Methods on a score per person, which a known propensity enters.
+_ON_SCORES = ("grf", "gain", "dr")
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Observed(Estimator[Result]):
+    """The configuration behind the functions of this module."""
+
+    measure: str = params.choice("qini", *_METHODS)
+    method: str = params.choice("grf", *sorted({name for names in _METHODS.values() for name in names}))
+    q: float = params.number(0.3, low=0.0, high=1.0, open_low=True)
+
+    roles: ClassVar[Mapping[str, Role]] = {
+        "outcome": Role("number"),
+        "treatment": Role("treatment"),
+        "score": Role("number"),
+        "propensity": Role("propensity", required=False),
+        "weights": Role("weights", required=False),
+        "cluster": Role("label", required=False),
+    }
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.method not in _METHODS[self.measure]:
+            known = ", ".join(_METHODS[self.measure])
+            raise DesignError(f"{self.measure} has no method={self.method!r}.", hint=f"Use one of {known}.")
+
+    def fit(self, data: Any, **given: Any) -> Result:
+        """Bind the arrays and compute."""
+        return self._fit(data, **given)
+
+    def estimate(self, sample: Sample) -> Result:
+        """Compute from a bound sample."""
+        groups, weights = sample.groups("cluster"), sample.optional("weights")
+        codes = None if groups is None else groups.codes
+        found = self._found(sample, weights)
+        ranking = rank_units(sample.number("score"), weights)
+        scale, n_groups = small_sample(ranking, codes)
+        kind = "HC1" if groups is None else "CR1"
+        psi = found.psi - found.psi.sum() * ranking.unsort(ranking.weights)
+        df = np.array([free_groups(n_groups, codes)])
+        carrier = Influence(read_only(psi[:, None]), sample.rows, groups, scale, df, kind)
+        name = self.measure if self.measure != "uplift_at" else f"uplift_top_{100 * self.q:g}"
+        return Result(
+            estimator=self,
+            effects=Effects((name,), Estimate(np.array([found.value]), carrier).folded()),
+            headline=name,
+            estimand=f"{name} (method {self.method!r}) of a ranking by the effect of {sample.arms.contrast()}",
+            checks=Checks({"missing": missing_check(sample)}),
+            sample=sample,
+            n=sample.n,
+            dropped=sample.dropped,
+            roles=sample.given,
+        )
+
+    def _found(self, sample: Sample, weights: Floats | None) -> Functional:
+        if sample.arms.count > 2:
+            raise DesignError(
+                f"treatment has {sample.arms.count} arms; these measures compare two.",
+                hint="Keep the rows of two arms, or use UpliftEvaluation with treatment_level=.",
+            )
+        treated, score = sample.arms.codes == 1, sample.number("score")
+        if self.method in _ON_SCORES:
+            return self._on_scores(_scores(sample, treated, weights), score, weights)
+        if sample.has("propensity"):
+            raise DesignError(
+                f"method={self.method!r} compares the arms as they are and takes no propensity=.",
+                hint=f"Use method={_METHODS[self.measure][0]!r}.",
+            )
+        if self.method in _BINARY and not np.isin(sample.outcome, (0.0, 1.0)).all():
+            raise DataError(
+                f"method={self.method!r} divides by the perfect ranking of a 0/1 outcome; this one has other values.",
+                hint="Use method='grf' (Qini) or 'gain' (AUUC), or one of causalml's or libuplift's.",
+                column="outcome",
+            )
+        rows = Rows.of(sample.outcome, treated, weights)
+        if self.measure == "uplift_at":
+            return _top(rows, score, weights, self.q, self.method)
+        return (_qini if self.measure == "qini" else _auuc)(rows, score, self.method)
+
+    def _on_scores(self, scores: Floats, score: Floats, weights: Floats | None) -> Functional:
+        if self.measure == "uplift_at":
+            value, psi = curve_psi(scores, score, "uplift", np.array([self.q]), weights)
+            return Functional(float(value[0]), psi[:, 0])
+        area = rank_weighted_effect(scores, score, "qini", weights)
+        if self.measure == "qini":
+            return Functional(area.estimate, area.psi)
+        return auuc_from(area.estimate, area.psi, scores, weights)
+
+
+def auuc_from(qini: float, psi: Floats, scores: Floats, weights: Floats | None) -> Functional:
+    """Area under the gain curve: QINI plus half of the average effect."""
+    share = np.full(scores.size, 1.0 / scores.size) if weights is None else weights / weights.sum()
+    average = float(scores[0] + share @ (scores - scores[0]))
+    return Functional(qini + average / 2.0, psi + share * (scores - average) / 2.0)
+
+
+def _scores(sample: Sample, treated: Bools, weights: Floats | None) -> Floats:
+    """Doubly robust scores without covariates: arm means and the arm's share (or the known propensity)."""
+    y, w = sample.outcome, np.ones(sample.n) if weights is None else weights
+    level = y[0]
+    y = y - level
+    mu = [float(np.average(y[arm], weights=w[arm])) for arm in (~treated, treated)]
+    known = sample.optional("propensity")
+    e = np.full(sample.n, np.average(treated, weights=w)) if known is None else known
+    return np.asarray(np.where(treated, (y - mu[1]) / e, -(y - mu[0]) / (1.0 - e)) + mu[1] - mu[0])
+
+
+def _qini(rows: Rows, score: Floats, method: str) -> Functional:
+    if method.startswith("libuplift"):
+        found = _separate(rows, score)
+        if method == "libuplift":
+            best = np.where(rows.treated, rows.outcome, -rows.outcome)
+            return found / _separate(rows, best)
+        n_treated = float(rows.weights[rows.treated].sum())
+        counted = rows.weights * (rows.treated - n_treated / rows.total)
+        return Functional(n_treated * found.value, n_treated * found.psi + found.value * counted)
+    area, end = observed.joint_area(rows, score, "qini", "line" if method.startswith("causalml") else "zero")
+    above = observed.above_line(area, end, rows)
+    if method.startswith("sklift"):
+        perfect = observed.perfect_qini if method == "sklift" else observed.perfect_qini_without_harm
+        return above / _not_zero(perfect(rows))
+    raw = above.times(1.0 / (rows.total + 1.0))
+    return raw if method == "causalml_raw" else raw / _not_zero(_magnitude(end))
+
+
+def _auuc(rows: Rows, score: Floats, method: str) -> Functional:
+    if method == "libuplift":
+        return _separate(rows, score)
+    if method == "libuplift_joint":
+        return observed.equal_arms_area(rows, score)
+    area, end = observed.joint_area(rows, score, "gain", "line" if method.startswith("causalml") else "zero")
+    if method == "sklift":
+        return observed.above_line(area, end, rows) / _not_zero(observed.perfect_gain(rows))
+    per = 1.0 / (rows.total + 1.0)
+    raw = Functional(per * (area.value + end.value / 2.0), per * (area.psi + end.psi / 2.0))
+    return raw if method == "causalml_raw" else raw / _not_zero(_magnitude(end))
+
+
+def _separate(rows: Rows, score: Floats) -> Functional:
+    return observed.arm_area(rows, score, rows.treated) - observed.arm_area(rows, score, ~rows.treated)
+
+
+def _magnitude(end: Functional) -> Functional:
+    return end.times(float(np.sign(end.value)))
+
+
+def _not_zero(by: Functional) -> Functional:
+    if by.value == 0.0:
+        raise DataError(
+            "the curve that this method divides by is zero (no effect on average, or no variation).",
+            hint="Use method='grf' (Qini) or 'gain' (AUUC), which divide by nothing.",
+        )
+    return by
+
+
+def _top(rows: Rows, score: Floats, weights: Floats | None, q: float, method: str) -> Functional:
+    """Difference of the arms' means among the first share of everyone, or of each arm."""
+    if method == "by_group":
+        return _top_of_arm(rows, score, weights, q, rows.treated) - _top_of_arm(rows, score, weights, q, ~rows.treated)
+    share = np.array([q if weights is not None else _whole_rows(q, score.size)])
+    one, none = rows.treated.astype(float), (~rows.treated).astype(float)
+    ranking = rank_units(score, weights)
+    a, n, c, m = (
+        Functional(float(value[0]), psi[:, 0])
+        for value, psi in (
+            curve_psi(amount, ranking, "gain", share) for amount in (one * rows.outcome, one, none * rows.outcome, none)
+        )
+    )
+    if min(n.value, m.value) < 0.5 / score.size:
+        raise DataError(f"one arm has no row among the first {100 * q:g} %.", hint="Use a larger q.")
+    return a / n - c / m
+
+
+def _top_of_arm(rows: Rows, score: Floats, weights: Floats | None, q: float, arm: Any) -> Functional:
+    within = np.flatnonzero(arm)
+    w = None if weights is None else weights[within]
+    share = np.array([q if w is not None else _whole_rows(q, within.size)])
+    value, psi = curve_psi(rows.outcome[within], score[within], "uplift", share, w)
+    out = np.zeros(score.size)
+    out[within] = psi[:, 0]
+    return Functional(float(value[0]), out)
+
+
+def _whole_rows(q: float, n: int) -> float:
+    """A share that holds a whole number of rows, at least one."""
+    return max(int(n * q), 1) / n
+
+
+def qini(
+    outcome: Any,
+    treatment: Any,
+    score: Any,
+    method: QiniMethod = "grf",
+    control: Any = None,
+    propensity: Any = None,
+    weights: Any = None,
+    cluster: Any = None,
+) -> Result:
+    """Qini of a ranking, from outcomes of an experiment: how much better it is than a random order.
+
+    Parameters
+    ----------
+    outcome : array, shape (n,)
+        Outcome, larger is better.
+    treatment : array, shape (n,)
+        Who was treated (0/1 or True/False; labels need ``control``).
+    score : array, shape (n,)
+        What people are ranked by, the largest first; from a model that has not seen these outcomes.
+    method : str
+        Which of the numbers that bear this name; see the notes.
+    control : label, optional
+        The baseline arm, where arms are labels.
+    propensity : float or array, optional
+        Known probability of treatment, for ``"grf"``; the share of the treated where left out.
+    weights : array, shape (n,), optional
+        Sampling weights.
+    cluster : array, shape (n,), optional
+        Clusters of rows that are not independent.
+
+    Returns
+    -------
+    Result
+        ``.estimate``, ``.se``, ``.ci()``. Results of two scores on the same ``outcome`` object subtract.
+
+    Raises
+    ------
+    DataError
+        If arrays hold infinite values, or a method that needs a 0/1 outcome is given another.
+    DesignError
+        If the method is unknown, or there are more than two arms.
+
+    Notes
+    -----
+    With V(x) = sum of outcomes of the treated among the first x people, less that of the controls times the ratio of
+    the treated to the controls among them:
+
+    - ``"grf"``: area of q TOC(q) on a score per person (doubly robust, without covariates), in units of the outcome per
+      head, as R grf's ``target="QINI"``. For given scores use :func:`causalkit.uplift.rate`.
+    - ``"sklift"``: area between V and the straight line, over that of the perfect ranking of a 0/1 outcome
+      (``sklift.metrics.qini_auc_score``); ``"sklift_nonnegative"`` is its ``negative_effect=False``.
+    - ``"causalml"``: mean height of V above the line, over the end of V (``causalml.metrics.qini_score``);
+      ``"causalml_raw"`` is its ``normalize=False``.
+    - ``"libuplift"``: area between each arm's own cumulative outcome, over that of the perfect ranking
+      (``Qini_coefficient``); ``"libuplift_raw"`` times the number treated (``area_under_Qini_curve``).
+
+    Ties count as the line across their block. causalml breaks them by the order of rows; without ties the numbers are
+    the same, with ties this is the value between those of its row orders. All but ``"grf"`` assume that the arms'
+    shares do not depend on covariates.
+
+    References
+    ----------
+    Radcliffe (2007), "Using control groups to target on predicted lift", *Direct Marketing Analytics Journal*.
+    Yadlowsky, Fleming, Shah, Brunskill and Wager (2025), "Evaluating treatment prioritization rules via rank-weighted
+    average treatment effects", *JASA*.
+    """
+    return _run("qini", method, 0.3, locals())
+
+
+def auuc(
+    outcome: Any,
+    treatment: Any,
+    score: Any,
+    method: AuucMethod = "gain",
+    control: Any = None,
+    propensity: Any = None,
+    weights: Any = None,
+    cluster: Any = None,
+) -> Result:
+    """Area under the uplift curve of a ranking, from outcomes of an experiment.
+
+    Parameters
+    ----------
+    outcome, treatment, score, control, propensity, weights, cluster
+        As for :func:`qini`.
+    method : str
+        Which of the numbers that bear this name; see the notes.
+
+    Returns
+    -------
+    Result
+
+    Raises
+    ------
+    DataError, DesignError
+        As :func:`qini`.
+
+    Notes
+    -----
+    With L(x) = x times the difference of the arms' mean outcomes among the first x people:
+
+    - ``"gain"``: area under the gain curve on a score per person: the gain per head, averaged over the share treated. It
+      is half of the average effect for a random order.
+    - ``"sklift"``: area between L and the straight line, over that of its perfect ranking (``uplift_auc_score``).
+    - ``"causalml"``: mean height of L over the end of L (``auuc_score``); ``"causalml_raw"`` is its ``normalize=False``.
+    - ``"libuplift"``: area between the arms' own cumulative outcomes, less the line's (``area_under_uplift_curve``);
+      ``"libuplift_joint"`` ranks both arms together (``area_under_uplift_curve_j``).
+    """
+    return _run("auuc", method, 0.3, locals())
+
+
+def uplift_at(
+    outcome: Any,
+    treatment: Any,
+    score: Any,
+    q: float = 0.3,
+    method: TopMethod = "dr",
+    control: Any = None,
+    propensity: Any = None,
+    weights: Any = None,
+    cluster: Any = None,
+) -> Result:
+    """Effect among the first share ``q`` of a ranking (uplift@k), from outcomes of an experiment.
+
+    Parameters
+    ----------
+    outcome, treatment, score, control, propensity, weights, cluster
+        As for :func:`qini`.
+    q : float
+        Share of people, in (0, 1].
+    method : {"dr", "overall", "by_group"}
+        ``"dr"``: mean doubly robust score of the first share. ``"overall"``: difference of the arms' means among the
+        first ``int(q n)`` people (scikit-uplift's ``strategy="overall"``, and causalml's cumulative lift).
+        ``"by_group"``: of the first share of each arm.
+
+    Returns
+    -------
+    Result
+
+    Raises
+    ------
+    DataError, DesignError
+        As :func:`qini`.
+    """
+    return _run("uplift_at", method, q, locals())
+
+
+def _run(measure: str, method: str, q: float, given: Mapping[str, Any]) -> Result:
+    from causalkit.data.frame import Frame
+    from causalkit.data.identity import token_of
+
+    outcome = given["outcome"]
+    frame = Frame(Frame.read({"outcome": np.asarray(outcome, dtype=float)}).table, token_of(outcome))
+    roles = {key: given[key] for key in ("treatment", "score", "propensity", "weights", "cluster")}
+    arrays = {key: np.asarray(value) for key, value in roles.items() if np.ndim(value) > 0}
+    single = {key: given[key] for key in ("propensity", "control") if given[key] is not None and key not in arrays}
+    run = _Observed(measure=measure, method=method, q=q)
+    return run.fit(frame, outcome="outcome", **single, **arrays)

@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import gc
+
+import lightgbm
+import numpy as np
+import pytest
+
+from causalkit.core.features import Features, Schema
+from causalkit.nuisance.binned import BINS, BinnedTable, _tables, binned, dataset_parameters
+from causalkit.nuisance.boosting import BoostingClassifier, BoostingRegressor
+
+
+@pytest.fixture
+def features():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(900, 4))
+    x[:, 3] = rng.integers(0, 5, 900)
+    x[:40, 1] = np.nan
+    return Features(x, Schema(("a", "b", "c", "d"), (None, None, None, tuple("vwxyz"))))
+
+
+def test_a_part_of_a_binned_table_gives_the_trees_of_a_fit_of_its_own(features):
+    """A subset with new labels is the same as a dataset that was made from these rows with the same bins."""
+    rng = np.random.default_rng(1)
+    table = BinnedTable(features)
+    settings = {"objective": "l2", "num_leaves": 8, "deterministic": True, "force_row_wise": True, "num_threads": 1}
+    settings |= dataset_parameters(BINS)
+    for _ in range(3):
+        rows = np.sort(rng.permutation(900)[:500])
+        y = features.values[rows, 0] + rng.normal(size=500)
+        part = table.view(rows).dataset(settings)
+        part.set_label(y)
+        own = lightgbm.Dataset(
+            features.values[rows], y, reference=table.dataset(), categorical_feature=[3], params=settings
+        )
+        one, two = (lightgbm.train(settings, data, num_boost_round=20) for data in (part, own))
+        assert np.array_equal(one.predict(features.values), two.predict(features.values))
+
+
+def test_learners_on_views(features):
+    """On all rows the bins are those of the rows, so a view and an array teach the same."""
+    y = np.nan_to_num(features.values[:, 1]) + (features.values[:, 3] == 2)
+    rows = np.arange(900)
+    view = BinnedTable(features).view(rows)
+    assert view.shape == features.values.shape
+    for learner, target in ((BoostingRegressor((3,)), y), (BoostingClassifier(2, (3,)), (y > 0).astype(float))):
+        one, two = (learner.fit(x, target).predict(features.values) for x in (view, features.values))
+        np.testing.assert_allclose(one, two, atol=1e-12)
+
+
+def test_a_table_is_binned_once_while_its_features_live():
+    features = Features(np.random.default_rng(0).normal(size=(50, 2)), Schema(("a", "b"), (None, None)))
+    gc.collect()
+    before = len(_tables)
+    table = binned(features)
+    assert binned(features) is table
+    assert table.dataset() is table.dataset()
+    assert table.dataset(63) is not table.dataset()
+    assert len(_tables) == before + 1
+    del features
+    gc.collect()
+    assert len(_tables) == before
