@@ -37,6 +37,7 @@ _PUBLIC = {
     "TLearner": "causalkit.effects.t_learner",
     "TWFE": "causalkit.did.twfe",
     "Targeting": "causalkit.uplift.targeting",
+    "TripleDifference": "causalkit.did.triple_difference",
     "UpliftEvaluation": "causalkit.uplift.evaluation",
     "XLearner": "causalkit.effects.x_learner",
     "difference": "causalkit.core.result",

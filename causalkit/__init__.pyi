@@ -13,6 +13,7 @@ from causalkit.core.settings import options as options
 from causalkit.data.moments import Moments as Moments
 from causalkit.did.callaway_santanna import CallawaySantAnna as CallawaySantAnna
 from causalkit.did.sun_abraham import SunAbraham as SunAbraham
+from causalkit.did.triple_difference import TripleDifference as TripleDifference
 from causalkit.did.twfe import TWFE as TWFE
 from causalkit.effects.aipw import AIPW as AIPW
 from causalkit.effects.auto_cate import AutoCATE as AutoCATE

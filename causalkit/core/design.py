@@ -140,7 +140,7 @@ class _Binder:
                     f"treatment {column.name!r} has one value only.", hint="A dose must vary.", column=column.name
                 )
         unit = columns.get("unit")
-        labels = None if not isinstance(unit, Groups) else np.array([unit.labels[c] for c in unit.codes], dtype=object)
+        labels = _labels_by_row(unit) if isinstance(unit, Groups) else None
         rows = Rows(read_only(positions), self.frame.token, labels)
         return Sample(columns, rows, self.frame.n_rows, dropped, dict(self.given))
 
@@ -266,6 +266,12 @@ class _Binder:
                 rows=first_rows(outside),
             )
         return column
+
+
+def _labels_by_row(groups: Groups) -> Any:
+    labels = np.empty(len(groups.labels), dtype=object)
+    labels[:] = groups.labels
+    return labels[groups.codes]
 
 
 def _one_per_row(value: Any, role: str, n: int) -> Any:

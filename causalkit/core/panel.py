@@ -10,7 +10,7 @@ import numpy as np
 from causalkit.core.rows import Groups
 from causalkit.core.sample import Sample
 from causalkit.errors import DataError, DesignError
-from causalkit.kernels.arrays import Codes, Floats, Ints, read_only
+from causalkit.kernels.arrays import Bools, Codes, Floats, Ints, read_only
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,12 +65,26 @@ class Panel:
         return self.sample.n == self.n_units * self.n_periods
 
     @cached_property
+    def is_sorted(self) -> bool:
+        """Whether rows are the (unit, period) grid itself: balanced, by unit and then by time."""
+        if not self.is_balanced:
+            return False
+        shape = (self.n_units, self.n_periods)
+        units, times = self.unit.codes.reshape(shape), self.time.codes.reshape(shape)
+        return bool(
+            (times == np.arange(self.n_periods, dtype=np.int32)).all()
+            and (units == np.arange(self.n_units, dtype=np.int32)[:, None]).all()
+        )
+
+    @cached_property
     def cell(self) -> Ints:
         """Position of each row in the (unit, period) grid."""
         return read_only(self.unit.codes.astype(np.int64) * self.n_periods + self.time.codes)
 
     def wide(self, values: Floats) -> Floats:
         """Return values as a (units, periods) matrix with NaN where a unit was not observed."""
+        if self.is_sorted:
+            return values.reshape(self.n_units, self.n_periods)
         grid = np.full(self.n_units * self.n_periods, np.nan)
         grid[self.cell] = values
         return grid.reshape(self.n_units, self.n_periods)
@@ -86,9 +100,7 @@ class Panel:
         column = self.sample.groups(role)
         if column is None:
             raise DesignError(f"{role}= is missing.")
-        first = np.full(self.n_units, -1, dtype=np.int32)
-        first[self.unit.codes[::-1]] = column.codes[::-1]
-        varies = first[self.unit.codes] != column.codes
+        first, varies = self.first_of_unit(column.codes)
         if varies.any():
             units = np.unique(self.unit.codes[varies])
             row = int(self.sample.rows.positions[np.flatnonzero(varies)[0]])
@@ -101,9 +113,18 @@ class Panel:
             )
         return first
 
+    def first_of_unit(self, codes: Codes) -> tuple[Codes, Bools]:
+        """Return the first code of each unit, and for each row whether its code differs from that."""
+        if self.is_sorted:
+            wide = codes.reshape(self.n_units, self.n_periods)
+            return wide[:, 0].copy(), (wide != wide[:, :1]).ravel()
+        first = np.full(self.n_units, -1, dtype=np.int32)
+        first[self.unit.codes[::-1]] = codes[::-1]
+        return first, first[self.unit.codes] != codes
+
     def _refuse_duplicates(self) -> None:
-        if self.sample.n == self.n_units * self.n_periods and np.bincount(self.cell, minlength=self.sample.n).all():  # each cell once
-            return
+        if self.is_sorted or (self.is_balanced and np.bincount(self.cell, minlength=self.sample.n).all()):
+            return  # each cell once
         order = np.argsort(self.cell, kind="stable")
         repeated = np.flatnonzero(np.diff(self.cell[order]) == 0)
         if len(repeated) == 0:

@@ -9,6 +9,7 @@ written out row by row; where a condition does not hold, they are, and the gener
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -20,6 +21,29 @@ from causalkit.kernels.arrays import Bools, Floats, read_only
 
 #: Smallest eigenvalue of the correlations of the regressors; below, the general path says what is collinear.
 _SINGULAR = 1e-9
+
+
+def with_reference(cohorts: Cohorts, anticipation: int) -> Cohorts:
+    """Leave out cohorts without a period before their start and its anticipation: they can't serve as controls either."""
+    treated = cohorts.start < cohorts.n_periods
+    return cohorts.without(treated & (cohorts.start <= anticipation), "without a period before anticipation")
+
+
+def compared_with_last(cohorts: Cohorts, anticipation: int = 0) -> Cohorts:
+    """Where nobody is never treated, make controls of the last cohort and leave out periods in which it may respond."""
+    if cohorts.sizes[-1]:
+        return cohorts
+    last = int(cohorts.starts[-1])
+    name = cohorts.label_of[last]
+    sample = cohorts.sample.take(np.flatnonzero(cohorts.panel.time.codes < last - anticipation))
+    panel = type(cohorts.panel).of(sample)
+    note = (
+        f"Nobody is never treated: the cohort {name} is compared with, and periods from "
+        f"{cohorts.periods[last - anticipation]} on are left out."
+    )
+    there = np.isin(cohorts.panel.unit.labels, panel.unit.labels) if panel.n_units < cohorts.n_units else slice(None)
+    start = np.minimum(cohorts.start[there], panel.n_periods)
+    return replace(cohorts, panel=panel, start=read_only(start), notes=(*cohorts.notes, note))
 
 
 def cell_indicators(plan: Sequence[tuple[int, int]], n_cohorts: int, n_periods: int) -> Bools:

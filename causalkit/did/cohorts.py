@@ -120,7 +120,7 @@ class Cohorts:
         found = cls(panel, start, label_of, (), notes, sample.dropped)
         if always_treated == "drop":
             found = found.without(found.start <= 0, "treated from the first period on")
-        if unbalanced != "cells":
+        if unbalanced != "cells" and not found.panel.is_balanced:
             partial = np.bincount(found.panel.unit.codes, minlength=found.panel.n_units) < found.panel.n_periods
             if partial.any() and unbalanced == "raise":
                 unit = found.panel.unit
@@ -222,9 +222,7 @@ class Cohorts:
         return self.sample.features().dummies()[0]
 
     def _by_unit(self, way: Groups) -> Groups:
-        first = np.full(self.n_units, -1, dtype=np.int32)
-        first[self.panel.unit.codes[::-1]] = way.codes[::-1]
-        varies = first[self.panel.unit.codes] != way.codes
+        first, varies = self.panel.first_of_unit(way.codes)
         if varies.any():
             unit = self.panel.unit
             at = np.unique(unit.codes[varies])

@@ -160,7 +160,7 @@ def compare(
     Callaway and Sant'Anna (2021), eqs. 2.4-2.6; Sant'Anna and Zhao (2020), "Doubly robust difference-in-differences
     estimators", theorem 1 and appendix, for the influence functions.
     """
-    fixed = _constant_over_time(covariates) and _constant_over_time(weights)
+    fixed = constant_over_time(covariates) and constant_over_time(weights)
     together: dict[tuple[int, tuple[int, ...], int], list[int]] = {}
     for j, cell in enumerate(cells):
         together.setdefault((cell.cohort, cell.controls, -1 if fixed else cell.base), []).append(j)
@@ -179,14 +179,31 @@ def compare(
         w = np.ones(len(units)) if weights is None else weights[units, base]
         is_treated = np.arange(len(units)) < len(treated)
         cohort = str(cohorts.labels[g])
-        values, psi, trimmed, start = _two_groups(change, design, w, is_treated, method, cohort, start)
+        values, psi, trimmed, start = two_groups(change, design, w, is_treated, method, cohort, start)
         yield Comparison(at, units, values, psi, len(treated), len(others), trimmed)
 
 
-def _two_groups(
+def two_groups(
     change: Floats, x: Floats, w: Floats, treated: Bools, method: Method, cohort: str, start: Floats | None
 ) -> tuple[Floats, Floats, int, Floats | None]:
-    """Compare two groups in m outcomes at once; return values, influence values, trimmed controls and the logit."""
+    """Compare two groups in m outcomes at once; return values, influence values, trimmed controls and the logit.
+
+    Parameters
+    ----------
+    change : Floats, shape (r, m)
+        Changes of the outcome.
+    x : Floats, shape (r, p)
+        Covariates with their column of ones.
+    w : Floats, shape (r,)
+        Weights.
+    treated : Bools, shape (r,)
+        To whose covariates the controls are adjusted.
+    method : {"dr", "ipw", "reg"}
+    cohort : str
+        For error messages.
+    start : Floats, shape (p,), or None
+        Where the logit begins.
+    """
     if x.shape[1] == 1:
         return (*_means(change, w, treated), 0, None)
     d, control = treated.astype(float), ~treated
@@ -246,5 +263,6 @@ def _require_rank(x: Floats, w: Floats, cohort: str) -> None:
         )
 
 
-def _constant_over_time(values: Floats | None) -> bool:
+def constant_over_time(values: Floats | None) -> bool:
+    """Whether no unit's values change (those that are absent do not)."""
     return values is None or bool((values == values[:, :1]).all())

@@ -12,7 +12,7 @@ from causalkit.did.cohorts import Cohorts
 from causalkit.did.event_study import EventStudyResult, event_time_of
 from causalkit.did.untreated import before
 from causalkit.errors import InferenceUnavailable
-from causalkit.kernels.arrays import Codes, read_only
+from causalkit.kernels.arrays import read_only
 from causalkit.linear.least_squares import least_squares
 
 

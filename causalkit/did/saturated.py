@@ -16,7 +16,12 @@ VCOV = ("auto", "iid", "HC1", "CR0", "CR1", "CR3")
 
 
 def two_way_fit(
-    cohorts: Cohorts, columns: Sequence[Floats], names: Sequence[str], vcov: str, *, with_covariates: bool = True
+    cohorts: Cohorts,
+    columns: Sequence[Floats],
+    names: Sequence[str],
+    vcov: str,
+    *,
+    further: tuple[Sequence[Floats], Sequence[str]] | None = None,
 ) -> LeastSquares:
     """Regress the outcome on columns (one value per row) and covariates, with unit and time effects absorbed.
 
@@ -27,8 +32,8 @@ def two_way_fit(
         The regressors of interest.
     vcov : str
         ``"auto"`` is CR1, by unit where no cluster was named.
-    with_covariates : bool
-        Whether the covariates enter too, after ``columns``.
+    further : (sequence of arrays, names), optional
+        Columns that enter after ``columns``; the covariates by default.
 
     Raises
     ------
@@ -36,13 +41,15 @@ def two_way_fit(
         If a column of interest is not identified.
     """
     sample, panel = cohorts.sample, cohorts.panel
-    adjust, more = sample.features().dummies() if with_covariates else (np.empty((sample.n, 0)), ())
+    if further is None:
+        values, more = sample.features().dummies()
+        further = (list(values.T), more)
     kind = "CR1" if vcov == "auto" else vcov
     ways = [way.codes for way in sample.several("cluster")] or [panel.unit.codes]
     fit = least_squares(
         sample.outcome,
-        [*columns, *adjust.T],
-        names=[*names, *more],
+        [*columns, *further[0]],
+        names=[*names, *further[1]],
         weights=sample.optional("weights"),
         absorb=[panel.unit.codes, panel.time.codes],
         absorb_names=[panel.unit.name, panel.time.name],

@@ -18,8 +18,10 @@ from causalkit.did.cell_regression import (
     cell_indicators,
     cell_regression,
     cell_totals,
+    compared_with_last,
     describe_cells,
     weight_of_cells,
+    with_reference,
 )
 from causalkit.did.cohorts import ROLES, Cohorts
 from causalkit.did.event_study import AGGREGATIONS, EventStudyResult, pre_trends_check
@@ -127,7 +129,8 @@ class SunAbraham(Estimator[EventStudyResult]):
 
     def estimate(self, sample: Sample) -> EventStudyResult:
         """Run the regression on a bound sample."""
-        cohorts = compared_with_last(Cohorts.of(sample, unbalanced=self.unbalanced))
+        cohorts = with_reference(Cohorts.of(sample, unbalanced=self.unbalanced), self.anticipation)
+        cohorts = compared_with_last(cohorts, self.anticipation)
         plan, sizes = [], cell_totals(cohorts)
         for g, first in enumerate(cohorts.starts):
             reference = int(first) - 1 - self.anticipation
@@ -161,17 +164,3 @@ class SunAbraham(Estimator[EventStudyResult]):
         )
         checks: dict[str, Any] = {**cohorts.checks(), "pre_trends": lambda: pre_trends_check(result)}
         return replace(result, checks=Checks(checks))
-
-
-def compared_with_last(cohorts: Cohorts) -> Cohorts:
-    """Where nobody is never treated, make controls of the last cohort and leave out the periods in which it is treated."""
-    if cohorts.sizes[-1]:
-        return cohorts
-    last = int(cohorts.starts[-1])
-    name = cohorts.label_of[last]
-    keep = np.flatnonzero(cohorts.panel.time.codes < last)
-    sample = cohorts.sample.take(keep)
-    panel = type(cohorts.panel).of(sample)
-    note = f"Nobody is never treated: the cohort {name} is compared with, and periods from {name} on are left out."
-    start = np.minimum(cohorts.start, panel.n_periods)
-    return replace(cohorts, panel=panel, start=start, notes=(*cohorts.notes, note))

@@ -191,7 +191,7 @@ def dose_forest(run: CausalForest, sample: Sample) -> DoseModel:
             "propensity= is the probability of an arm, and the treatment is a dose.", hint="Leave it out."
         )
     setup = Setup.of(sample)
-    learners = setup.learners(run, 0)  # type: ignore[arg-type]  # has the folds, learners and seed that it reads
+    learners = setup.learners(run, 0)
     spread = float(np.std(setup.dose))
     dose = (setup.dose - setup.dose.mean()) / spread if spread > 0 else np.zeros(len(setup.z))
     expected, level = learners.mean(dose), learners.mean(setup.z)

@@ -82,14 +82,18 @@ def table_values(table: Floats, levels: Floats) -> Floats:
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def _table_products(table: Floats, totals: Floats, products: Floats) -> None:
+    # Blocks keep the sums short: what is left after they cancel must not drown in rounding.
     k = table.shape[1]
-    for u in range(table.shape[0]):
-        share = 1.0 / totals[u]
-        for i in range(k):
-            cell = table[u, i] * share
-            if cell != 0.0:
-                for j in range(i + 1):
-                    products[i, j] += cell * table[u, j]
+    for low in range(0, table.shape[0], _BLOCK):
+        part = np.zeros((k, k))
+        for u in range(low, min(low + _BLOCK, table.shape[0])):
+            share = 1.0 / totals[u]
+            for i in range(k):
+                cell = table[u, i] * share
+                if cell != 0.0:
+                    for j in range(i + 1):
+                        part[i, j] += cell * table[u, j]
+        products += part
     for i in range(k):
         for j in range(i):
             products[j, i] = products[i, j]
@@ -97,10 +101,13 @@ def _table_products(table: Floats, totals: Floats, products: Floats) -> None:
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def _table_scores(table: Floats, values: Floats, scores: Floats) -> None:
-    for u in range(table.shape[0]):
-        value = values[u]
-        for j in range(table.shape[1]):
-            scores[j] += table[u, j] * value
+    for low in range(0, table.shape[0], _BLOCK):
+        part = np.zeros(scores.size)
+        for u in range(low, min(low + _BLOCK, table.shape[0])):
+            value = values[u]
+            for j in range(table.shape[1]):
+                part[j] += table[u, j] * value
+        scores += part
 
 
 @njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})  # type: ignore[untyped-decorator]

@@ -43,6 +43,7 @@ PANEL_COLUMNS: dict[str, Any] = {
     "covariates": ["visits", "weather"],
     "cluster": "region",
     "weights": "weight",
+    "eligible": "large",
 }
 N_SHOPS, N_MONTHS = 144, 6
 
@@ -131,6 +132,7 @@ def panel(seed: int = 20_241) -> pd.DataFrame:
             "weather": np.array(["dry", "wet", "snow"])[weather],
             "region": np.array([f"region {code:02d}" for code in range(12)])[(shop // 2) % 12],
             "weight": rng.integers(1, 4, N_SHOPS)[shop].astype(np.int64),
+            "large": rng.permutation(np.arange(N_SHOPS) // 6 % 2)[shop].astype(np.int64),
         }
     )
 

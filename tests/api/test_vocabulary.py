@@ -22,6 +22,7 @@ ONE_COLUMN = {
     "score",
     "mediator",
     "propensity",
+    "eligible",
 }
 COLUMNS = {"covariates", "instruments", "absorb", "sensitive", "proxies", "terms"}
 LEVELS = {"control", "treatment_level"}
@@ -63,6 +64,7 @@ OF_ONE_CLASS = {
     "SunAbraham": {"anticipation", "unbalanced"},
     "TWFE": {"anticipation", "dynamic", "unbalanced"},
     "Targeting": {"paid_on"},
+    "TripleDifference": {"anticipation", "unbalanced"},
 }
 FIT = ONE_COLUMN | COLUMNS | LEVELS | OTHER_FIT_KEYWORDS
 RESULT_METHODS = {"alpha", "null", "method", "simultaneous", "vcov", "cluster", "data", "kind", "path", "terms", "term"}

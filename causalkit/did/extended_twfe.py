@@ -1,0 +1,213 @@
+"""Extended two-way fixed effects: one regression, saturated in cohort and period (and their covariates)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+
+from causalkit.core.check import Checks
+from causalkit.core.effects import Effects
+from causalkit.core.estimate import Estimate
+from causalkit.core.estimator import Estimator
+from causalkit.core.params import choice, integer
+from causalkit.core.roles import Assignment, Role
+from causalkit.core.sample import Sample
+from causalkit.did.cell_regression import (
+    cell_indicators,
+    cell_regression,
+    cell_totals,
+    compared_with_last,
+    describe_cells,
+    weight_of_cells,
+    with_reference,
+)
+from causalkit.did.cohorts import ROLES, Cohorts
+from causalkit.did.event_study import AGGREGATIONS, EventStudyResult, pre_trends_check
+from causalkit.did.saturated import VCOV, numbers_of, two_way_fit
+from causalkit.errors import DesignError
+from causalkit.kernels.arrays import Floats
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExtendedTWFE(Estimator[EventStudyResult]):
+    """Effects by cohort and period from a regression with unit and time effects that is flexible enough (Wooldridge 2021).
+
+    The estimand of a cell is the average effect, in one period, on the units first treated in one period. With
+    ``control_group="not_yet_treated"`` only treated cells have an indicator, so that every untreated observation serves as
+    a control: on balanced panels that is imputation (:class:`ImputationDiD`), with the standard errors of a regression.
+    With ``"never_treated"`` every cell but the reference has one: that is :class:`SunAbraham`. Assumptions: parallel
+    trends (given covariates, where named) in all periods, or after the reference only; nobody responds earlier than
+    ``anticipation`` periods before the start. The headline averages treated cells by the number of observations in each.
+
+    Parameters
+    ----------
+    control_group : {"not_yet_treated", "never_treated"}
+        Whose observations serve as controls.
+    anticipation : int
+        Periods before the start in which units may already respond.
+    vcov : {"auto", "iid", "HC1", "CR0", "CR1", "CR3"}
+        Variance; ``"auto"`` is CR1 by unit, or by ``cluster=``, with the small-sample factors of R's fixest.
+    unbalanced : {"drop", "cells", "raise"}
+        Units that are not observed in every period are left out, kept where they are observed, or an error.
+
+    Notes
+    -----
+    Covariates enter about their cohort's mean times each indicator, and with slopes by cohort and by period (Wooldridge's
+    equation 6.33; R's ``etwfe``). An effect is then the one at the mean covariates of its cohort, whose sampling error, as
+    that of cohort sizes, is not part of the standard error. Where nobody is never treated, the cohort treated last is
+    compared with, and later periods are left out.
+
+    References
+    ----------
+    Wooldridge (2021), "Two-way fixed effects, the two-way Mundlak regression, and difference-in-differences estimators".
+    """
+
+    control_group: Literal["not_yet_treated", "never_treated"] = choice(
+        "not_yet_treated", "not_yet_treated", "never_treated"
+    )
+    anticipation: int = integer(0, low=0)
+    vcov: Literal["auto", "iid", "HC1", "CR0", "CR1", "CR3"] = choice("auto", *VCOV)
+    unbalanced: Literal["drop", "cells", "raise"] = choice("cells", "drop", "cells", "raise")
+
+    roles: ClassVar[Mapping[str, Role]] = ROLES
+    assignment: ClassVar[Assignment | None] = Assignment("cohort", "unit")
+    strategies: ClassVar[tuple[str, ...]] = ("parallel_trends",)
+
+    def fit(
+        self,
+        data: Any,
+        *,
+        outcome: Any,
+        unit: Any,
+        time: Any,
+        cohort: Any = None,
+        treatment: Any = None,
+        covariates: Sequence[str] | str = (),
+        control: Any = None,
+        treatment_level: Any = None,
+        cluster: Any = None,
+        weights: Any = None,
+        missing: Literal["drop", "raise"] = "drop",
+    ) -> EventStudyResult:
+        """Estimate the effects.
+
+        Parameters
+        ----------
+        data : table
+            One row per unit and period.
+        outcome : str
+            Numeric column.
+        unit, time : str
+            Who and when: labels of any type; times must sort in their order.
+        cohort : str, optional
+            When the unit is first treated, in the units of ``time``; 0, missing, infinite or later than the last period
+            means never.
+        treatment : str, optional
+            Instead of ``cohort``: whether a row is treated.
+        covariates : list of str
+            Numbers or categories, constant or not; effects may differ by them.
+        control, treatment_level : level, optional
+            Levels of ``treatment``, needed for text.
+        cluster : str, optional
+            Clusters that hold whole units; units by default.
+        weights : str, optional
+            Weights.
+        missing : {"drop", "raise"}
+            What to do with rows that lack any of these.
+
+        Returns
+        -------
+        EventStudyResult
+
+        Raises
+        ------
+        DataError, DesignError
+            If the table or the roles can't be used; the message says where and what to do.
+        """
+        return self._fit(
+            data,
+            outcome=outcome,
+            unit=unit,
+            time=time,
+            cohort=cohort,
+            treatment=treatment,
+            covariates=covariates,
+            control=control,
+            treatment_level=treatment_level,
+            cluster=cluster,
+            weights=weights,
+            missing=missing,
+        )
+
+    def estimate(self, sample: Sample) -> EventStudyResult:
+        """Run the regression on a bound sample."""
+        cohorts = with_reference(Cohorts.of(sample, unbalanced=self.unbalanced), self.anticipation)
+        cohorts = compared_with_last(cohorts, self.anticipation)
+        plan = self._plan(cohorts)
+        names = [f"{cohorts.labels[g]} in {cohorts.periods[t]}" for g, t in plan]
+        if cohorts.sample.has("covariates"):
+            joint = _with_covariates(cohorts, plan, names, self.vcov)
+        else:
+            joint = cell_regression(
+                cohorts, cell_indicators(plan, len(cohorts.starts), cohorts.n_periods), names, self.vcov
+            )
+        cells = describe_cells(cohorts, plan)
+        result = EventStudyResult(
+            estimator=self,
+            effects=Effects(cells.terms, joint, cells.columns()),
+            headline="simple",
+            estimand=AGGREGATIONS["simple"],
+            checks=Checks({}),
+            sample=cohorts.sample,
+            n=cohorts.sample.n,
+            dropped=cohorts.dropped,
+            roles=sample.given,
+            cells=cells,
+            shares=weight_of_cells(cohorts, plan),
+            joint=joint,
+            base_period="universal",
+            reference=-1.0 - self.anticipation if self.control_group == "never_treated" else None,
+        )
+        checks: dict[str, Any] = {**cohorts.checks(), "pre_trends": lambda: pre_trends_check(result)}
+        return replace(result, checks=Checks(checks))
+
+    def _plan(self, cohorts: Cohorts) -> list[tuple[int, int]]:
+        """List the cells that have an indicator."""
+        sizes, plan = cell_totals(cohorts), []
+        for g, start in enumerate(cohorts.starts):
+            first = int(start) - self.anticipation
+            for t in np.flatnonzero(sizes[g]):
+                if t >= first or (self.control_group == "never_treated" and t != first - 1):
+                    plan.append((g, int(t)))
+        if not plan:
+            raise DesignError("no treated cell is left.", hint="Add periods, or lower anticipation=.")
+        return plan
+
+
+def _with_covariates(cohorts: Cohorts, plan: Sequence[tuple[int, int]], names: Sequence[str], vcov: str) -> Estimate:
+    """Let effects, trends and levels differ by the covariates."""
+    group, time = cohorts.of_unit[cohorts.panel.unit.codes], cohorts.panel.time.codes
+    values, labels = cohorts.sample.features().dummies()
+    indicators = [((group == g) & (time == t)).astype(float) for g, t in plan]
+    columns, more = [], []
+    for x, label in zip(values.T, labels, strict=True):
+        about = x - _means(x, group, cohorts.sample.optional("weights"))[group]
+        columns += [indicator * about for indicator in indicators]
+        more += [f"{label} x {name}" for name in names]
+    # Slopes come last: where they are collinear with the columns of interest it is they that go.
+    for x, label in zip(values.T, labels, strict=True):
+        columns += [x * (time == t) for t in range(cohorts.n_periods)]
+        more += [f"{label} x {period}" for period in cohorts.periods]
+        columns += [x * (group == g) for g in range(len(cohorts.starts))]
+        more += [f"{label} x cohort {cohort}" for cohort in cohorts.labels]
+    fit = two_way_fit(cohorts, indicators, names, vcov, further=(columns, more))
+    return numbers_of(fit, cohorts, names)
+
+
+def _means(x: Floats, group: Any, weights: Floats | None) -> Floats:
+    total = np.bincount(group, weights)
+    sums = np.bincount(group, x if weights is None else x * weights)
+    return np.divide(sums, total, out=np.zeros_like(sums), where=total > 0)
