@@ -12,9 +12,14 @@ from causalkit.core.result import difference as difference
 from causalkit.core.settings import options as options
 from causalkit.data.moments import Moments as Moments
 from causalkit.did.callaway_santanna import CallawaySantAnna as CallawaySantAnna
+from causalkit.did.extended_twfe import ExtendedTWFE as ExtendedTWFE
+from causalkit.did.imputation import ImputationDiD as ImputationDiD
+from causalkit.did.local_projections import LocalProjectionsDiD as LocalProjectionsDiD
+from causalkit.did.stacked import StackedDiD as StackedDiD
 from causalkit.did.sun_abraham import SunAbraham as SunAbraham
 from causalkit.did.triple_difference import TripleDifference as TripleDifference
 from causalkit.did.twfe import TWFE as TWFE
+from causalkit.did.two_stage import TwoStageDiD as TwoStageDiD
 from causalkit.effects.aipw import AIPW as AIPW
 from causalkit.effects.auto_cate import AutoCATE as AutoCATE
 from causalkit.effects.causal_forest import CausalForest as CausalForest

@@ -24,7 +24,7 @@ _LATEX = {
 }
 
 #: Heads of columns whose numbers are names.
-LABELS = ("cohort", "time", "unit", "treated", "control")
+LABELS = ("cohort", "time", "unit")
 
 
 def latex_escape(text: str) -> str:

@@ -11,10 +11,19 @@ from typing import Any
 #: Public name -> the module that defines it.
 _PUBLIC = {
     "bacon_decomposition": "causalkit.did.bacon",
+    "honest": "causalkit.did.honest_did",
+    "parallel_trends_test": "causalkit.did.parallel_trends",
+    "pretrend_power": "causalkit.did.pretrend_power_analysis",
     "twfe_weights": "causalkit.did.weights",
 }
 
-__all__ = ["bacon_decomposition", "twfe_weights"]
+__all__ = [
+    "bacon_decomposition",
+    "honest",
+    "parallel_trends_test",
+    "pretrend_power",
+    "twfe_weights",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 
 from causalkit.core.check import Check, Checks
 from causalkit.core.effects import Effects
-from causalkit.core.estimate import Estimate, Influence
 from causalkit.core.estimator import Estimator
 from causalkit.core.params import choice, integer
 from causalkit.core.roles import Assignment, Role
 from causalkit.core.sample import Sample
+from causalkit.did.cell_estimates import CellEstimates, on_panel
 from causalkit.did.cohorts import ROLES, Cohorts
-from causalkit.did.event_study import AGGREGATIONS, Cells, EventStudyResult, pre_trends_check
-from causalkit.did.group_time import Cell, compare, plan_cells
-from causalkit.kernels.arrays import Floats, Ints, read_only
+from causalkit.did.event_study import AGGREGATIONS, EventStudyResult, pre_trends_check
+from causalkit.did.plan import Adoption, cells_of, plan_cells, reference_of
+from causalkit.did.repeated_cross_sections import on_rows, rows_as_units, without_units
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,13 +42,22 @@ class CallawaySantAnna(Estimator[EventStudyResult]):
         before the start (and its anticipation).
     anticipation : int
         Periods before the start in which units may already respond.
-    unbalanced : {"drop", "raise"}
-        What to do with units that are not observed in every period.
+    unbalanced : {"drop", "cells", "raise"}
+        What to do with units that are not observed in every period: leave them out, or use their rows in the comparisons
+        of the periods in which they are observed (then treated and control rows of two periods are compared as if they
+        were repeated cross-sections, and errors are clustered by unit), or refuse them.
 
     Notes
     -----
     Standard errors come from influence values clustered by unit (or by ``cluster=``), without a small-sample factor, as in
     R's ``did``; those of aggregates take in that cohort sizes are estimated.
+
+    Without ``unit=`` the rows are repeated cross-sections: the estimators are those of Sant'Anna and Zhao (2020) for such
+    data (the locally efficient one for ``"dr"``), and rows are independent unless ``cluster=`` says otherwise. They assume
+    that the make-up of each cohort does not change over time.
+
+    Without covariates, everything follows from the count, the means and the cross-products of the outcomes of each cohort,
+    so the cost beyond one pass over the data does not depend on the number of units.
     """
 
     method: Literal["dr", "ipw", "reg"] = choice("dr", "dr", "ipw", "reg")
@@ -57,9 +66,9 @@ class CallawaySantAnna(Estimator[EventStudyResult]):
     )
     base_period: Literal["varying", "universal"] = choice("varying", "varying", "universal")
     anticipation: int = integer(0, low=0)
-    unbalanced: Literal["drop", "raise"] = choice("drop", "drop", "raise")
+    unbalanced: Literal["drop", "cells", "raise"] = choice("drop", "drop", "cells", "raise")
 
-    roles: ClassVar[Mapping[str, Role]] = ROLES
+    roles: ClassVar[Mapping[str, Role]] = {**ROLES, "unit": Role("label", required=False)}
     assignment: ClassVar[Assignment | None] = Assignment("cohort", "unit")
     strategies: ClassVar[tuple[str, ...]] = ("parallel_trends",)
 
@@ -68,8 +77,8 @@ class CallawaySantAnna(Estimator[EventStudyResult]):
         data: Any,
         *,
         outcome: Any,
-        unit: Any,
         time: Any,
+        unit: Any = None,
         cohort: Any = None,
         treatment: Any = None,
         covariates: Sequence[str] | str = (),
@@ -84,18 +93,20 @@ class CallawaySantAnna(Estimator[EventStudyResult]):
         Parameters
         ----------
         data : table
-            One row per unit and period.
+            One row per unit and period, or one per respondent.
         outcome : str
             Numeric column.
-        unit, time : str
-            Who and when: labels of any type; times must sort in their order.
+        time : str
+            Periods: labels of any type that sort in their order.
+        unit : str, optional
+            Who is observed. Without it rows are repeated cross-sections.
         cohort : str, optional
             When the unit is first treated, in the units of ``time``; 0, missing, infinite or later than the last period
             means never.
         treatment : str, optional
             Instead of ``cohort``: whether a row is treated.
         covariates : list of str
-            Numbers or categories; a comparison uses their values in its base period.
+            Numbers or categories; a comparison uses their values in its base period (repeated cross-sections: in both).
         control, treatment_level : level, optional
             Levels of ``treatment``, needed for text.
         cluster : str, optional
@@ -131,96 +142,41 @@ class CallawaySantAnna(Estimator[EventStudyResult]):
 
     def estimate(self, sample: Sample) -> EventStudyResult:
         """Run the comparisons on a bound sample."""
-        cohorts = Cohorts.of(sample, unbalanced=self.unbalanced)
+        followed = sample.has("unit")
+        cohorts = Cohorts.of(
+            sample if followed else rows_as_units(sample), unbalanced=self.unbalanced if followed else "cells"
+        )
         plan = plan_cells(cohorts, self.control_group, self.base_period, self.anticipation)
-        theta, psi = np.empty(len(plan)), np.zeros((cohorts.n_units, len(plan)))
-        counts, trimmed = np.empty((2, len(plan)), dtype=np.int64), 0
-        found = compare(cohorts, plan, cohorts.outcome, _wide_covariates(cohorts), cohorts.weights, self.method)
-        for comparison in found:
-            theta[comparison.at] = comparison.values
-            psi[np.ix_(comparison.units, comparison.at)] = comparison.psi
-            counts[0, comparison.at], counts[1, comparison.at] = comparison.n_treated, comparison.n_control
-            trimmed += comparison.trimmed
-        shares, of_shares = cohort_shares(cohorts)
-        ways = cohorts.clusters
-        carrier = Influence(
-            read_only(np.hstack([psi, of_shares])),
-            cohorts.unit_rows,
-            ways[0] if ways else None,
-            1.0,
-            np.full(len(plan) + len(shares), np.inf),
-            "CR0",
-            ways[1:],
+        by_panel = followed and cohorts.panel.is_balanced
+        found = on_panel(cohorts, plan, self.method) if by_panel else on_rows(cohorts, plan, self.method)
+        kept = cohorts.sample if followed else without_units(cohorts.sample)
+        return result_of(
+            self, found, cohorts, cohorts.checks(), sample=kept, n=kept.n, dropped=cohorts.dropped, roles=sample.given
         )
-        joint = Estimate(np.concatenate([theta, shares]), carrier)
-        cells = cells_of(cohorts, plan, counts)
-        result = EventStudyResult(
-            estimator=self,
-            effects=Effects(cells.terms, joint.linear(np.eye(joint.size)[: len(plan)]), cells.columns()),
-            headline="simple",
-            estimand=AGGREGATIONS["simple"],
-            checks=Checks({}),
-            sample=cohorts.sample,
-            n=cohorts.sample.n,
-            dropped=cohorts.dropped,
-            roles=sample.given,
-            cells=cells,
-            shares=shares,
-            joint=joint,
-            base_period=self.base_period,
-            reference=_reference(cohorts, self.anticipation) if self.base_period == "universal" else None,
-        )
-        return _checked(result, cohorts, trimmed)
 
 
-def _checked(result: EventStudyResult, cohorts: Cohorts, trimmed: int) -> EventStudyResult:
-    from dataclasses import replace
-
-    checks: dict[str, Any] = {**cohorts.checks(), "pre_trends": lambda: pre_trends_check(result)}
-    if result.sample is not None and result.sample.has("covariates"):
-        checks["overlap"] = Check(
-            "overlap",
-            "warn" if trimmed else "pass",
-            f"{trimmed} comparisons with a control unit were given no weight: its propensity is above .995."
-            if trimmed
-            else "No control unit has a propensity above .995.",
-            advice="The effect then speaks of fewer units; use fewer covariates." if trimmed else "",
-        )
-    return replace(result, checks=Checks(checks))
-
-
-def cells_of(cohorts: Cohorts, plan: Sequence[Cell], counts: Ints) -> Cells:
-    """Describe planned comparisons as cells of an event study; ``counts`` holds treated and control units."""
-    g, t = (np.array([getattr(cell, name) for cell in plan], dtype=np.int64) for name in ("cohort", "time"))
-    return Cells(
-        tuple(cohorts.labels[j] for j in g),
-        tuple(cohorts.periods[j] for j in t),
-        cohorts.event_times[g, t],
-        np.asarray(t >= cohorts.starts[g]),
-        g,
-        counts[0],
-        counts[1],
+def result_of(
+    estimator: CallawaySantAnna,
+    found: CellEstimates,
+    cohorts: Adoption,
+    checks: Mapping[str, Check],
+    **fields: Any,
+) -> EventStudyResult:
+    """Assemble the result of estimated cells; ``fields`` are those of every result that differ by source."""
+    cells = cells_of(cohorts, found.plan, found.counts)
+    joint, universal = found.joint, estimator.base_period == "universal"
+    result = EventStudyResult(
+        estimator=estimator,
+        effects=Effects(cells.terms, joint.linear(np.eye(joint.size)[: len(cells)]), cells.columns()),
+        headline="simple",
+        estimand=AGGREGATIONS["simple"],
+        checks=Checks({}),
+        cells=cells,
+        shares=found.shares,
+        joint=joint,
+        base_period=estimator.base_period,
+        reference=reference_of(cohorts, estimator.anticipation) if universal else None,
+        **fields,
     )
-
-
-def cohort_shares(cohorts: Cohorts) -> tuple[Floats, Floats]:
-    """Return the share of each cohort among all units, and its influence values with 1/n folded in."""
-    n = cohorts.n_units
-    w = np.ones(n) if cohorts.weights is None else cohorts.weights[:, 0] / cohorts.weights[:, 0].mean()
-    within = (cohorts.of_unit[:, None] == np.arange(len(cohorts.starts))) * w[:, None]
-    shares = within.mean(axis=0)
-    return shares, (within - shares) / n
-
-
-def _wide_covariates(cohorts: Cohorts) -> Floats | None:
-    values = cohorts.covariates()
-    if values.shape[1] == 0:
-        return None
-    return np.stack([cohorts.panel.wide(column) for column in values.T], axis=2)
-
-
-def _reference(cohorts: Cohorts, anticipation: int) -> float | None:
-    """Event time of the universal base period, where it is the same for all cohorts."""
-    base = cohorts.starts - anticipation - 1
-    found = np.unique([cohorts.event_times[g, b] for g, b in enumerate(base) if b >= 0])
-    return float(found[0]) if len(found) == 1 else None
+    told: dict[str, Any] = {**checks, "pre_trends": lambda: pre_trends_check(result), **found.checks(cohorts)}
+    return replace(result, checks=Checks(told))

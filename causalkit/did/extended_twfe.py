@@ -26,6 +26,7 @@ from causalkit.did.cell_regression import (
 )
 from causalkit.did.cohorts import ROLES, Cohorts
 from causalkit.did.event_study import AGGREGATIONS, EventStudyResult, pre_trends_check
+from causalkit.did.leads import ImputationResult
 from causalkit.did.saturated import VCOV, numbers_of, two_way_fit
 from causalkit.errors import DesignError
 from causalkit.kernels.arrays import Floats
@@ -121,6 +122,8 @@ class ExtendedTWFE(Estimator[EventStudyResult]):
         Returns
         -------
         EventStudyResult
+            An :class:`~causalkit.did.leads.ImputationResult`, which tests trends on untreated observations, where these all
+            serve as controls.
 
         Raises
         ------
@@ -155,7 +158,9 @@ class ExtendedTWFE(Estimator[EventStudyResult]):
                 cohorts, cell_indicators(plan, len(cohorts.starts), cohorts.n_periods), names, self.vcov
             )
         cells = describe_cells(cohorts, plan)
-        result = EventStudyResult(
+        never = self.control_group == "never_treated"
+        more: dict[str, Any] = {} if never else {"anticipation": self.anticipation}
+        result = (EventStudyResult if never else ImputationResult)(
             estimator=self,
             effects=Effects(cells.terms, joint, cells.columns()),
             headline="simple",
@@ -169,7 +174,8 @@ class ExtendedTWFE(Estimator[EventStudyResult]):
             shares=weight_of_cells(cohorts, plan),
             joint=joint,
             base_period="universal",
-            reference=-1.0 - self.anticipation if self.control_group == "never_treated" else None,
+            reference=-1.0 - self.anticipation if never else None,
+            **more,
         )
         checks: dict[str, Any] = {**cohorts.checks(), "pre_trends": lambda: pre_trends_check(result)}
         return replace(result, checks=Checks(checks))
@@ -179,9 +185,9 @@ class ExtendedTWFE(Estimator[EventStudyResult]):
         sizes, plan = cell_totals(cohorts), []
         for g, start in enumerate(cohorts.starts):
             first = int(start) - self.anticipation
-            for t in np.flatnonzero(sizes[g]):
-                if t >= first or (self.control_group == "never_treated" and t != first - 1):
-                    plan.append((g, int(t)))
+            all_but_one = self.control_group == "never_treated"
+            there = np.flatnonzero(sizes[g])
+            plan += [(g, int(t)) for t in there if t >= first or (all_but_one and t != first - 1)]
         if not plan:
             raise DesignError("no treated cell is left.", hint="Add periods, or lower anticipation=.")
         return plan

@@ -1,268 +1,318 @@
-"""Average effects by cohort and time: which comparison each cell makes, and its estimate with influence values.
+"""Average effects by cohort and time with covariates: what each comparison estimates, and influence values in blocks.
 
 A cell compares the change of a cohort's outcome, from its base period to the period of the cell, with that of control
-units. Cells of one cohort that share their controls share one propensity model and one regression with as many right-hand
-sides as there are cells.
+units. Cells of one cohort that share controls and covariates share one propensity model, begun where the last one ended,
+and one regression, solved for all periods at once from cross-products that add up over cohorts.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
 
-from causalkit.did.cohorts import Cohorts
-from causalkit.did.logit import fit_logit
-from causalkit.errors import DesignError, InferenceUnavailable
-from causalkit.kernels.arrays import Bools, Floats, Ints
+from causalkit.did.arranged import Arranged
+from causalkit.did.logit import TRIM, Logit, NotEstimable, fit_logit
+from causalkit.did.panel_moments import add_by_cluster
+from causalkit.did.plan import Cell
+from causalkit.kernels.arrays import Codes, Floats, Ints
 
 Method = Literal["dr", "ipw", "reg"]
-ControlGroup = Literal["never_treated", "not_yet_treated"]
 
-#: Controls whose propensity is above this have no counterpart; they get no weight, as in R's DRDID.
-TRIM = 0.995
-_CERTAIN = 1e-6
-_CONDITION = 1e10
+#: Beyond this condition number (of standardised cross-products) covariates count as collinear.
+CONDITION = 1e12
 
 
-@dataclass(frozen=True)
-class Cell:
-    """One comparison: a cohort, a period, its base period, and the cohorts of the controls.
+@dataclass(frozen=True, eq=False)
+class Products:
+    """Weighted cross-products of the design and of design and outcome, of one cohort in one base period."""
 
-    Parameters
-    ----------
-    cohort : int
-        Position of the cohort in ``Cohorts.starts``.
-    time, base : int
-        Positions of the periods.
-    controls : tuple of int
-        Positions of the control cohorts; ``len(starts)`` is the never treated.
-    """
+    xx: Floats
+    xy: Floats
 
-    cohort: int
-    time: int
-    base: int
-    controls: tuple[int, ...]
-
-
-def plan_cells(
-    cohorts: Cohorts, control_group: ControlGroup, base_period: Literal["varying", "universal"], anticipation: int
-) -> list[Cell]:
-    """List the comparisons that can be made.
-
-    Parameters
-    ----------
-    cohorts : Cohorts
-    control_group : {"never_treated", "not_yet_treated"}
-        The not yet treated of a cell are not treated (nor anticipate it) in either of its two periods.
-    base_period : {"varying", "universal"}
-        What cells before the start are measured from: the period before theirs, or the last one without treatment.
-    anticipation : int
-        Periods before the start in which units may already respond.
-
-    Returns
-    -------
-    list of Cell
-
-    Raises
-    ------
-    DesignError
-        If no comparison can be made.
-    """
-    never = len(cohorts.starts)
-    last = np.append(cohorts.starts, cohorts.n_periods + anticipation) - anticipation  # first period that may respond
-    # Without never-treated units the last cohort is what the others are compared with.
-    compared = cohorts.starts if cohorts.sizes[never] else cohorts.starts[:-1]
-    cells = []
-    for g, start in enumerate(compared):
-        clean = int(start) - anticipation - 1
-        if clean < 0:
-            continue
-        for t in range(cohorts.n_periods):
-            base = clean if base_period == "universal" or t >= start else t - 1
-            if base < 0 or base == t:
-                continue
-            later = max(t, base)
-            controls = [
-                c
-                for c in range(never + 1)
-                if c != g and (c == never or (control_group == "not_yet_treated" and last[c] > later))
-            ]
-            controls = [c for c in controls if cohorts.sizes[c]]
-            if controls:
-                cells.append(Cell(g, t, base, tuple(controls)))
-    if not cells:
-        raise DesignError(
-            "no comparison can be made: no cohort has both an untreated period before its start and control units.",
-            hint='Use control_group="not_yet_treated", a smaller anticipation=, or add earlier periods.',
-        )
-    return cells
+    def __add__(self, other: Products) -> Products:
+        return Products(self.xx + other.xx, self.xy + other.xy)
 
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """Cells that share cohort and controls, fitted.
+    """Cells that share cohort, controls and design, fitted.
 
-    Parameters
+    Attributes
     ----------
     at : Ints, shape (m,)
         Positions of the cells.
-    units : Ints, shape (r,)
-        The units that take part, treated first.
-    values : Floats, shape (m,)
-        The estimates.
-    psi : Floats, shape (r, m)
-        Influence values of these units, with 1/n folded in.
-    n_treated, n_control : int
+    cohort, base : int
+    controls : tuple of int
+    times, bases : Ints, shape (m,)
+    slopes : Floats, shape (p, m)
+        What is expected of the change of a unit.
+    treated, control : Floats, shape (m,)
+        Weighted mean of what is left of the changes, of the treated and of the reweighted controls.
+    totals : (float, float)
+        Sums of weights of the treated, and of the reweighted controls.
+    by_slopes : Floats, shape (p,)
+        What an error of the slopes does to the estimate.
+    by_score : Floats, shape (p, m)
+        What an error of the propensity model does to the estimate.
+    logit : Logit or None
     trimmed : int
         Controls without weight because their propensity is too high.
     """
 
     at: Ints
-    units: Ints
-    values: Floats
-    psi: Floats
-    n_treated: int
-    n_control: int
+    cohort: int
+    base: int
+    controls: tuple[int, ...]
+    times: Ints
+    bases: Ints
+    slopes: Floats
+    treated: Floats
+    control: Floats
+    totals: tuple[float, float]
+    by_slopes: Floats
+    by_score: Floats
+    logit: Logit | None
     trimmed: int
 
+    @property
+    def values(self) -> Floats:
+        """The estimates, shape (m,)."""
+        return self.treated - self.control
 
-def compare(
-    cohorts: Cohorts,
-    cells: list[Cell],
-    outcome: Floats,
-    covariates: Floats | None,
-    weights: Floats | None,
-    method: Method,
-) -> Iterable[Comparison]:
+    def psi(self, outcome: Floats, x: Floats, w: Floats, is_treated: bool) -> Floats:
+        """Return the influence values of a block of units, shape (r, m), 1/n folded in.
+
+        Parameters
+        ----------
+        outcome : Floats, shape (r, n_periods)
+        x : Floats, shape (p, r)
+        w : Floats, shape (r,)
+        is_treated : bool
+            Whether the units are of the cohort, or of its controls.
+        """
+        left = outcome[:, self.times] - outcome[:, self.bases] - x.T @ self.slopes
+        p = None if self.logit is None else self.logit.probability(x)
+        if is_treated:
+            found = (w / self.totals[0])[:, None] * (left - self.treated)
+            if p is not None:
+                found -= (w * (1.0 - p))[:, None] * (x.T @ self.by_score)
+            return found
+        factor = -w * (self.by_slopes @ x)
+        if self.logit is None or p is None:
+            return factor[:, None] * left
+        odds = w * self.logit.odds(p) / self.totals[1]
+        return (factor - odds)[:, None] * left + odds[:, None] * self.control + (w * p)[:, None] * (x.T @ self.by_score)
+
+
+@dataclass(frozen=True, eq=False)
+class Comparisons:
+    """All cells of a plan, and those that could not be estimated.
+
+    Attributes
+    ----------
+    panel : Arranged
+    fitted : tuple of Comparison
+        Their cells are numbered without those that failed.
+    plan : tuple of Cell
+        The cells that were estimated.
+    failed : tuple of (Cell, str)
+        The others, and why.
+    """
+
+    panel: Arranged
+    fitted: tuple[Comparison, ...]
+    plan: tuple[Cell, ...]
+    failed: tuple[tuple[Cell, str], ...]
+
+    @cached_property
+    def theta(self) -> Floats:
+        """The estimates, shape (k,)."""
+        found = np.empty(len(self.plan))
+        for comparison in self.fitted:
+            found[comparison.at] = comparison.values
+        return found
+
+    @cached_property
+    def shares(self) -> Floats:
+        """Share of each cohort in all units, by their weights in the first period."""
+        return self._totals[:-1] / self._totals.sum()
+
+    @cached_property
+    def _totals(self) -> Floats:
+        count = len(self.panel.bounds) - 1
+        return np.array([sum(self.panel.weight(some, 0).sum() for some in self.panel.blocks(c)) for c in range(count)])
+
+    def blocks(self) -> Iterator[tuple[slice, Floats]]:
+        """Yield influence values of cells and then shares, a few thousand units at a time, 1/n folded in."""
+        panel, k = self.panel, len(self.plan)
+        for c in range(len(panel.bounds) - 1):
+            mine = [found for found in self.fitted if c == found.cohort or c in found.controls]
+            for some in panel.blocks(c):
+                psi = np.zeros((some.stop - some.start, k + len(self.shares)))
+                first = panel.weight(some, 0)
+                psi[:, k:] = -self.shares / panel.n
+                if c < len(self.shares):
+                    psi[:, k + c] += first / self._totals.sum()
+                designs: dict[int, tuple[Floats, Floats]] = {}
+                for found in mine:
+                    at = 0 if panel.is_fixed else found.base
+                    if at not in designs:
+                        designs[at] = panel.design(some, found.base), panel.weight(some, found.base)
+                    psi[:, found.at] = found.psi(panel.outcome[some], *designs[at], c == found.cohort)
+                yield some, psi
+
+    def vcov(self, codes: Codes | None, count: int) -> Floats:
+        """Return the covariance, by unit or with clusters of units; no more than a block of values is held.
+
+        Parameters
+        ----------
+        codes : Codes, shape (n,), or None
+            Cluster of each unit, in the order of the table.
+        count : int
+            Number of codes.
+        """
+        size = len(self.plan) + len(self.shares)
+        found = np.zeros((size, size) if codes is None else (count, size))
+        for some, psi in self.blocks():
+            if codes is None:
+                found += psi.T @ psi
+            else:
+                add_by_cluster(found, codes[self.panel.order[some]], psi)
+        return found if codes is None else np.asarray(found.T @ found)
+
+    def influence(self) -> Floats:
+        """Return the influence values of all units, in the order of the table, 1/n folded in."""
+        found = np.empty((self.panel.n, len(self.plan) + len(self.shares)))
+        for some, psi in self.blocks():
+            found[self.panel.order[some]] = psi
+        return found
+
+
+def compare(panel: Arranged, cells: Sequence[Cell], method: Method) -> Comparisons:
     """Fit the cells, those that share cohort, controls and covariates together.
 
     Parameters
     ----------
-    cohorts : Cohorts
-    cells : list of Cell
-    outcome : Floats, shape (n_units, n_periods)
-    covariates : Floats, shape (n_units, n_periods, p), or None
-        Of which each cell uses the values of its base period.
-    weights : Floats, shape (n_units, n_periods), or None
-        Of which each cell uses those of its base period.
+    panel : Arranged
+    cells : sequence of Cell
     method : {"dr", "ipw", "reg"}
         Doubly robust, inverse propensity weighting (Hajek), or outcome regression.
 
-    Yields
-    ------
-    Comparison
+    Returns
+    -------
+    Comparisons
+        Without the cells whose covariates are collinear among the controls, or separate them from the treated.
 
     References
     ----------
     Callaway and Sant'Anna (2021), eqs. 2.4-2.6; Sant'Anna and Zhao (2020), "Doubly robust difference-in-differences
     estimators", theorem 1 and appendix, for the influence functions.
     """
-    fixed = constant_over_time(covariates) and constant_over_time(weights)
+    fixed = panel.is_fixed
     together: dict[tuple[int, tuple[int, ...], int], list[int]] = {}
     for j, cell in enumerate(cells):
-        together.setdefault((cell.cohort, cell.controls, -1 if fixed else cell.base), []).append(j)
-    start: Floats | None = None
-    members = [np.flatnonzero(cohorts.of_unit == c) for c in range(len(cohorts.starts) + 1)]
-    for (g, controls, _), found in together.items():
-        at = np.array(found)
-        treated, others = members[g], np.concatenate([members[c] for c in controls])
-        units = np.concatenate([treated, others])
-        base = cells[found[0]].base
-        times, bases = np.array([(cells[j].time, cells[j].base) for j in found]).T
-        change = outcome[np.ix_(units, times)] - outcome[np.ix_(units, bases)]
-        design = np.ones((len(units), 1))
-        if covariates is not None:
-            design = np.column_stack([design, covariates[units, base]])
-        w = np.ones(len(units)) if weights is None else weights[units, base]
-        is_treated = np.arange(len(units)) < len(treated)
-        cohort = str(cohorts.labels[g])
-        values, psi, trimmed, start = two_groups(change, design, w, is_treated, method, cohort, start)
-        yield Comparison(at, units, values, psi, len(treated), len(others), trimmed)
+        together.setdefault((cell.cohort, cell.controls, 0 if fixed else cell.base), []).append(j)
+    fitter = _Fitter(panel, method)
+    failed: list[tuple[int, str]] = []
+    fitted: list[Comparison] = []
+    for (g, controls, base), at in together.items():
+        try:
+            fitted.append(fitter.fit(g, controls, base, np.array(at), [cells[j] for j in at]))
+        except NotEstimable as reason:
+            failed += [(j, str(reason)) for j in at]
+    gone = {j for j, _ in failed}
+    kept = [j for j in range(len(cells)) if j not in gone]
+    place = np.full(len(cells), -1)
+    place[kept] = np.arange(len(kept))
+    moved = tuple(replace(found, at=place[found.at]) for found in fitted)
+    return Comparisons(panel, moved, tuple(cells[j] for j in kept), tuple((cells[j], why) for j, why in sorted(failed)))
 
 
-def two_groups(
-    change: Floats, x: Floats, w: Floats, treated: Bools, method: Method, cohort: str, start: Floats | None
-) -> tuple[Floats, Floats, int, Floats | None]:
-    """Compare two groups in m outcomes at once; return values, influence values, trimmed controls and the logit.
+class _Fitter:
+    """Fits comparisons one after the other, and keeps what they share."""
 
-    Parameters
-    ----------
-    change : Floats, shape (r, m)
-        Changes of the outcome.
-    x : Floats, shape (r, p)
-        Covariates with their column of ones.
-    w : Floats, shape (r,)
-        Weights.
-    treated : Bools, shape (r,)
-        To whose covariates the controls are adjusted.
-    method : {"dr", "ipw", "reg"}
-    cohort : str
-        For error messages.
-    start : Floats, shape (p,), or None
-        Where the logit begins.
-    """
-    if x.shape[1] == 1:
-        return (*_means(change, w, treated), 0, None)
-    d, control = treated.astype(float), ~treated
-    expected, unexplained, by_slope = np.zeros_like(change), np.zeros_like(change), None
-    if method != "ipw":
-        _require_rank(x[control], w[control], cohort)
-        bread = np.linalg.inv((x[control] * w[control, None]).T @ x[control])
-        slopes = bread @ ((x[control] * w[control, None]).T @ change[control])
-        expected = x @ slopes
-        unexplained = (w * control)[:, None] * (change - expected)
-        by_slope = x @ bread  # (r, p): times the residual, the influence of each unit on the slopes
-    if method == "reg":
-        return (*_regression(change, expected, unexplained, by_slope, x, w * d), 0, start)
-    fit = fit_logit(x, d, w, cohort, start)
-    p = np.minimum(fit.probability, 1 - _CERTAIN)
-    kept = treated | (p < TRIM)
-    v = np.where(control & kept, w * p / (1 - p), 0.0)
-    if not v.any():
-        raise DesignError(f"cohort {cohort}: no control has covariates like its units.", hint="Use fewer covariates.")
-    by_score = (w * (d - fit.probability))[:, None] * (x @ fit.covariance)
-    left = change - expected
-    t, c = w * d, v
-    eta_t, eta_c = t @ left / t.sum(), c @ left / c.sum()
-    psi_t, psi_c = t[:, None] * (left - eta_t), c[:, None] * (left - eta_c)
-    psi_c += by_score @ (x.T @ psi_c)
-    if by_slope is not None:
-        psi_t -= unexplained * (by_slope @ (t @ x))[:, None]
-        psi_c -= unexplained * (by_slope @ (c @ x))[:, None]
-    return eta_t - eta_c, psi_t / t.sum() - psi_c / c.sum(), int((~kept).sum()), fit.coefficients
+    def __init__(self, panel: Arranged, method: Method) -> None:
+        self.panel, self.method = panel, method
+        self.products: dict[tuple[int, int], Products] = {}
+        self.size = 1 if panel.covariates is None else 1 + len(panel.covariates)
+        self.start = np.zeros(self.size)
 
+    def fit(self, g: int, controls: tuple[int, ...], base: int, at: Ints, cells: Sequence[Cell]) -> Comparison:
+        times, bases = np.array([(cell.time, cell.base) for cell in cells]).T
+        mine, theirs = self._of(g, base), self._sum(controls, base)
+        own, total = mine.xx[0], mine.xx[0, 0]
+        slopes, inverse = np.zeros((self.size, len(at))), np.zeros((self.size, self.size))
+        if self.method != "ipw":
+            inverse = _inverse(theirs.xx)
+            slopes = inverse @ (theirs.xy[:, times] - theirs.xy[:, bases])
+        treated = ((mine.xy[0, times] - mine.xy[0, bases]) - own @ slopes) / total
+        by_slopes = inverse @ own / total
+        if self.method == "reg":
+            nothing = np.zeros_like(slopes)
+            return Comparison(at, g, base, controls, times, bases, slopes, treated, np.zeros(len(at)),
+                              (total, 1.0), by_slopes, nothing, None, 0)  # fmt: skip
+        logit, odds, trimmed = self._propensity(g, controls, base)
+        weight = odds.xx[0, 0]
+        if not weight > 0:
+            raise NotEstimable("no control has covariates like its units")
+        change = odds.xy[:, times] - odds.xy[:, bases] - odds.xx @ slopes
+        control = change[0] / weight
+        by_score = logit.covariance @ (change - odds.xx[:, :1] * control) / weight
+        by_slopes = by_slopes - inverse @ odds.xx[0] / weight
+        return Comparison(at, g, base, controls, times, bases, slopes, treated, control, (total, weight), by_slopes,
+                          by_score, logit, trimmed)  # fmt: skip
 
-def _means(change: Floats, w: Floats, treated: Bools) -> tuple[Floats, Floats]:
-    """Without covariates all methods are a difference of weighted means."""
-    one, zero = w * treated, w * ~treated
-    mean_one, mean_zero = one @ change / one.sum(), zero @ change / zero.sum()
-    psi = (one / one.sum())[:, None] * (change - mean_one) - (zero / zero.sum())[:, None] * (change - mean_zero)
-    return mean_one - mean_zero, psi
+    def _of(self, cohort: int, base: int) -> Products:
+        if (cohort, base) not in self.products:
+            panel, width = self.panel, self.panel.outcome.shape[1]
+            xx, xy = np.zeros((self.size, self.size)), np.zeros((self.size, width))
+            for some in panel.blocks(cohort):
+                x = panel.design(some, base)
+                weighted = x * panel.weight(some, base)
+                xx += weighted @ x.T
+                xy += weighted @ panel.outcome[some]
+            self.products[cohort, base] = Products(xx, xy)
+        return self.products[cohort, base]
 
+    def _sum(self, controls: tuple[int, ...], base: int) -> Products:
+        found = self._of(controls[0], base)
+        for c in controls[1:]:
+            found = found + self._of(c, base)
+        return found
 
-def _regression(
-    change: Floats, expected: Floats, unexplained: Floats, by_slope: Floats | None, x: Floats, t: Floats
-) -> tuple[Floats, Floats]:
-    assert by_slope is not None
-    left = change - expected
-    value = t @ left / t.sum()
-    psi = t[:, None] * (left - value) - unexplained * (by_slope @ (t @ x))[:, None]
-    return value, psi / t.sum()
-
-
-def _require_rank(x: Floats, w: Floats, cohort: str) -> None:
-    scaled = x * np.sqrt(w)[:, None]
-    norms = np.sqrt((scaled**2).sum(axis=0))
-    if (norms == 0).any() or len(x) < x.shape[1] or np.linalg.cond(scaled / norms) > _CONDITION:
-        raise InferenceUnavailable(
-            f"cohort {cohort}: its {len(x)} controls do not identify {x.shape[1]} coefficients.",
-            hint="Use fewer covariates, or more controls (control_group='not_yet_treated').",
-        )
+    def _propensity(self, g: int, controls: tuple[int, ...], base: int) -> tuple[Logit, Products, int]:
+        """Return the model, the cross-products of the controls weighted by their odds, and how many have none."""
+        panel, size = self.panel, self.size
+        blocks = [
+            (panel.design(some, base), panel.weight(some, base), c == g)
+            for c in (g, *controls)
+            for some in panel.blocks(c)
+        ]
+        logit = fit_logit(blocks, self.start)
+        self.start = logit.coefficients
+        xx, xy, trimmed = np.zeros((size, size)), np.zeros((size, panel.outcome.shape[1])), 0
+        places = (some for c in (g, *controls) for some in panel.blocks(c))
+        for some, (x, w, treated) in zip(places, blocks, strict=True):
+            if treated:
+                continue
+            p = logit.probability(x)
+            trimmed += int((p >= TRIM).sum())
+            weighted = x * (w * logit.odds(p))
+            xx += weighted @ x.T
+            xy += weighted @ panel.outcome[some]
+        return logit, Products(xx, xy), trimmed
 
 
-def constant_over_time(values: Floats | None) -> bool:
-    """Whether no unit's values change (those that are absent do not)."""
-    return values is None or bool((values == values[:, :1]).all())
+def _inverse(xx: Floats) -> Floats:
+    """Return the inverse of the cross-products of the controls."""
+    scale = np.sqrt(np.diag(xx))
+    if (scale > 0).all():
+        scaled = xx / np.outer(scale, scale)
+        values = np.linalg.eigvalsh(scaled)
+        if values[0] * CONDITION > values[-1]:
+            return np.asarray(np.linalg.inv(scaled) / np.outer(scale, scale))
+    raise NotEstimable(f"its controls do not identify {len(xx)} coefficients")

@@ -66,6 +66,12 @@ def unit_terms(panel: Arranged, some: slice, mean: Floats) -> Floats:
     return parts
 
 
+def add_by_cluster(sums: Floats, codes: Codes, values: Floats) -> None:
+    """Add the rows of ``values`` to the rows of ``sums`` that their codes name."""
+    there, local = np.unique(codes, return_inverse=True)
+    sums[there] += np.column_stack([np.bincount(local, weights=column) for column in values.T])
+
+
 @dataclass(frozen=True, eq=False)
 class MomentCells:
     """Estimates of cells, and how a unit's terms enter their influence values.
@@ -151,9 +157,7 @@ class MomentCells:
             if size:
                 by_cluster = np.zeros((count, self.moments.means.shape[1] + 2))
                 for some in panel.blocks(c):
-                    mine = codes[panel.order[some]]
-                    for column, values in enumerate(unit_terms(panel, some, self.moments.means[c]).T):
-                        by_cluster[:, column] += np.bincount(mine, weights=values, minlength=count)
+                    add_by_cluster(by_cluster, codes[panel.order[some]], unit_terms(panel, some, self.moments.means[c]))
                 sums += by_cluster @ self.coefficients(c).T
         return np.asarray(sums.T @ sums)
 

@@ -15,12 +15,11 @@ from causalkit.core.estimator import Estimator
 from causalkit.core.params import choice, integer
 from causalkit.core.roles import Assignment, Role
 from causalkit.core.sample import Sample
-from causalkit.did.callaway_santanna import _reference, _wide_covariates, cells_of
 from causalkit.did.cohorts import ROLES, Cohorts
-from causalkit.did.event_study import EventStudyResult, pre_trends_check
-from causalkit.did.group_time import Cell, plan_cells
-from causalkit.did.triple_difference_cells import compare_triples, eligible_units, share_of_treated, triples_of
-from causalkit.kernels.arrays import read_only
+from causalkit.did.event_study import Cells, EventStudyResult, pre_trends_check
+from causalkit.did.plan import plan_cells
+from causalkit.did.triple_difference_cells import Triples, compare_triples, eligible_units, share_of_treated, triples_of
+from causalkit.kernels.arrays import Bools, Floats, read_only
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,8 +142,10 @@ class TripleDifference(Estimator[EventStudyResult]):
         cohorts = Cohorts.of(sample, unbalanced=self.unbalanced)
         eligible = eligible_units(cohorts)
         every = plan_cells(cohorts, self.control_group, self.base_period, self.anticipation)
-        plan = triples_of(cohorts, eligible, every)
-        found = compare_triples(cohorts, eligible, plan, _wide_covariates(cohorts), self.method)
+        found = compare_triples(
+            cohorts, eligible, triples_of(cohorts, eligible, every), _wide_covariates(cohorts), self.method
+        )
+        plan = found.plan
         shares, of_shares = share_of_treated(cohorts, eligible)
         ways, size = cohorts.clusters, len(plan) + len(shares)
         carrier = Influence(
@@ -157,7 +158,7 @@ class TripleDifference(Estimator[EventStudyResult]):
             ways[1:],
         )
         joint = Estimate(np.concatenate([found.values, shares]), carrier)
-        cells = cells_of(cohorts, plan, found.counts)
+        cells = _cells_of(cohorts, found)
         result = EventStudyResult(
             estimator=self,
             effects=Effects(cells.terms, joint.linear(np.eye(size)[: len(plan)]), cells.columns()),
@@ -176,7 +177,7 @@ class TripleDifference(Estimator[EventStudyResult]):
         )
         checks: dict[str, Any] = {
             **cohorts.checks(),
-            "eligible": _eligible_check(cohorts, eligible, plan),
+            "eligible": _eligible_check(cohorts, eligible, found),
             "pre_trends": lambda: pre_trends_check(result),
         }
         if sample.has("covariates"):
@@ -184,18 +185,55 @@ class TripleDifference(Estimator[EventStudyResult]):
         return replace(result, checks=Checks(checks))
 
 
-def _eligible_check(cohorts: Cohorts, eligible: Any, plan: Sequence[Cell]) -> Check:
-    """Say who is eligible, and which cohorts could not be used."""
-    used = {cell.cohort for cell in plan}
+def _cells_of(cohorts: Cohorts, found: Triples) -> Cells:
+    g, t = (np.array([getattr(cell, name) for cell in found.plan], dtype=np.int64) for name in ("cohort", "time"))
+    return Cells(
+        tuple(cohorts.labels[j] for j in g),
+        tuple(cohorts.periods[j] for j in t),
+        cohorts.event_times[g, t],
+        np.asarray(t >= cohorts.starts[g]),
+        g,
+        found.counts[0],
+        found.counts[1],
+    )
+
+
+def _wide_covariates(cohorts: Cohorts) -> Floats | None:
+    values = cohorts.covariates()
+    if values.shape[1] == 0:
+        return None
+    return np.stack([cohorts.panel.wide(column) for column in values.T], axis=2)
+
+
+def _reference(cohorts: Cohorts, anticipation: int) -> float | None:
+    """Event time of the universal base period, where it is the same for all cohorts."""
+    base = cohorts.starts - anticipation - 1
+    found = np.unique([cohorts.event_times[g, b] for g, b in enumerate(base) if b >= 0])
+    return float(found[0]) if len(found) == 1 else None
+
+
+def _eligible_check(cohorts: Cohorts, eligible: Bools, found: Triples) -> Check:
+    """Say who is eligible, and for which cohorts and cells there is no effect."""
+    used = {cell.cohort for cell in found.plan}
     left = [str(label) for g, label in enumerate(cohorts.labels) if g not in used]
-    told = f"{int(eligible.sum()):,} of {cohorts.n_units:,} units are eligible."
+    told = [f"{int(eligible.sum()):,} of {cohorts.n_units:,} units are eligible."]
     if left:
-        told += f" No effect is estimated for {', '.join(left)}: eligible, ineligible or comparison units are missing."
+        told.append(f"No effect is estimated for the cohorts {', '.join(left)}.")
+    if found.failed:
+        cell, why = found.failed[0]
+        told.append(
+            f"{len(found.failed)} cells can't be estimated, first {cohorts.labels[cell.cohort]} in "
+            f"{cohorts.periods[cell.time]}: {why}."
+        )
+    bad = bool(left or found.failed)
     return Check(
         "eligible",
-        "warn" if left else "pass",
-        told,
-        advice="The averages speak of the other cohorts." if left else "",
+        "warn" if bad else "pass",
+        " ".join(told),
+        advice="The averages speak of what is left: a cohort needs eligible, ineligible and comparison units, and few "
+        "covariates."
+        if bad
+        else "",
     )
 
 

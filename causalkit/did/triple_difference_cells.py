@@ -8,8 +8,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from causalkit.did.cohorts import Cohorts
-from causalkit.did.group_time import Cell, Method, constant_over_time, two_groups
-from causalkit.errors import DataError, DesignError
+from causalkit.did.logit import NotEstimable
+from causalkit.did.plan import Cell
+from causalkit.did.triple_difference_pair import Method, two_groups
+from causalkit.errors import DataError, DesignError, InferenceUnavailable
 from causalkit.kernels.arrays import Bools, Floats, Ints
 
 _SINGULAR = 1e-10
@@ -21,6 +23,8 @@ class Triples:
 
     Parameters
     ----------
+    plan : tuple of Cell
+        The cells that could be fitted, each with the control cohorts that could be used.
     values : Floats, shape (k,)
     psi : Floats, shape (n_units, k)
         Influence values, with 1/n folded in.
@@ -28,12 +32,16 @@ class Triples:
         Treated units, and all units that they are compared with.
     trimmed : int
         Comparisons in which a control had no weight.
+    failed : tuple of (Cell, str)
+        Cells that could not be fitted, and why.
     """
 
+    plan: tuple[Cell, ...]
     values: Floats
     psi: Floats
     counts: Ints
     trimmed: int
+    failed: tuple[tuple[Cell, str], ...]
 
 
 def eligible_units(cohorts: Cohorts) -> Bools:
@@ -120,30 +128,46 @@ def compare_triples(
     -------
     Triples
 
+    Raises
+    ------
+    InferenceUnavailable
+        If no cell can be fitted: covariates are collinear among the controls, or separate them from the treated.
+
     References
     ----------
     Ortiz-Villavicencio and Sant'Anna (2025): the estimand against one control cohort, and its combination by the
     generalized method of moments.
     """
-    fixed = constant_over_time(covariates) and constant_over_time(cohorts.weights)
+    fixed = _is_fixed(covariates) and _is_fixed(cohorts.weights)
     together: dict[tuple[int, int, int], list[int]] = {}
     for j, cell in enumerate(plan):
         for c in cell.controls:
             together.setdefault((cell.cohort, c, -1 if fixed else cell.base), []).append(j)
-    values: list[list[float]] = [[] for _ in plan]
-    columns: list[list[Floats]] = [[] for _ in plan]
-    trimmed = 0
+    found: list[list[tuple[int, float, Floats]]] = [[] for _ in plan]
+    trimmed, why = 0, dict.fromkeys(range(len(plan)), "")
     for (_, control, _), at in together.items():
-        theta, psi, lost = _against(cohorts, eligible, [plan[j] for j in at], control, covariates, method)
+        try:
+            theta, psi, lost = _against(cohorts, eligible, [plan[j] for j in at], control, covariates, method)
+        except NotEstimable as reason:
+            why |= dict.fromkeys(at, str(reason))
+            continue
         trimmed += lost
         for j, value, column in zip(at, theta, psi.T, strict=True):
-            values[j].append(float(value))
-            columns[j].append(column)
-    combined, influence = np.empty(len(plan)), np.empty((cohorts.n_units, len(plan)))
-    for j, (each, of_each) in enumerate(zip(values, columns, strict=True)):
-        mix = _least_variance(np.column_stack(of_each))
-        combined[j], influence[:, j] = mix @ each, np.column_stack(of_each) @ mix
-    return Triples(combined, influence, _counts(cohorts, eligible, plan), trimmed)
+            found[j].append((control, float(value), column))
+    kept = [j for j, each in enumerate(found) if each]
+    if not kept:
+        raise InferenceUnavailable(
+            f"no triple difference can be estimated: cohort {cohorts.labels[plan[0].cohort]}, {why[0]}.",
+            hint='Use fewer covariates, or method="reg".',
+        )
+    values, influence = np.empty(len(kept)), np.empty((cohorts.n_units, len(kept)))
+    for i, j in enumerate(kept):
+        columns = np.column_stack([column for _, _, column in found[j]])
+        mix = _least_variance(columns)
+        values[i], influence[:, i] = mix @ [value for _, value, _ in found[j]], columns @ mix
+    used = tuple(replace(plan[j], controls=tuple(c for c, _, _ in found[j])) for j in kept)
+    failed = tuple((cell, why[j]) for j, cell in enumerate(plan) if not found[j])
+    return Triples(used, values, influence, _counts(cohorts, eligible, used), trimmed, failed)
 
 
 def _counts(cohorts: Cohorts, eligible: Bools, plan: Sequence[Cell]) -> Ints:
@@ -163,7 +187,7 @@ def _against(
     first = cells[0]
     times, bases = np.array([(cell.time, cell.base) for cell in cells]).T
     own, other = cohorts.of_unit == first.cohort, cohorts.of_unit == control
-    treated, name = np.flatnonzero(own & eligible), str(cohorts.labels[first.cohort])
+    treated = np.flatnonzero(own & eligible)
     values, psi, trimmed = np.zeros(len(cells)), np.zeros((cohorts.n_units, len(cells))), 0
     # Treated units against each of three groups, all weighted to the covariates of the treated.
     for sign, who in ((1.0, own & ~eligible), (1.0, other & eligible), (-1.0, other & ~eligible)):
@@ -174,7 +198,7 @@ def _against(
             x = np.column_stack([x, covariates[units, first.base]])
         w = np.ones(len(units)) if cohorts.weights is None else cohorts.weights[units, first.base]
         is_treated = np.arange(len(units)) < len(treated)
-        found, influence, lost, _ = two_groups(change, x, w, is_treated, method, name, None)
+        found, influence, lost = two_groups(change, x, w, is_treated, method)
         values += sign * found
         psi[units] += sign * influence
         trimmed += lost
@@ -204,3 +228,8 @@ def share_of_treated(cohorts: Cohorts, eligible: Bools) -> tuple[Floats, Floats]
     within = (eligible[:, None] & (cohorts.of_unit[:, None] == np.arange(len(cohorts.starts)))) * w[:, None]
     shares = within.mean(axis=0)
     return shares, (within - shares) / n
+
+
+def _is_fixed(values: Floats | None) -> bool:
+    """Whether no unit's values change over time (what is absent does not)."""
+    return values is None or bool((values == values[:, :1]).all())

@@ -45,7 +45,7 @@ PANEL_COLUMNS: dict[str, Any] = {
     "weights": "weight",
     "eligible": "large",
 }
-N_SHOPS, N_MONTHS = 144, 6
+N_SHOPS, N_MONTHS = 288, 6
 
 #: Optional roles that are part of the base fit, because much can go wrong there.
 USUAL = ("effect", "covariates", "cluster", "unit", "weights")
@@ -132,7 +132,7 @@ def panel(seed: int = 20_241) -> pd.DataFrame:
             "weather": np.array(["dry", "wet", "snow"])[weather],
             "region": np.array([f"region {code:02d}" for code in range(12)])[(shop // 2) % 12],
             "weight": rng.integers(1, 4, N_SHOPS)[shop].astype(np.int64),
-            "large": rng.permutation(np.arange(N_SHOPS) // 6 % 2)[shop].astype(np.int64),
+            "large": (shop // 6 % 2).astype(np.int64),
         }
     )
 

@@ -55,6 +55,12 @@ OF_ONE_CLASS = {
     "CausalForest": {"n_trees", "min_node_size", "sample_fraction", "local_linear"},
     # Cross-fits whose median is taken, and the doses of a curve; no common word exists.
     "DoubleML": {"n_repeats", "doses"},
+    # Windows of event time, and when effects have settled after a change; no common word exists.
+    "ExtendedTWFE": {"anticipation", "unbalanced"},
+    "ImputationDiD": {"anticipation", "leave_one_out", "unbalanced"},
+    "LocalProjectionsDiD": {"pre_window", "post_window", "stabilization", "unbalanced"},
+    "StackedDiD": {"pre_window", "post_window", "anticipation", "unbalanced"},
+    "TwoStageDiD": {"anticipation", "unbalanced"},
     "FairAllocator": {"parity"},
     "IV": set(),
     "InterruptedTimeSeries": {"start", "lags"},

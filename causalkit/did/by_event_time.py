@@ -1,0 +1,71 @@
+"""Results of estimators whose effects are by event time from the start, without cells by cohort and period."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from causalkit.core import format as fmt
+from causalkit.core.check import Check, Checks
+from causalkit.core.effects import Effects
+from causalkit.core.estimate import Estimate
+from causalkit.core.estimator import Estimator
+from causalkit.core.sample import Sample
+from causalkit.did.cohorts import Cohorts
+from causalkit.did.event_study import AGGREGATIONS, OVERALL, AggregateResult, event_time_of
+from causalkit.errors import InferenceUnavailable
+
+
+def by_event_time(
+    estimator: Estimator[Any],
+    sample: Sample,
+    cohorts: Cohorts,
+    numbers: Estimate,
+    times: Sequence[int],
+    n_treated: Sequence[int],
+    checks: Mapping[str, Check | Callable[[], Check]],
+    anticipation: int = 0,
+) -> AggregateResult:
+    """Return effects by event time, counted in periods; the headline is their plain mean from the start on."""
+    names, post = [event_time_of(float(e)) for e in times], np.array([e >= 0 for e in times])
+    columns = {"event_time": list(times), "n_treated": list(n_treated)}
+    result = AggregateResult(
+        estimator=estimator,
+        effects=Effects(tuple(names), numbers, columns),
+        headline=OVERALL,
+        estimand=AGGREGATIONS["event_time"],
+        checks=Checks({}),
+        sample=cohorts.sample,
+        n=cohorts.sample.n,
+        dropped=cohorts.dropped,
+        roles=sample.given,
+        kind="event_time",
+        average=Effects((OVERALL,), numbers.linear(post / post.sum())),
+        post=post,
+        base_period="universal",
+        reference=-1.0 - anticipation,
+    )
+    return replace(
+        result, checks=Checks({**cohorts.checks(), **checks, "pre_trends": lambda: aggregate_pre_trends(result)})
+    )
+
+
+def aggregate_pre_trends(result: AggregateResult, alpha: float = 0.05) -> Check:
+    """Return the check of parallel trends before the start."""
+    try:
+        found = result.pre_trends()
+    except InferenceUnavailable as error:
+        return Check("pre_trends", "untestable", error.message, advice="Parallel trends rest on argument.")
+    bad = found.pvalue < alpha
+    return Check(
+        "pre_trends",
+        "fail" if bad else "pass",
+        f"Effects before the start are {'not ' if bad else ''}all compatible with zero (joint test, p-value "
+        f"{fmt.pvalue(found.pvalue)}); a pass does not prove parallel trends.",
+        statistic=found.statistic,
+        pvalue=found.pvalue,
+        advice="See the event study; effects after the start may continue what stands before it." if bad else "",
+    )

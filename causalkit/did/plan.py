@@ -1,0 +1,143 @@
+"""Which comparison each effect by cohort and time makes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+import numpy as np
+
+from causalkit.did.event_study import Cells
+from causalkit.errors import DesignError
+from causalkit.kernels.arrays import Floats, Ints
+
+ControlGroup = Literal["never_treated", "not_yet_treated"]
+
+
+class Adoption(Protocol):
+    """Who is first treated when, in numbers: what a plan needs of :class:`causalkit.did.cohorts.Cohorts`."""
+
+    @property
+    def starts(self) -> Ints:
+        """Distinct starts of the units that are treated, ascending."""
+
+    @property
+    def sizes(self) -> Ints:
+        """Units of each cohort, the never treated last."""
+
+    @property
+    def n_periods(self) -> int:
+        """Number of periods."""
+
+    @property
+    def labels(self) -> tuple[Any, ...]:
+        """Label of each cohort."""
+
+    @property
+    def periods(self) -> tuple[Any, ...]:
+        """Labels of the periods, in order."""
+
+    @property
+    def event_times(self) -> Floats:
+        """Time since the start, shape (cohorts, periods)."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One comparison: a cohort, a period, its base period, and the cohorts of the controls.
+
+    Parameters
+    ----------
+    cohort : int
+        Position of the cohort in ``Cohorts.starts``.
+    time, base : int
+        Positions of the periods.
+    controls : tuple of int
+        Positions of the control cohorts; ``len(starts)`` is the never treated.
+    """
+
+    cohort: int
+    time: int
+    base: int
+    controls: tuple[int, ...]
+
+
+def plan_cells(
+    cohorts: Adoption, control_group: ControlGroup, base_period: Literal["varying", "universal"], anticipation: int
+) -> list[Cell]:
+    """List the comparisons that can be made.
+
+    Parameters
+    ----------
+    cohorts : Cohorts or Adoption
+    control_group : {"never_treated", "not_yet_treated"}
+        The not yet treated of a cell are not treated (nor anticipate it) in either of its two periods.
+    base_period : {"varying", "universal"}
+        What cells before the start are measured from: the period before theirs, or the last one without treatment.
+    anticipation : int
+        Periods before the start in which units may already respond.
+
+    Returns
+    -------
+    list of Cell
+
+    Raises
+    ------
+    DesignError
+        If no comparison can be made.
+    """
+    never = len(cohorts.starts)
+    last = np.append(cohorts.starts, cohorts.n_periods + anticipation) - anticipation  # first period that may respond
+    # Without never-treated units the last cohort is what the others are compared with.
+    compared = cohorts.starts if cohorts.sizes[never] else cohorts.starts[:-1]
+    cells = []
+    for g, start in enumerate(compared):
+        clean = int(start) - anticipation - 1
+        if clean < 0:
+            continue
+        for t in range(cohorts.n_periods):
+            base = clean if base_period == "universal" or t >= start else t - 1
+            if base < 0 or base == t:
+                continue
+            later = max(t, base)
+            controls = [
+                c
+                for c in range(never + 1)
+                if c != g and (c == never or (control_group == "not_yet_treated" and last[c] > later))
+            ]
+            controls = [c for c in controls if cohorts.sizes[c]]
+            if controls:
+                cells.append(Cell(g, t, base, tuple(controls)))
+    if not cells:
+        raise DesignError(
+            "no comparison can be made: no cohort has both an untreated period before its start and control units.",
+            hint='Use control_group="not_yet_treated", a smaller anticipation=, or add earlier periods.',
+        )
+    return cells
+
+
+def cells_of(cohorts: Adoption, plan: Sequence[Cell], counts: Ints) -> Cells:
+    """Describe planned comparisons as cells of an event study; ``counts`` holds treated and control units."""
+    g, t = (np.array([getattr(cell, name) for cell in plan], dtype=np.int64) for name in ("cohort", "time"))
+    return Cells(
+        tuple(cohorts.labels[j] for j in g),
+        tuple(cohorts.periods[j] for j in t),
+        cohorts.event_times[g, t],
+        np.asarray(t >= cohorts.starts[g]),
+        g,
+        counts[0],
+        counts[1],
+    )
+
+
+def reference_of(cohorts: Adoption, anticipation: int) -> float | None:
+    """Event time of the universal base period, where it is the same for all cohorts."""
+    base = cohorts.starts - anticipation - 1
+    found = np.unique([cohorts.event_times[g, b] for g, b in enumerate(base) if b >= 0])
+    return float(found[0]) if len(found) == 1 else None
+
+
+def said(cohorts: Adoption, cell: Cell) -> str:
+    """Name a cell."""
+    return f"{cohorts.labels[cell.cohort]} in {cohorts.periods[cell.time]}"
