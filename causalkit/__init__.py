@@ -21,6 +21,7 @@ _PUBLIC = {
     "CausalKitError": "causalkit.errors",
     "ConfidenceSet": "causalkit.inference.confidence_set",
     "ConvergenceError": "causalkit.errors",
+    "DCDH": "causalkit.did.dcdh",
     "DRLearner": "causalkit.effects.dr_learner",
     "DataError": "causalkit.errors",
     "DesignError": "causalkit.errors",

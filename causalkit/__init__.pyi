@@ -16,6 +16,7 @@ from causalkit.did.extended_twfe import ExtendedTWFE as ExtendedTWFE
 from causalkit.did.imputation import ImputationDiD as ImputationDiD
 from causalkit.did.local_projections import LocalProjectionsDiD as LocalProjectionsDiD
 from causalkit.did.stacked import StackedDiD as StackedDiD
+from causalkit.did.dcdh import DCDH as DCDH
 from causalkit.did.sun_abraham import SunAbraham as SunAbraham
 from causalkit.did.triple_difference import TripleDifference as TripleDifference
 from causalkit.did.twfe import TWFE as TWFE

@@ -11,7 +11,7 @@ import numpy as np
 from causalkit.core.arms import bind_treatment
 from causalkit.core.features import Schema, is_complete, refuse_infinite
 from causalkit.core.roles import Role
-from causalkit.core.rows import Groups, Rows
+from causalkit.core.rows import Groups, RowLabels, Rows
 from causalkit.core.sample import Arms, Column, Dropped, Number, Sample, _take
 from causalkit.data.frame import Frame, first_rows
 from causalkit.errors import DataError, DesignError
@@ -140,7 +140,7 @@ class _Binder:
                     f"treatment {column.name!r} has one value only.", hint="A dose must vary.", column=column.name
                 )
         unit = columns.get("unit")
-        labels = _labels_by_row(unit) if isinstance(unit, Groups) else None
+        labels = RowLabels(unit.codes, unit.labels) if isinstance(unit, Groups) else None
         rows = Rows(read_only(positions), self.frame.token, labels)
         return Sample(columns, rows, self.frame.n_rows, dropped, dict(self.given))
 
@@ -236,6 +236,8 @@ class _Binder:
             frame, name = Frame.read({role: _one_per_row(value, role, frame.n_rows)}), role
         codes, labels = frame.labels(name)
         finite = [not (isinstance(label, float) and np.isinf(label)) for label in labels]
+        if all(finite) and codes.min(initial=0) >= 0:
+            return Groups(read_only(codes), (*labels, None), name)
         recode = np.append(np.cumsum(finite) - 1, -1).astype(np.int32)
         recode[:-1][~np.array(finite, dtype=bool)] = -1
         kept = tuple(label for label, fine in zip(labels, finite, strict=True) if fine)
@@ -266,12 +268,6 @@ class _Binder:
                 rows=first_rows(outside),
             )
         return column
-
-
-def _labels_by_row(groups: Groups) -> Any:
-    labels = np.empty(len(groups.labels), dtype=object)
-    labels[:] = groups.labels
-    return labels[groups.codes]
 
 
 def _one_per_row(value: Any, role: str, n: int) -> Any:

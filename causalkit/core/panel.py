@@ -43,7 +43,9 @@ class Panel:
         unit, time = sample.groups("unit"), sample.groups("time")
         if unit is None or time is None:
             raise DesignError("a panel needs unit= and time=.", hint="Name both columns.")
-        panel = cls(_compact(unit), _compact(time), sample)
+        panel = cls(unit, time, sample)
+        if not panel.is_sorted:  # then every label occurs
+            panel = cls(_compact(unit), _compact(time), sample)
         if panel.n_periods < 2:
             raise DesignError(f"time {time.name!r} has one period only ({panel.time.labels[0]!r}).", column=time.name)
         panel._refuse_duplicates()

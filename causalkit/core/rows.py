@@ -22,7 +22,7 @@ class Rows:
         Row positions in the bound table, from zero.
     token : str
         Identity of that table: positions mean the same only under the same token.
-    labels : ndarray of object, shape (n,), optional
+    labels : ndarray of object or RowLabels, shape (n,), optional
         Unit labels where ``unit=`` was given; they match across tables.
     """
 
@@ -32,6 +32,30 @@ class Rows:
 
     def __len__(self) -> int:
         return len(self.positions)
+
+
+@dataclass(frozen=True, eq=False)
+class RowLabels:
+    """The labels of rows, written out only where numpy asks for them."""
+
+    codes: Codes
+    labels: tuple[object, ...]
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+    def __getitem__(self, at: Any) -> Any:
+        codes = self.codes[at]
+        return RowLabels(codes, self.labels) if np.ndim(codes) else self.labels[codes]
+
+    def tolist(self) -> list[object]:
+        """Return the label of each row."""
+        return [self.labels[code] for code in self.codes]
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        labels = np.empty(len(self.labels), dtype=object)
+        labels[:] = self.labels
+        return labels[self.codes]
 
 
 @dataclass(frozen=True, eq=False)

@@ -204,6 +204,8 @@ def _count_labels(series: nw.Series[Any]) -> tuple[Codes, tuple[object, ...]] | 
     offset = (values.astype(np.int64) - low) if low else values
     there = np.zeros(span + 1, dtype=np.bool_)
     there[offset] = True
+    if there.all():
+        return offset.astype(np.int32), tuple(range(low, low + span + 1))
     codes = (np.cumsum(there, dtype=np.int32) - np.int32(1))[offset]
     return codes, tuple((np.flatnonzero(there) + low).tolist())
 

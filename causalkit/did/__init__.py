@@ -11,6 +11,7 @@ from typing import Any
 #: Public name -> the module that defines it.
 _PUBLIC = {
     "bacon_decomposition": "causalkit.did.bacon",
+    "compare": "causalkit.did.comparison",
     "honest": "causalkit.did.honest_did",
     "parallel_trends_test": "causalkit.did.parallel_trends",
     "pretrend_power": "causalkit.did.pretrend_power_analysis",
@@ -19,6 +20,7 @@ _PUBLIC = {
 
 __all__ = [
     "bacon_decomposition",
+    "compare",
     "honest",
     "parallel_trends_test",
     "pretrend_power",

@@ -11,7 +11,7 @@ from causalkit.did.cohorts import Cohorts
 from causalkit.kernels.arrays import Floats, Ints, read_only
 
 #: Units that are worked on at a time, so that what is made of them stays in the processor's cache.
-BLOCK = 8192
+BLOCK = 4096
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,19 +24,20 @@ class Arranged:
         The unit at each place.
     bounds : Ints, shape (cohorts + 2,)
         Where each cohort begins; the never treated are the last one.
-    outcome : Floats, shape (n, n_periods)
+    outcome : Floats, shape (n_periods, n)
         Outcome minus that of the unit's first period: comparisons of changes do not see the difference, and no digit is
         lost to the level of a unit.
-    weights : Floats, shape (n, 1) or (n, n_periods), or None
-        One column where they do not vary over time.
-    covariates : Floats, shape (p, n, 1) or (p, n, n_periods), or None
+    weights : Floats, shape (1, n) or (n_periods, n), or None
+        One row where they do not vary over time.
+    designs : Floats, shape (1, 1 + p, n) or (n_periods, 1 + p, n), or None
+        Ones and covariates; None without covariates.
     """
 
     order: Ints
     bounds: Ints
     outcome: Floats
     weights: Floats | None
-    covariates: Floats | None
+    designs: Floats | None
 
     @classmethod
     def of(cls, cohorts: Cohorts) -> Arranged:
@@ -44,13 +45,13 @@ class Arranged:
         small = cohorts.of_unit.astype(np.uint16) if len(cohorts.starts) < 2**16 else cohorts.of_unit
         order = np.argsort(small, kind="stable")  # counts, for short integers
         wide = cohorts.outcome
-        outcome = np.empty_like(wide, order="C")
+        outcome = np.empty(wide.shape[::-1])
         for start in range(0, len(order), BLOCK):
             some = wide[order[start : start + BLOCK]]
-            np.subtract(some, some[:, :1], out=outcome[start : start + BLOCK])
+            np.subtract(some.T, some[:, 0], out=outcome[:, start : start + BLOCK])
         bounds = np.concatenate([[0], np.cumsum(cohorts.sizes)])
-        weights = None if cohorts.weights is None else _shortened(cohorts.weights)[order]
-        return cls(order, bounds, read_only(outcome), weights, _covariates(cohorts, order))
+        weights = None if cohorts.weights is None else _shortened(cohorts.weights)[order].T.copy()
+        return cls(order, bounds, read_only(outcome), weights, _designs(cohorts, order))
 
     @property
     def n(self) -> int:
@@ -60,8 +61,7 @@ class Arranged:
     @property
     def is_fixed(self) -> bool:
         """Whether neither weights nor covariates vary over time."""
-        given = [part for part in (self.weights, self.covariates) if part is not None]
-        return all(part.shape[-1] == 1 for part in given)
+        return all(len(part) == 1 for part in (self.weights, self.designs) if part is not None)
 
     def blocks(self, cohort: int) -> Iterator[slice]:
         """Return the places of a cohort, a few thousand at a time."""
@@ -73,15 +73,13 @@ class Arranged:
         """Return the weights of some units in a base period, shape (m,)."""
         if self.weights is None:
             return np.ones(some.stop - some.start)
-        return self.weights[some, base if self.weights.shape[1] > 1 else 0]
+        return self.weights[base if len(self.weights) > 1 else 0, some]
 
     def design(self, some: slice, base: int) -> Floats:
         """Return ones and the covariates of some units in a base period, shape (1 + p, m)."""
-        ones = np.ones((1, some.stop - some.start))
-        if self.covariates is None:
-            return ones
-        at = base if self.covariates.shape[2] > 1 else 0
-        return np.concatenate([ones, self.covariates[:, some, at]])
+        if self.designs is None:
+            return np.ones((1, some.stop - some.start))
+        return self.designs[base if len(self.designs) > 1 else 0, :, some]
 
 
 def _shortened(wide: Floats) -> Floats:
@@ -89,16 +87,15 @@ def _shortened(wide: Floats) -> Floats:
     return wide[:, :1] if (wide == wide[:, :1]).all() else wide
 
 
-def _covariates(cohorts: Cohorts, order: Ints) -> Floats | None:
+def _designs(cohorts: Cohorts, order: Ints) -> Floats | None:
     """Return covariates around their mean in units of their spread: comparisons do not change, products keep digits."""
     values = cohorts.covariates()
     if values.shape[1] == 0:
         return None
-    parts = []
-    for column in values.T:
-        wide = _shortened(cohorts.panel.wide(column))[order]
-        moved = wide - wide.mean()
+    parts = [_shortened(cohorts.panel.wide(column)) for column in values.T]
+    found = np.ones((max(part.shape[1] for part in parts), 1 + len(parts), len(order)))
+    for j, part in enumerate(parts, start=1):
+        moved = (part - part.mean())[order].T
         spread = float(np.sqrt((moved**2).mean()))
-        parts.append(moved / spread if spread > 0 else moved)
-    width = max(part.shape[1] for part in parts)
-    return np.stack([part if part.shape[1] == width else np.repeat(part, width, axis=1) for part in parts])
+        found[:, j] = moved / spread if spread > 0 else moved
+    return found

@@ -140,7 +140,11 @@ def bacon_decomposition(
         "control": control,
         "treatment_level": treatment_level,
     }
-    cohorts = Cohorts.of(Design(ROLES).bind(data, given), unbalanced=unbalanced, always_treated="keep")
+    return decompose(Cohorts.of(Design(ROLES).bind(data, given), unbalanced=unbalanced, always_treated="keep"))
+
+
+def decompose(cohorts: Cohorts) -> BaconDecomposition:
+    """Return the comparisons of a balanced panel."""
     found = list(_comparisons(cohorts))
     total = sum(part.weight for part in found)
     parts = tuple(Comparison(p.kind, p.treated, p.control, p.estimate, p.weight / total) for p in found)

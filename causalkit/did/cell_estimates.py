@@ -105,14 +105,14 @@ def on_panel(cohorts: Cohorts, plan: Sequence[Cell], method: Method) -> CellEsti
     found: MomentCells | Comparisons
     failed: tuple[tuple[Cell, str], ...] = ()
     trimmed: int | None = None
-    if panel.covariates is None and panel.is_fixed:
+    if panel.designs is None and panel.is_fixed:
         found = MomentCells.of(PanelMoments.of(panel), plan)
         kept = tuple(plan)
     else:
-        found = compare(panel, plan, "reg" if panel.covariates is None else method)
+        found = compare(panel, plan, "reg" if panel.designs is None else method)
         kept, failed = found.plan, found.failed
         require_cells(cohorts, kept, failed)
-        trimmed = None if panel.covariates is None else sum(one.trimmed for one in found.fitted)
+        trimmed = None if panel.designs is None else sum(one.trimmed for one in found.fitted)
     ways = cohorts.clusters
     carrier = influence_or_covariance(
         lambda: _influence(found, panel),

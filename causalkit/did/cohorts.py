@@ -15,7 +15,7 @@ from causalkit.core.check import Check
 from causalkit.core.input_checks import missing_check
 from causalkit.core.panel import Panel
 from causalkit.core.roles import Role
-from causalkit.core.rows import Groups, Rows
+from causalkit.core.rows import Groups, RowLabels, Rows
 from causalkit.core.sample import Arms, Dropped, Number, Sample
 from causalkit.core.table import Table
 from causalkit.errors import DataError, DesignError
@@ -169,7 +169,8 @@ class Cohorts:
     @cached_property
     def of_unit(self) -> Ints:
         """Position of each unit's cohort in ``starts``; ``len(starts)`` for the never treated."""
-        return read_only(np.searchsorted(self.starts, self.start))
+        place = np.searchsorted(self.starts, np.arange(self.n_periods + 1))
+        return read_only(place[self.start])
 
     @cached_property
     def sizes(self) -> Ints:
@@ -213,9 +214,9 @@ class Cohorts:
     @cached_property
     def unit_rows(self) -> Rows:
         """Identity of the units, for influence values with one row per unit."""
-        labels = np.empty(self.n_units, dtype=object)
-        labels[:] = self.panel.unit.labels
-        return Rows(np.arange(self.n_units), self.sample.rows.token, labels)
+        every = np.arange(self.n_units)
+        labels = RowLabels(every.astype(np.int32), self.panel.unit.labels)
+        return Rows(every, self.sample.rows.token, labels)
 
     def covariates(self) -> Floats:
         """Return numbers and indicators of categories, shape (rows of the sample, p), without a column of ones."""

@@ -16,7 +16,6 @@ import numpy as np
 
 from causalkit.did.arranged import Arranged
 from causalkit.did.logit import TRIM, Logit, NotEstimable, fit_logit
-from causalkit.did.panel_moments import add_by_cluster
 from causalkit.did.plan import Cell
 from causalkit.kernels.arrays import Codes, Floats, Ints
 
@@ -84,28 +83,33 @@ class Comparison:
         return self.treated - self.control
 
     def psi(self, outcome: Floats, x: Floats, w: Floats, is_treated: bool) -> Floats:
-        """Return the influence values of a block of units, shape (r, m), 1/n folded in.
+        """Return the influence values of a block of units, shape (m, r), 1/n folded in.
 
         Parameters
         ----------
-        outcome : Floats, shape (r, n_periods)
+        outcome : Floats, shape (n_periods, r)
         x : Floats, shape (p, r)
         w : Floats, shape (r,)
         is_treated : bool
             Whether the units are of the cohort, or of its controls.
         """
-        left = outcome[:, self.times] - outcome[:, self.bases] - x.T @ self.slopes
+        left = outcome[self.times]
+        left -= outcome[self.bases]
+        left -= self.slopes.T @ x
         p = None if self.logit is None else self.logit.probability(x)
         if is_treated:
-            found = (w / self.totals[0])[:, None] * (left - self.treated)
-            if p is not None:
-                found -= (w * (1.0 - p))[:, None] * (x.T @ self.by_score)
-            return found
+            left -= self.treated[:, None]
+            left *= w / self.totals[0]
+            return left if p is None else left - self.by_score.T @ (x * (w * (1.0 - p)))
         factor = -w * (self.by_slopes @ x)
         if self.logit is None or p is None:
-            return factor[:, None] * left
+            left *= factor
+            return left
         odds = w * self.logit.odds(p) / self.totals[1]
-        return (factor - odds)[:, None] * left + odds[:, None] * self.control + (w * p)[:, None] * (x.T @ self.by_score)
+        left *= factor - odds
+        # what the mean of the controls and the propensity model add, as one product
+        beside = np.concatenate([x * (w * p), odds[None]])
+        return left + np.column_stack([self.by_score.T, self.control]) @ beside
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,24 +150,34 @@ class Comparisons:
         count = len(self.panel.bounds) - 1
         return np.array([sum(self.panel.weight(some, 0).sum() for some in self.panel.blocks(c)) for c in range(count)])
 
-    def blocks(self) -> Iterator[tuple[slice, Floats]]:
-        """Yield influence values of cells and then shares, a few thousand units at a time, 1/n folded in."""
+    def blocks(self) -> Iterator[tuple[slice, Ints, Floats]]:
+        """Yield influence values of a few thousand units at a time, 1/n folded in.
+
+        Yields
+        ------
+        some : slice
+            The units, as places of the panel.
+        at : Ints, shape (m,)
+            Cells (and, after them, shares) in whose estimates these units take part.
+        psi : Floats, shape (m, r)
+        """
         panel, k = self.panel, len(self.plan)
+        share_places = np.arange(k, k + len(self.shares))
         for c in range(len(panel.bounds) - 1):
             mine = [found for found in self.fitted if c == found.cohort or c in found.controls]
+            at = np.concatenate([*(found.at for found in mine), share_places])
             for some in panel.blocks(c):
-                psi = np.zeros((some.stop - some.start, k + len(self.shares)))
-                first = panel.weight(some, 0)
-                psi[:, k:] = -self.shares / panel.n
+                psi = np.empty((len(at), some.stop - some.start))
+                shares = psi[len(at) - len(self.shares) :]
+                shares[:] = -self.shares[:, None] / panel.n
                 if c < len(self.shares):
-                    psi[:, k + c] += first / self._totals.sum()
-                designs: dict[int, tuple[Floats, Floats]] = {}
+                    shares[c] += panel.weight(some, 0) / self._totals.sum()
+                row, outcome = 0, panel.outcome[:, some]
                 for found in mine:
-                    at = 0 if panel.is_fixed else found.base
-                    if at not in designs:
-                        designs[at] = panel.design(some, found.base), panel.weight(some, found.base)
-                    psi[:, found.at] = found.psi(panel.outcome[some], *designs[at], c == found.cohort)
-                yield some, psi
+                    x, w = panel.design(some, found.base), panel.weight(some, found.base)
+                    psi[row : row + len(found.at)] = found.psi(outcome, x, w, c == found.cohort)
+                    row += len(found.at)
+                yield some, at, psi
 
     def vcov(self, codes: Codes | None, count: int) -> Floats:
         """Return the covariance, by unit or with clusters of units; no more than a block of values is held.
@@ -176,19 +190,20 @@ class Comparisons:
             Number of codes.
         """
         size = len(self.plan) + len(self.shares)
-        found = np.zeros((size, size) if codes is None else (count, size))
-        for some, psi in self.blocks():
+        found = np.zeros((size, size) if codes is None else (size, count))
+        for some, at, psi in self.blocks():
             if codes is None:
-                found += psi.T @ psi
+                found[np.ix_(at, at)] += psi @ psi.T
             else:
-                add_by_cluster(found, codes[self.panel.order[some]], psi)
-        return found if codes is None else np.asarray(found.T @ found)
+                there, local = np.unique(codes[self.panel.order[some]], return_inverse=True)
+                found[np.ix_(at, there)] += [np.bincount(local, weights=row) for row in psi]
+        return found if codes is None else np.asarray(found @ found.T)
 
     def influence(self) -> Floats:
         """Return the influence values of all units, in the order of the table, 1/n folded in."""
-        found = np.empty((self.panel.n, len(self.plan) + len(self.shares)))
-        for some, psi in self.blocks():
-            found[self.panel.order[some]] = psi
+        found = np.zeros((self.panel.n, len(self.plan) + len(self.shares)))
+        for some, at, psi in self.blocks():
+            found[np.ix_(self.panel.order[some], at)] = psi.T
         return found
 
 
@@ -238,7 +253,7 @@ class _Fitter:
     def __init__(self, panel: Arranged, method: Method) -> None:
         self.panel, self.method = panel, method
         self.products: dict[tuple[int, int], Products] = {}
-        self.size = 1 if panel.covariates is None else 1 + len(panel.covariates)
+        self.size = 1 if panel.designs is None else panel.designs.shape[1]
         self.start = np.zeros(self.size)
 
     def fit(self, g: int, controls: tuple[int, ...], base: int, at: Ints, cells: Sequence[Cell]) -> Comparison:
@@ -268,13 +283,13 @@ class _Fitter:
 
     def _of(self, cohort: int, base: int) -> Products:
         if (cohort, base) not in self.products:
-            panel, width = self.panel, self.panel.outcome.shape[1]
+            panel, width = self.panel, len(self.panel.outcome)
             xx, xy = np.zeros((self.size, self.size)), np.zeros((self.size, width))
             for some in panel.blocks(cohort):
                 x = panel.design(some, base)
                 weighted = x * panel.weight(some, base)
                 xx += weighted @ x.T
-                xy += weighted @ panel.outcome[some]
+                xy += weighted @ panel.outcome[:, some].T
             self.products[cohort, base] = Products(xx, xy)
         return self.products[cohort, base]
 
@@ -294,7 +309,7 @@ class _Fitter:
         ]
         logit = fit_logit(blocks, self.start)
         self.start = logit.coefficients
-        xx, xy, trimmed = np.zeros((size, size)), np.zeros((size, panel.outcome.shape[1])), 0
+        xx, xy, trimmed = np.zeros((size, size)), np.zeros((size, len(panel.outcome))), 0
         places = (some for c in (g, *controls) for some in panel.blocks(c))
         for some, (x, w, treated) in zip(places, blocks, strict=True):
             if treated:
@@ -303,7 +318,7 @@ class _Fitter:
             trimmed += int((p >= TRIM).sum())
             weighted = x * (w * logit.odds(p))
             xx += weighted @ x.T
-            xy += weighted @ panel.outcome[some]
+            xy += weighted @ panel.outcome[:, some].T
         return logit, Products(xx, xy), trimmed
 
 

@@ -14,8 +14,9 @@ from causalkit.kernels.honest_normal import largest_quantile, truncated_quantile
 from causalkit.kernels.honest_polytope import extreme_rays
 
 #: Vertices of the dual that are enumerated before giving up.
-MOST_VERTICES = 100_000
+MOST_VERTICES = 20_000
 _MESH = 24
+_BLOCK = 1_000_000
 _SECTIONS = 65
 _FAR = (1e2, 1e4, 1e6)
 
@@ -62,7 +63,12 @@ class MomentTest:
 
     def accepts(self, theta: Floats) -> Bools:
         """Return whether each value of theta is kept."""
-        values = self.base + np.atleast_1d(theta)[:, None] * self.slope
+        theta = np.atleast_1d(theta)
+        step = max(1, _BLOCK // len(self.base))
+        return np.concatenate([self._accepts(theta[j : j + step]) for j in range(0, len(theta), step)])
+
+    def _accepts(self, theta: Floats) -> Bools:
+        values = self.base + theta[:, None] * self.slope
         at = values.argmax(axis=1)
         largest = values[np.arange(len(at)), at]
         spread, limit = self.spread[at], self.least_favourable

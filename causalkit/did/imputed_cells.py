@@ -27,8 +27,6 @@ class ImputedCells:
         The means, and the sum of the weights of each.
     psi : Floats, shape (n_units, k)
         Influence values of the means, with 1/n folded in.
-    mass : Floats, shape (n_units, k)
-        Weight of each unit in each cell.
     counts : Ints, shape (k,)
         Observations of each cell.
     alone : tuple of int
@@ -38,7 +36,6 @@ class ImputedCells:
     values: Floats
     totals: Floats
     psi: Floats
-    mass: Floats
     counts: Ints
     alone: tuple[int, ...]
 
@@ -74,9 +71,9 @@ def impute(
             "no treated observation can be imputed: no treated unit and period have untreated observations that link them.",
             hint="Add earlier periods, or units that are treated later or never.",
         )
-    n, k = fit.gap.shape[0], len(plan)
+    k = len(plan)
     cohort, time = np.array(plan).T
-    psi, mass, values, totals = np.zeros((n, k)), np.zeros((n, k)), np.empty(k), np.empty(k)
+    values, totals, within = np.empty(k), np.empty(k), []
     counts, alone = np.empty(k, dtype=np.int64), []
     loads = np.empty((len(fit.equations.scale), k))
     for g in np.unique(cohort):
@@ -95,10 +92,22 @@ def impute(
         left = share * (gap - mean)
         if leave_one_out:
             left *= _stretch(share, held, [plan[j] for j in at], fit)
-        psi[np.ix_(units, at)] = left
-        mass[np.ix_(units, at)] = w
-    psi += fit.take_from(loads)
-    return ImputedCells(values, totals, psi, mass, counts, tuple(sorted(alone)))
+        within.append((units, at, left))
+    psi = fit.take_from(loads)
+    for units, at, left in within:
+        psi[np.ix_(units, at)] += left
+    return ImputedCells(values, totals, psi, counts, tuple(sorted(alone)))
+
+
+def weight_in_cells(fit: UntreatedFit, plan: Sequence[tuple[int, int]]) -> Floats:
+    """Return the weight of each unit in each cell, shape (n_units, k)."""
+    cohort, time = np.array(plan).T
+    mass = np.zeros((fit.gap.shape[0], len(plan)))
+    for g in np.unique(cohort):
+        at, units = np.flatnonzero(cohort == g), np.flatnonzero(fit.cohorts.of_unit == g)
+        place = np.ix_(units, time[at])
+        mass[np.ix_(units, at)] = fit.weights[place] * fit.imputable[place]
+    return mass
 
 
 def _by_cluster(share: Floats, codes: Codes) -> Floats:

@@ -86,7 +86,10 @@ def fit_logit(blocks: list[tuple[Floats, Floats, bool]], start: Floats) -> Logit
 
 def sigmoid(values: Floats) -> Floats:
     """Return the logistic function."""
-    return np.asarray(1.0 / (1.0 + np.exp(-np.clip(values, -700, 700))))
+    with np.errstate(over="ignore"):  # then it is zero
+        found = np.exp(-values)
+    found += 1.0
+    return np.asarray(np.reciprocal(found, out=found))
 
 
 def _with_intercept(blocks: Blocks, start: Floats) -> Floats:
@@ -108,7 +111,8 @@ def _evaluated(blocks: Blocks, b: Floats, with_deviance: bool) -> tuple[Floats, 
         p = sigmoid(index)
         rest = w * p
         gradient += x @ (w - rest) if treated else -(x @ rest)
-        rest *= 1.0 - p
+        np.subtract(1.0, p, out=p)
+        rest *= p
         information += (x * rest) @ x.T
         if with_deviance:
             deviance += float(w @ np.logaddexp(0.0, -index if treated else index))

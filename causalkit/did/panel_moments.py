@@ -40,36 +40,36 @@ class PanelMoments:
     @classmethod
     def of(cls, panel: Arranged) -> PanelMoments:
         """Sum a panel whose weights do not vary over time."""
-        sizes, width = np.diff(panel.bounds), panel.outcome.shape[1]
+        sizes, width = np.diff(panel.bounds), len(panel.outcome)
         totals, means = np.zeros(len(sizes)), np.zeros((len(sizes), width))
         products = np.zeros((len(sizes), width + 2, width + 2))
         for c in range(len(sizes)):
             for some in panel.blocks(c):
                 w = panel.weight(some, 0)
                 totals[c] += w.sum()
-                means[c] += w @ panel.outcome[some]
+                means[c] += panel.outcome[:, some] @ w
             means[c] /= totals[c] if sizes[c] else 1.0
             for some in panel.blocks(c):
                 parts = unit_terms(panel, some, means[c])
-                products[c] += parts.T @ parts
+                products[c] += parts @ parts.T
         return cls(sizes, totals, means, products)
 
 
 def unit_terms(panel: Arranged, some: slice, mean: Floats) -> Floats:
-    """Return ``(w (y - mean), w, 1)`` of some units of a cohort, shape (m, n_periods + 2)."""
-    y, w = panel.outcome[some], panel.weight(some, 0)
-    parts = np.empty((len(w), y.shape[1] + 2))
-    np.subtract(y, mean, out=parts[:, :-2])
+    """Return ``(w (y - mean), w, 1)`` of some units of a cohort, shape (n_periods + 2, m)."""
+    y, w = panel.outcome[:, some], panel.weight(some, 0)
+    parts = np.empty((len(y) + 2, len(w)))
+    np.subtract(y, mean[:, None], out=parts[:-2])
     if panel.weights is not None:
-        parts[:, :-2] *= w[:, None]
-    parts[:, -2], parts[:, -1] = w, 1.0
+        parts[:-2] *= w
+    parts[-2], parts[-1] = w, 1.0
     return parts
 
 
 def add_by_cluster(sums: Floats, codes: Codes, values: Floats) -> None:
-    """Add the rows of ``values`` to the rows of ``sums`` that their codes name."""
+    """Add the columns of ``values``, shape (k, m), to the rows of ``sums`` that their codes name."""
     there, local = np.unique(codes, return_inverse=True)
-    sums[there] += np.column_stack([np.bincount(local, weights=column) for column in values.T])
+    sums[there] += np.column_stack([np.bincount(local, weights=column) for column in values])
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,5 +167,5 @@ class MomentCells:
         for c in range(len(self.moments.sizes)):
             moved = self.coefficients(c).T
             for some in panel.blocks(c):
-                found[panel.order[some]] = unit_terms(panel, some, self.moments.means[c]) @ moved
+                found[panel.order[some]] = unit_terms(panel, some, self.moments.means[c]).T @ moved
         return found

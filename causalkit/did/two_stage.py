@@ -18,7 +18,7 @@ from causalkit.core.sample import Sample
 from causalkit.did.cohorts import ROLES, Cohorts
 from causalkit.did.event_study import AGGREGATIONS, pre_trends_check
 from causalkit.did.imputation import by_unit
-from causalkit.did.imputed_cells import describe_imputed, imputable_check, impute
+from causalkit.did.imputed_cells import describe_imputed, imputable_check, impute, weight_in_cells
 from causalkit.did.leads import ImputationResult
 from causalkit.did.untreated import UntreatedFit, cells_to_impute, with_untreated
 
@@ -134,13 +134,13 @@ class TwoStageDiD(Estimator[ImputationResult]):
         plan = _with_residuals(cells_to_impute(fitted, np.zeros_like(first)), cohorts, self.anticipation)
         found = impute(fitted, plan, conservative=False)
         cells = describe_imputed(fitted, plan, found)
-        of_shares = found.mass - found.totals / cohorts.n_units
+        of_shares = weight_in_cells(fitted, plan) - found.totals / cohorts.n_units
         joint = Estimate(
             np.concatenate([found.values, found.totals]), by_unit(cohorts, np.hstack([found.psi, of_shares]))
         )
         result = ImputationResult(
             estimator=self,
-            effects=Effects(cells.terms, joint.linear(np.eye(joint.size)[: len(plan)]), cells.columns()),
+            effects=Effects(cells.terms, Estimate(found.values, by_unit(cohorts, found.psi)), cells.columns()),
             headline="simple",
             estimand=AGGREGATIONS["simple"],
             checks=Checks({}),

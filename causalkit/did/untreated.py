@@ -88,6 +88,7 @@ class UntreatedFit:
     gap: Floats
     x: Floats
     equations: Equations
+    share: Floats
 
     @classmethod
     def of(cls, cohorts: Cohorts, anticipation: int = 0) -> UntreatedFit:
@@ -116,26 +117,22 @@ class UntreatedFit:
         equations = Equations.of(gram)
         gap = y
         for _ in range(2):  # the second pass refines
-            right = np.concatenate([(used * gap).sum(axis=0), np.einsum("jit,it->j", flat, gap)])
+            right = np.concatenate([np.einsum("it,it->t", used, gap), np.einsum("jit,it->j", flat, gap)])
             solution = equations.solve(right)
             of_time, slopes = solution[: cohorts.n_periods], solution[cohorts.n_periods :]
-            gap = gap - (of_time - (share @ of_time)[:, None]) - np.einsum("j,jit->it", slopes, x)
-            gap = gap - (share * gap).sum(axis=1, keepdims=True)
+            gap -= of_time
+            gap += (share @ of_time)[:, None]
+            for slope, column in zip(slopes, x, strict=True):
+                gap -= slope * column
         imputable = observed & connected(untreated)
-        gap = np.where(imputable, gap, 0.0)
-        return cls(cohorts, weights, untreated, imputable, gap, x, equations)
-
-    @cached_property
-    def share(self) -> Floats:
-        """Weights of untreated observations, summing to one in each unit."""
-        used = self.weights * self.untreated
-        return np.asarray(used / used.sum(axis=1, keepdims=True))
+        gap *= imputable
+        return cls(cohorts, weights, untreated, imputable, gap, x, equations, share)
 
     @cached_property
     def scores(self) -> Floats:
         """Scores of the fit by unit, shape (n_units, n_periods + p); unit effects have none."""
         left = self.weights * self.untreated * self.gap
-        return np.hstack([left, np.einsum("it,jit->ij", left, self.x)])
+        return np.hstack([left, np.einsum("it,jit->ij", left, self.x)]) if len(self.x) else left
 
     def loads(self, within: Ints, at: Ints, weights: Floats) -> Floats:
         """Return what weighted sums over cells take from the fit, shape (n_periods + p, m).
@@ -210,8 +207,11 @@ def cells_to_impute(fit: UntreatedFit, first: Sequence[int]) -> list[tuple[int, 
 def _centred(values: Floats, observed: Bools, share: Floats) -> Floats:
     """Subtract the mean over each unit's untreated observations; zero where nothing was observed."""
     pivot = values[np.arange(len(values)), np.argmax(share > 0, axis=1)][:, None]
-    moved = np.where(observed, values - pivot, 0.0)
-    return np.where(observed, moved - (share * moved).sum(axis=1, keepdims=True), 0.0)
+    moved = values - pivot
+    moved[~observed] = 0.0
+    moved -= np.einsum("it,it->i", share, moved)[:, None]
+    moved[~observed] = 0.0
+    return moved
 
 
 def _covariates(cohorts: Cohorts, observed: Bools, share: Floats) -> Floats:

@@ -43,8 +43,8 @@ class XLearner(EffectLearner):
 
     Notes
     -----
-    Assumptions as for AIPW. Imputed effects come from outcome models that have not seen the row. There is no valid
-    pointwise interval. New people get the mean of the folds' models, blended by the folds' propensity models, by the
+    Assumptions as for AIPW. The effect imputed to a row comes from the outcome model of the other arm, which has not seen
+    it. There is no valid pointwise interval. New people get the mean of the folds' models, blended by the folds' propensity models, by the
     known propensity where it is the same for all, and else by a model of the arms that is fitted for this purpose.
 
     References
@@ -68,14 +68,17 @@ class XLearner(EffectLearner):
     def _learn(self, canonical: Canonical, seed: int, jobs: int) -> Learned:
         """Regress imputed effects, fold by fold."""
         study, n = canonical.study, canonical.study.nuisances
-        imputed = imputed_effects(study.z, study.arms.codes, n.mu)
         rows = Rows.of(canonical, self.regressor, seed)
         chances = _chances(canonical, self.classifier, seed)
         x = canonical.sample.features().values
-        effects = np.empty(imputed.shape)
+        effects = np.empty((len(x), n.mu.shape[1] - 1))
         models = []
         for at, fold in enumerate(np.unique(n.folds)):
-            sides = regress_sides(rows, np.flatnonzero(n.folds != fold), study.arms.codes, imputed)
+            train = np.flatnonzero(n.folds != fold)
+            # By the outcome models of this fold: those behind n.mu have seen the outcomes that are held out here.
+            mu = np.zeros(n.mu.shape)
+            mu[train] = n.models[at].predict(x[train])
+            sides = regress_sides(rows, train, study.arms.codes, imputed_effects(study.z, study.arms.codes, mu))
             held_out = np.flatnonzero(n.folds == fold)
             effects[held_out] = blend(sides, x[held_out], n.e[held_out])
             models.append(Crossed(n.models[at], sides, chances[at]))

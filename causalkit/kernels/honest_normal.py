@@ -11,6 +11,7 @@ from causalkit.kernels.arrays import Floats
 
 _SINGULAR = 1e-9
 _SHIFTS = 8
+_BLOCK = 4_000_000
 
 
 class NormalBox:
@@ -93,13 +94,16 @@ def largest_quantile(factor: Floats, probability: float) -> float:
     chi-square tail for each direction, averaged over a fixed rule on the sphere. The tail is thus met by every
     direction, and is smooth in c.
     """
-    reduced = _pivoted_factor(factor @ factor.T)
-    spread = np.sqrt((reduced**2).sum(axis=1))
+    sizes, axes = np.linalg.eigh(factor.T @ factor)
+    reduced = factor @ axes[:, sizes > 1e-12 * max(float(sizes.max(initial=0.0)), 1e-300)]
     if not reduced.size:
         return 0.0
+    spread = np.sqrt((reduced**2).sum(axis=1))
     rank = reduced.shape[1]
     directions, weights = _sphere(rank)
-    reach = (reduced @ directions).max(axis=0)
+    step = max(1, _BLOCK // len(reduced))
+    blocks = [(reduced @ directions[:, j : j + step]).max(axis=0) for j in range(0, directions.shape[1], step)]
+    reach = np.concatenate(blocks)
     reach, weights = reach[reach > 0], weights[reach > 0]
     low = float(special.ndtri(probability) * spread.max())
     high = float(-special.ndtri((1.0 - probability) / len(spread)) * spread.max())

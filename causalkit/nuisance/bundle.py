@@ -139,11 +139,14 @@ def fit_nuisances(
         chances = known_propensity(propensity, arms, k, arm_names=arm_names)
     mu, models = fit_outcomes(features, outcome, arms, folds, regressor=regressor, **shared)
     scores = dr_scores(outcome, arms, mu, chances.values)
-    quality = _judge(outcome, arms, mu, chances, weights)
+    quality = judge_nuisances(outcome, arms, mu, chances, weights)
     return Nuisances(folds, chances, read_only(mu), read_only(scores), quality, models)
 
 
-def _judge(outcome: Floats, arms: Codes, mu: Floats, propensity: Propensity, weights: Floats | None) -> Quality:
+def judge_nuisances(
+    outcome: Floats, arms: Codes, mu: Floats, propensity: Propensity, weights: Floats | None = None
+) -> Quality:
+    """Return how good outcome models and propensities are, out of fold."""
     binary = is_binary(outcome)
 
     def skill(arm: int, rows: Bools) -> float:

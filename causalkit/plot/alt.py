@@ -7,8 +7,11 @@ from collections.abc import Callable
 import numpy as np
 
 from causalkit.core import format as fmt
-from causalkit.plot import contract
+from causalkit.plot import contract, event_studies
 from causalkit.plot.contract import PlotData
+
+ROWS_TOLD = 12
+"""Most numbers that are told one by one."""
 
 
 def _effects(data: PlotData) -> str:
@@ -134,11 +137,64 @@ def _balance(data: PlotData) -> str:
     return f"{out}; {beyond} after adjustment, the largest {fmt.number(np.nanmax(np.abs(after)), 3)}."
 
 
+def _event_study(data: PlotData) -> str:
+    position, estimate, low, high = contract.columns(data, "position", "estimate", "low", "high")
+    post = contract.columns(data, "position", "post")[1].astype(bool)
+    timed = contract.text(data, "xlabel").startswith("time since")
+    names = contract.names(data, "terms", position.size) if "terms" in data else [fmt.number(float(p)) for p in position]
+    at = np.arange(position.size)
+    shown = at if at.size <= ROWS_TOLD else np.unique(np.linspace(0, at.size - 1, ROWS_TOLD).round().astype(np.intp))
+    told = "; ".join(f"{names[j]} {fmt.number(estimate[j], 3)} {fmt.interval(low[j], high[j], 3)}" for j in shown)
+    clear = int(np.sum(post & ((low > 0) | (high < 0))))
+    before = int(np.sum(~post & ((low > 0) | (high < 0))))
+    said = f"Effects by {contract.text(data, 'xlabel', 'time since the start')}: {told}."
+    said += f" {clear} of {int(post.sum())} after the start differ from zero"
+    return f"{said}, {before} of {int((~post).sum())} before it." if timed else f"{said}."
+
+
+def _sensitivity(data: PlotData) -> str:
+    magnitude, low, high = contract.columns(data, "magnitude", "low", "high")
+    rows = zip(magnitude, low, high, strict=True)
+    told = "; ".join(f"{fmt.interval(a, b, 3)} at M = {fmt.number(float(m), 3)}" for m, a, b in rows)
+    found = contract.number(data, "breakdown")
+    tail = (
+        "" if found is None else f" The interval reaches {fmt.number(data.get('null', 0.0))} at M = {fmt.number(found, 3)}."
+    )
+    first, last = float(data["original_low"]), float(data["original_high"])
+    return f"Robust intervals of the effect: {fmt.interval(first, last, 3)} under parallel trends; {told}.{tail}"
+
+
+def _bars(data: PlotData) -> str:
+    (values,) = contract.columns(data, "values")
+    labels = contract.names(data, "labels", values.size)
+    most, least = int(values.argmax()), int(values.argmin())
+    return (
+        f"{fmt.plural(values.size, 'bar')}, {int(np.sum(values < 0))} of them below zero: the largest is {labels[most]} with "
+        f"{fmt.number(values[most], 3)}, the smallest {labels[least]} with {fmt.number(values[least], 3)}."
+    )
+
+
+def _scatter(data: PlotData) -> str:
+    x, y = contract.columns(data, "x", "y")
+    groups = contract.names(data, "groups", x.size)
+    parts = []
+    for name in dict.fromkeys(groups):
+        here = np.array([group == name for group in groups])
+        parts.append(
+            f"{name}: {fmt.plural(int(here.sum()), 'point')}, {contract.text(data, 'ylabel', 'y')} from "
+            f"{fmt.number(y[here].min(), 3)} to {fmt.number(y[here].max(), 3)}, {contract.text(data, 'xlabel', 'x')} "
+            f"{fmt.number(x[here].sum(), 3)} in all"
+        )
+    line = contract.number(data, "line")
+    return f"{'; '.join(parts)}." + ("" if line is None else f" The dashed line is at {fmt.number(line, 3)}.")
+
+
 WORDS: dict[str, tuple[Callable[[PlotData], str], str]] = {
     "effects": (
         _effects,
         "A dot is an estimate, the bar its interval. A bar that does not touch the dashed line differs from no effect.",
     ),
+    "event_studies": (event_studies.told, event_studies.READING),
     "dose_response": (
         _dose_response,
         (
@@ -208,6 +264,31 @@ WORDS: dict[str, tuple[Callable[[PlotData], str], str]] = {
         (
             "How far apart the arms are on each covariate, in standard deviations. Right of the dashed line they differ "
             "more than they should."
+        ),
+    ),
+    "event_study": (
+        _event_study,
+        (
+            "A dot is an effect, the thick bar its own interval, the thin line the band that holds all of them at once. "
+            "Before the start, dots far from zero speak against parallel trends."
+        ),
+    ),
+    "sensitivity": (
+        _sensitivity,
+        (
+            "The first interval takes trends to be parallel; the others allow violations up to M. Where a bar reaches the "
+            "dashed line, the effect could be no effect."
+        ),
+    ),
+    "bars": (
+        _bars,
+        "Each bar is one part; bars to the left of the line count negatively.",
+    ),
+    "scatter": (
+        _scatter,
+        (
+            "Each dot is one part: to the right, it weighs more; further up, its own estimate is larger. The dashed line is "
+            "what they average to."
         ),
     ),
 }

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 KINDS: dict[str, str] = {
     "effects": "forest:effects",
+    "event_studies": "event_studies:event_studies",
     "toc": "curves:toc",
     "gain": "curves:gain",
     "profit": "curves:profit",
@@ -27,6 +28,10 @@ KINDS: dict[str, str] = {
     "profile": "policy:profile",
     "overlap": "distributions:overlap",
     "balance": "forest:balance",
+    "event_study": "event_study:event_study",
+    "sensitivity": "event_study:sensitivity",
+    "bars": "event_study:bars",
+    "scatter": "event_study:scatter",
 }
 """Kind of figure -> module and function in this package; the function's docstring says which data it takes."""
 

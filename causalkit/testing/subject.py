@@ -18,7 +18,7 @@ from causalkit.core.roles import Role
 from causalkit.errors import DesignError, InferenceUnavailable
 from causalkit.kernels.arrays import Floats
 from causalkit.testing.probe import require
-from causalkit.testing.table import study
+from causalkit.testing.table import is_panel, study
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -109,7 +109,7 @@ class Subject:
     @property
     def is_panel(self) -> bool:
         """Whether the study is a panel of units that are first treated at different times."""
-        return "cohort" in self.estimator.roles
+        return is_panel(self.estimator.roles)
 
     @property
     def draws(self) -> bool:

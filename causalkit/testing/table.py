@@ -61,8 +61,10 @@ def study(roles: Mapping[str, Role]) -> tuple[pd.DataFrame, dict[str, Any]]:
     DesignError
         If a role is needed that neither study has.
     """
-    if "cohort" in roles:
-        return panel(), {role: column for role, column in PANEL_COLUMNS.items() if role in roles}
+    if is_panel(roles):
+        columns = {**PANEL_COLUMNS, "treatment": "dose" if "cohort" in roles else "counters"}
+        wanted = {role for role, spec in roles.items() if role != "treatment" or spec.required}
+        return panel(), {role: column for role, column in columns.items() if role in wanted}
     keywords: dict[str, Any] = {}
     for role, spec in roles.items():
         if not spec.required and role not in USUAL:
@@ -73,6 +75,13 @@ def study(roles: Mapping[str, Role]) -> tuple[pd.DataFrame, dict[str, Any]]:
         if spec.kind == "treatment":
             keywords |= {role: "dose"} if spec.treatment == "dose" else {"control": "none"}
     return table(), keywords
+
+
+def is_panel(roles: Mapping[str, Role]) -> bool:
+    """Whether these are the roles of a panel of units whose treatment starts, or changes, at different times."""
+    return "cohort" in roles or (
+        "unit" in roles and roles["unit"].required and "treatment" in roles and "time" in roles
+    )
 
 
 def table(seed: int = 20_240) -> pd.DataFrame:
@@ -133,6 +142,8 @@ def panel(seed: int = 20_241) -> pd.DataFrame:
             "region": np.array([f"region {code:02d}" for code in range(12)])[(shop // 2) % 12],
             "weight": rng.integers(1, 4, N_SHOPS)[shop].astype(np.int64),
             "large": (shop // 6 % 2).astype(np.int64),
+            "counters": (1 + (shop // 12 % 2) + on * (1 + (shop // 24 % 2)) - (on & (month == 6))).astype(np.int64),
+            "dose": grid(np.where(opened[shop] > 0, (1 + shop * 7 % 53) / 53.0, 0.0)),
         }
     )
 

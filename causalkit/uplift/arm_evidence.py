@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from numbers import Real
 from typing import Any
 
@@ -11,10 +11,11 @@ import numpy as np
 
 from causalkit.core.sample import Sample
 from causalkit.data.frame import Frame, first_rows
-from causalkit.effects.crossfit_study import ROLES, arm_names, cross_fit
+from causalkit.effects.crossfit_study import arm_names
 from causalkit.errors import DataError, DesignError
 from causalkit.kernels.arrays import Bools, Floats, read_only
-from causalkit.uplift.evidence import N_FOLDS, Evidence, gather
+from causalkit.uplift.evidence import Evidence, gather
+from causalkit.uplift.held_out import arms_in_model
 from causalkit.uplift.line import line_prediction
 
 
@@ -63,49 +64,27 @@ def gather_arms(data: Any, given: Mapping[str, Any], random_state: int) -> ArmEv
     """
     effect = given.get("effect")
     matrix = _matrix(effect)
+    several = matrix is not None or _is_several(effect)
+    planned = several and (matrix is not None or given.get("treatment_level") is None)
     first = effect if matrix is None else matrix[0][:, 0]
-    if _is_several(effect):
-        first = _OneArm(effect, given.get("treatment_level"))
-    base = gather(data, {**given, "effect": first}, random_state)
-    sample = base.sample
+    base = gather(data, {**given, "effect": first}, random_state, all_arms=planned)
+    sample, p = base.sample, base.prediction
     arms, labels = sample.arms, tuple(sample.arms.levels[1:])
-    p = base.prediction
-    if matrix is None and not (_is_several(effect) and given.get("treatment_level") is None):
+    if not planned:
         return ArmEvidence(
             base, arm_names(arms)[1:2], labels[:1], p.effect[:, None], base.scores[:, None],
             (p.baseline + p.effect)[:, None], base.arm_scores[:, 1:2],
         )  # fmt: skip
-    scores, levels = _all_scores(effect, base, sample, random_state)
     if matrix is None:
         assert effect is not None  # numbers are a matrix, or one arm
-        effects = np.asarray(effect.cate(data))[sample.rows.positions]
-        baseline = p.baseline
+        codes = arms_in_model(effect, sample)
+        effects, baseline = np.asarray(effect.cate(data))[sample.rows.positions][:, codes[1:] - 1], p.baseline
     else:
-        effects, baseline = _calibrated(_in_order(matrix, sample), base, scores, levels)
+        effects, baseline = _calibrated(_in_order(matrix, sample), base)
     return ArmEvidence(
-        base, arm_names(arms)[1:], labels, read_only(effects), read_only(scores),
-        read_only(baseline[:, None] + effects), read_only(levels[:, 1:]),
+        base, arm_names(arms)[1:], labels, read_only(effects), base.contrasts,
+        read_only(baseline[:, None] + effects), read_only(base.levels[:, 1:]),
     )  # fmt: skip
-
-
-class _OneArm:
-    """A model of several arms, seen as a model of one of them: of the level asked for, or of the first."""
-
-    def __init__(self, model: Any, level: Any) -> None:
-        levels = list(model.study.arms.levels)
-        self._model, self._arm = model, levels.index(level) if level in levels[1:] else 1
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._model, name)
-
-    def prediction(self, data: Any) -> Any:
-        """Predict baseline and effect of this arm."""
-        return self._model.prediction(data, arm=self._arm)
-
-    @property
-    def ranking(self) -> Floats:
-        """What people are ranked by for this arm, shape (n, 1)."""
-        return np.asarray(self._model.ranking[:, [self._arm - 1]])
 
 
 def price_of(cost: Any, data: Any, evidence: ArmEvidence, otherwise: Any) -> Floats:
@@ -228,28 +207,12 @@ def _in_order(matrix: tuple[Floats, tuple[Any, ...] | None], sample: Sample) -> 
     return np.asarray(values[sample.rows.positions])
 
 
-def _all_scores(effect: Any, base: Evidence, sample: Sample, random_state: int) -> tuple[Floats, Floats]:
-    """Scores of the contrasts (n, n_arms) and of all levels (n, n_arms + 1): the model's own where those were used."""
-    if base.source == "out_of_fold":
-        at = np.searchsorted(effect.study.rows.positions, sample.rows.positions)
-        own = np.asarray(effect.scores).reshape(len(effect.study.rows.positions), -1)[at]
-        if np.array_equal(own[:, 0], base.scores):
-            return own, np.asarray(effect.nuisances.scores[at])
-    from causalkit.core.settings import n_jobs_or_default
-
-    learners = {key: getattr(getattr(effect, "estimator", None), key, None) for key in ("regressor", "classifier")}
-    plain = replace(sample, columns={role: c for role, c in sample.columns.items() if role in ROLES})
-    run = cross_fit(plain, n_folds=N_FOLDS, random_state=random_state, n_jobs=n_jobs_or_default(None), **learners)
-    study = run.in_user_order(plain)
-    return study.scale.unit * study.contrasts, study.in_outcome_units().scores
-
-
-def _calibrated(effects: Floats, base: Evidence, scores: Floats, levels: Floats) -> tuple[Floats, Floats]:
+def _calibrated(effects: Floats, base: Evidence) -> tuple[Floats, Floats]:
     """Calibrate numbers into effects arm by arm, as is done for one arm."""
     out = np.empty_like(effects)
     for arm in range(effects.shape[1]):
         line = line_prediction(
-            effects[:, arm], scores[:, arm], levels[:, 0], np.zeros(len(effects)), base.weights, base.codes
+            effects[:, arm], base.contrasts[:, arm], base.levels[:, 0], np.zeros(len(effects)), base.weights, base.codes
         )
         out[:, arm] = line.effect
     return out, base.prediction.baseline

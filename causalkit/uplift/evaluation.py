@@ -29,6 +29,7 @@ from causalkit.uplift.evidence import BOUND, Evidence, gather
 from causalkit.uplift.folds import fold_ranks
 from causalkit.uplift.gates import Calibration, GroupEffects, calibration, group_effects
 from causalkit.uplift.guards import CHANCES, EXPECTED, null_model_check, placebo_check, score_balance_check
+from causalkit.uplift.held_out import KnownScores
 from causalkit.uplift.heterogeneity import Heterogeneity, heterogeneities
 from causalkit.uplift.observed_metrics import auuc_from
 from causalkit.uplift.ranking import Method
@@ -142,13 +143,11 @@ class UpliftEvaluation(Estimator[UpliftResult]):
         Raises
         ------
         DesignError
-            If there is no effect, or the table is a part of the model's training table.
+            If there is no effect, the table is a part of the model's training table, or there are several arms and no
+            ``treatment_level``.
         DataError
             If the table holds values that can't be used.
         """
-        run: UpliftEvaluation = self.seeded()  # type: ignore[assignment]
-        if isinstance(cost, Real) and not isinstance(cost, bool):
-            run, cost = replace(run, cost=float(cost)), None
         if isinstance(score, Mapping | list | tuple) and not _is_numeric(score):
             raise DesignError("score= names several rankings.", hint="Use UpliftEvaluation().compare(data, score=...).")
         given = {
@@ -166,9 +165,17 @@ class UpliftEvaluation(Estimator[UpliftResult]):
             "cost": cost,
             "missing": missing,
         }
-        evidence = gather(data, given, run.random_state or 0)
+        run: UpliftEvaluation = self.seeded()  # type: ignore[assignment]
+        return run._gathered(data, given, KnownScores())
+
+    def _gathered(self, data: Any, given: dict[str, Any], known: KnownScores) -> UpliftResult:
+        """Evaluate one ranking; scores that another ranking of the same people needed are not made again."""
+        run, cost = self, given["cost"]
+        if isinstance(cost, Real) and not isinstance(cost, bool):
+            run, given = replace(run, cost=float(cost)), {**given, "cost": None}
+        evidence = gather(data, given, run.random_state or 0, known=known)
         result = run._evaluate(_as_sample(evidence), evidence.checks())
-        return replace(result, roles={**evidence.sample.given, "effect": effect})
+        return replace(result, roles={**evidence.sample.given, "effect": given["effect"]})
 
     def compare(
         self,
@@ -222,6 +229,8 @@ class UpliftEvaluation(Estimator[UpliftResult]):
                 hint='Pass score={"first": ..., "second": ...}, or effect= likewise.',
             )
         shared: dict[str, Any] = {
+            "effect": None,
+            "score": None,
             "outcome": outcome,
             "treatment": treatment,
             "covariates": covariates,
@@ -235,7 +244,10 @@ class UpliftEvaluation(Estimator[UpliftResult]):
             "missing": missing,
         }
         table = Frame.read(data)  # one identity of its rows for all, so that results subtract
-        return Comparison({name: run.fit(table, **{kind: value}, **shared) for kind, name, value in rankings})
+        known = KnownScores()
+        return Comparison(
+            {name: run._gathered(table, {**shared, kind: value}, known) for kind, name, value in rankings}
+        )
 
     def estimate(self, sample: Sample) -> UpliftResult:
         """Evaluate the held-out scores and effects that a sample of this class holds."""

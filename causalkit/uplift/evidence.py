@@ -10,7 +10,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, NamedTuple, TypeVar
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 
@@ -23,10 +23,11 @@ from causalkit.core.rows import Groups
 from causalkit.core.sample import Sample
 from causalkit.data.frame import Frame
 from causalkit.effects.average_result import outcome_name
-from causalkit.effects.crossfit_study import ROLES, clusters_of, cross_fit
+from causalkit.effects.crossfit_study import ROLES, clusters_of
 from causalkit.effects.prediction import EffectPrediction
 from causalkit.errors import DataError, DesignError
 from causalkit.kernels.arrays import Codes, Floats, Ints, read_only
+from causalkit.uplift.held_out import KnownScores, Maker, arms_in_model, require_one_arm, scores_of
 from causalkit.uplift.leak import is_training_table, refuse_training_rows
 from causalkit.uplift.line import line_prediction
 
@@ -41,8 +42,7 @@ BOUND: dict[str, Role] = {
     "cost": Role("number", required=False),
 }
 #: Roles that decide the held-out scores; where one differs from the model's, scores are made anew.
-_OF_SCORES = ("outcome", "treatment", "control", "treatment_level", "propensity", "weights", "covariates")
-N_FOLDS = 5
+_OF_SCORES = ("outcome", "treatment", "control", "propensity", "weights", "covariates")
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,6 +81,9 @@ class Evidence:
         Checks of the nuisances that what follows rests on as well: how outcomes went missing, balance and overlap.
     expected, chances : Floats, shape (n, 2)
         Expected outcome under the control and under the arm of interest, and the propensities of the two.
+    contrasts, levels : Floats, shape (n, n_arms - 1) and (n, n_arms)
+        Scores of the effects of all arms over the control and of the outcomes under all arms, in the order of the sample's
+        arms; ``scores`` and ``arm_scores`` are their first columns.
     """
 
     sample: Sample
@@ -97,6 +100,8 @@ class Evidence:
     propensity: str
     expected: Floats
     chances: Floats
+    contrasts: Floats
+    levels: Floats
     of_model: Mapping[str, Check] = field(default_factory=dict)
 
     @property
@@ -150,7 +155,14 @@ def seeded(tool: _T) -> _T:
     return tool
 
 
-def gather(data: Any, given: Mapping[str, Any], random_state: int = 0) -> Evidence:
+def gather(
+    data: Any,
+    given: Mapping[str, Any],
+    random_state: int = 0,
+    *,
+    all_arms: bool = False,
+    known: KnownScores | None = None,
+) -> Evidence:
     """Bind a table and join it with effects.
 
     Parameters
@@ -160,12 +172,17 @@ def gather(data: Any, given: Mapping[str, Any], random_state: int = 0) -> Eviden
         Keywords of ``fit``: ``effect`` and/or ``score``, and roles; those that are None are the model's own.
     random_state : int
         Seed of the cross-fitting of scores, where they are not a model's own.
+    all_arms : bool
+        Whether the tool handles several arms; else one of several must be named by ``treatment_level``.
+    known : KnownScores, optional
+        Scores that were cross-fitted for the same rows before, and where to keep those made here.
 
     Raises
     ------
     DesignError
         If there is no effect, or it is a result without person-level effects; if rows that trained the model are a part
-        of the table; or if a role is missing.
+        of the table; if a role is missing; if there are several arms and none is named; or if the model knows nothing of an
+        arm.
     DataError
         If the table holds values that can't be used.
     """
@@ -175,26 +192,29 @@ def gather(data: Any, given: Mapping[str, Any], random_state: int = 0) -> Eviden
     if _is_model(effect):
         if score is not None:
             raise DesignError("effect= is a model and score= was given too.", hint="Leave one of them out.")
-        return _from_model(data, effect, given, random_state)
+        return _from_model(data, effect, given, Maker(random_state, known or KnownScores()), all_arms)
     if isinstance(effect, Result):
         raise DesignError(
             f"{type(effect.estimator).__name__} gives average effects, not one for each person.",
             hint="Fit a model of effects, such as DRLearner, and pass that.",
         )
-    return _from_numbers(data, given, random_state)
+    return _from_numbers(data, given, Maker(random_state, known or KnownScores()), all_arms)
 
 
 def _is_model(effect: Any) -> bool:
     return all(hasattr(effect, name) for name in ("cate", "prediction", "study"))
 
 
-def _from_model(data: Any, model: Any, given: Mapping[str, Any], random_state: int) -> Evidence:
+def _from_model(data: Any, model: Any, given: Mapping[str, Any], maker: Maker, all_arms: bool) -> Evidence:
     own = {key: value for key, value in model.roles.items() if key in BOUND or key in _LEVELS}
     asked = {key: value for key, value in given.items() if _was_given(value) and key != "effect"}
     training = is_training_table(model, data)
     if not training:
         _refuse_old_arrays(own, asked)
     sample = _bind(data, {**own, **asked})
+    if not all_arms:
+        require_one_arm(sample)
+    arms = arms_in_model(model, sample)
     if training:
         sample = _rows_of_fit(sample, model.study.rows.positions)
     else:
@@ -202,63 +222,51 @@ def _from_model(data: Any, model: Any, given: Mapping[str, Any], random_state: i
     at = np.searchsorted(model.study.rows.positions, sample.rows.positions) if training else None
     changed = any(key in asked and not _same(asked[key], own.get(key)) for key in _OF_SCORES)
     if at is None or changed:
-        chosen = {key: getattr(model.estimator, key, None) for key in ("regressor", "classifier")}
-        made = _scores(sample, random_state, **chosen)
+        made = maker.cross_fitted(sample, model.estimator)
     else:
-        contrasts = model.scores if model.scores.ndim == 1 else model.scores[:, 0]
-        nuisances = model.nuisances
-        chances = nuisances.propensity
-        made = _Scores(
-            contrasts[at], nuisances.scores[at][:, :2], nuisances.mu[at], chances.values[at], chances.source, {}
-        )
+        made = scores_of(model, at, arms)
     inherited = {name: model.checks[name] for name in _INHERITED if training and name in model.checks}
-    prediction = _take_prediction(model.prediction(data), sample.rows.positions)
+    prediction = _take_prediction(model.prediction(data, arm=int(arms[1])), sample.rows.positions)
     return Evidence(
         sample=sample,
         effect=prediction.effect,
-        priority=prediction.effect if at is None else read_only(model.ranking[at, 0]),
-        scores=read_only(made.contrast),
-        arm_scores=read_only(made.arms),
+        priority=prediction.effect if at is None else read_only(model.ranking[at, arms[1] - 1]),
         prediction=prediction,
         folds=None if at is None else model.folds[at],
         groups=clusters_of(sample),
         weights=_mean_one(sample),
         source="out_of_fold" if training else "new_rows",
         is_effect=True,
-        propensity=made.propensity,
-        expected=read_only(made.mu[:, :2]),
-        chances=read_only(made.chances[:, :2]),
         of_model={**inherited, **made.checks},
+        **made.fields(),
     )
 
 
-def _from_numbers(data: Any, given: Mapping[str, Any], random_state: int) -> Evidence:
+def _from_numbers(data: Any, given: Mapping[str, Any], maker: Maker, all_arms: bool) -> Evidence:
     effect = given.get("effect")
     if effect is not None and not isinstance(effect, str) and any(hasattr(effect, m) for m in ("effect", "predict")):
         given = {**given, "effect": _predicted(data, effect, given.get("covariates"))}
     sample = _bind(data, {key: value for key, value in given.items() if _was_given(value)})
-    made = _scores(sample, random_state)
+    if not all_arms:
+        require_one_arm(sample)
+    made = maker.cross_fitted(sample)
     ranked = sample.number("score" if sample.has("score") else "effect")
     weights, groups = _mean_one(sample), clusters_of(sample)
     codes = None if groups is None else groups.codes
     baseline = made.mu[:, 0] if sample.features().names else np.zeros(sample.n)
-    line = line_prediction(ranked, made.contrast, made.arms[:, 0], baseline, weights, codes)
+    line = line_prediction(ranked, made.contrasts[:, 0], made.levels[:, 0], baseline, weights, codes)
     return Evidence(
         sample=sample,
         effect=ranked,
         priority=ranked,
-        scores=read_only(made.contrast),
-        arm_scores=read_only(made.arms),
         prediction=line,
         folds=None,
         groups=groups,
         weights=weights,
         source="given",
         is_effect=not sample.has("score"),
-        propensity=made.propensity,
-        expected=read_only(made.mu[:, :2]),
-        chances=read_only(made.chances[:, :2]),
         of_model=made.checks,
+        **made.fields(),
     )
 
 
@@ -297,35 +305,6 @@ def _rows_of_fit(sample: Sample, used: Ints) -> Sample:
     if not kept.any():
         raise DataError("no row that the model was fitted on can be used.", hint="Check the columns named here.")
     return sample if kept.all() else sample.take(np.flatnonzero(kept))
-
-
-class _Scores(NamedTuple):
-    """Scores of the contrast (n,) and of the two arms (n, 2), expected outcomes and propensities by arm, their checks."""
-
-    contrast: Floats
-    arms: Floats
-    mu: Floats
-    chances: Floats
-    propensity: str
-    checks: Mapping[str, Check]
-
-
-def _scores(sample: Sample, random_state: int, **chosen: Any) -> _Scores:
-    """Cross-fit the doubly robust scores of these rows."""
-    from causalkit.core.settings import n_jobs_or_default
-    from causalkit.effects.checks import overlap_check
-
-    options = {"regressor": None, "classifier": None, **chosen}
-    # Scores must not depend on what they will judge: the canonical order of rows sees every numeric role.
-    sample = replace(sample, columns={role: c for role, c in sample.columns.items() if role in ROLES})
-    run = cross_fit(sample, n_folds=N_FOLDS, random_state=random_state, n_jobs=n_jobs_or_default(None), **options)
-    study = run.in_user_order(sample)
-    nuisances = study.in_outcome_units()
-    # The contrast is taken on the learning scale: a difference of levels would lose digits far from zero.
-    contrast = study.scale.unit * study.contrasts[:, 0]
-    chances = nuisances.propensity
-    overlap = {"overlap": overlap_check(study)}
-    return _Scores(contrast, nuisances.scores[:, :2], nuisances.mu, chances.values, chances.source, overlap)
 
 
 def _mean_one(sample: Sample) -> Floats | None:

@@ -170,7 +170,7 @@ class PolicyTree(Estimator[PolicyTreeResult]):
         cost : str, array, float or dict, optional
             Cost of each person in an arm other than the control, instead of the ``cost`` of the configuration.
         control, treatment_level : label, optional
-            The baseline arm and, with several, the arm of interest.
+            The baseline arm; and, of several others, the one that the rule may give (all of them where left out).
         propensity, cluster, unit, weights : optional
             As for AIPW.
         missing : {"native", "drop", "raise"}
@@ -222,9 +222,12 @@ class PolicyTree(Estimator[PolicyTreeResult]):
                 "there is no column for the rule to cut on.", hint="Name them: covariates=[...] or terms=[...]."
             )
         gains = self._net(sample, scores)
+        one_arm = sample.given.get("treatment_level") is not None
+        n_arms = 2 if one_arm else sample.arms.count
+        gains = np.ascontiguousarray(gains[:, :n_arms])
         share = np.full(sample.n, 1.0 / sample.n) if scores.weights is None else scores.weights / scores.weights.sum()
         root = self._grow(features, gains, share * sample.n, self.n_cuts)
-        names = arm_names(sample.arms)
+        names = arm_names(sample.arms)[:n_arms]
         chosen = root.assign(features.values)
         held_out = self._held_out(features, gains, share * sample.n, scores.folds)
         effects = _against_each_arm(held_out, gains, share, scores, sample, names)
@@ -241,9 +244,9 @@ class PolicyTree(Estimator[PolicyTreeResult]):
             roles=sample.given,
             root=root,
             names=names,
-            levels=sample.arms.levels,
+            levels=sample.arms.levels[:n_arms],
             schema=features.schema,
-            contrast=compared(sample.arms, sample.arms.contrast() if sample.arms.count == 2 else None),
+            contrast=compared(sample.arms, sample.arms.contrast() if n_arms == 2 else None),
             actions=read_only(chosen),
             in_sample=float(share @ gains[everyone, chosen]),
             standard_errors=_leaf_errors(root, features, gains, share),

@@ -17,6 +17,7 @@ from causalkit.effects.crossfit_study import ROLES, clusters_of, cross_fit
 from causalkit.errors import DesignError
 from causalkit.kernels.arrays import Codes, Floats, read_only
 from causalkit.uplift.evidence import _OF_SCORES, _is_model, _refuse_old_arrays, _rows_of_fit, _same, _was_given
+from causalkit.uplift.held_out import arms_in_model
 from causalkit.uplift.leak import is_training_table
 
 
@@ -70,7 +71,8 @@ def scores_of_model(tool: Any, data: Any, model: Any, given: Mapping[str, Any]) 
             "effect= is not a fitted model of effects, and a rule is learned from outcomes and arms.",
             hint="Pass a fitted model such as DRLearner's, or name outcome= and treatment=.",
         )
-    keys = (*tool.roles, *LEVELS, "missing")
+    # Which arms the rule may give is this fit's to say, not the model's.
+    keys = {*tool.roles, *LEVELS, "missing"} - {"treatment_level"}
     own = {key: value for key, value in model.roles.items() if key in keys}
     asked = {key: value for key, value in given.items() if _was_given(value) and key != "missing"}
     training = is_training_table(model, data)
@@ -80,12 +82,12 @@ def scores_of_model(tool: Any, data: Any, model: Any, given: Mapping[str, Any]) 
     if not training or any(key in asked and not _same(asked[key], own.get(key)) for key in _OF_SCORES):
         learners = {key: getattr(model.estimator, key, None) for key in ("regressor", "classifier")}
         return sample, scores_of_sample(tool, sample, n_jobs_or_default(tool.n_jobs), **learners)
-    used = model.study.rows.positions
+    used, arms = model.study.rows.positions, arms_in_model(model, sample)
     sample = _rows_of_fit(sample, used)
     at = np.searchsorted(used, sample.rows.positions)
     weights = sample.optional("weights")
     return sample, ArmScores(
-        gains=_with_control(model.study.scale.unit * model.study.contrasts[at]),
+        gains=_with_control(model.study.scale.unit * model.study.contrasts[at][:, arms[1:] - 1]),
         folds=read_only(model.folds[at]),
         weights=None if weights is None else read_only(weights / weights.mean()),
         groups=clusters_of(sample),

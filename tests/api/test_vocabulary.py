@@ -53,6 +53,8 @@ OF_ONE_CLASS = {
     "AutoCATE": {"n_trees"},
     "CallawaySantAnna": {"anticipation", "unbalanced"},
     "CausalForest": {"n_trees", "min_node_size", "sample_fraction", "local_linear"},
+    # How many horizons, and which changes of treatment; no common word exists.
+    "DCDH": {"n_effects", "n_placebos", "normalized", "switchers", "same_switchers", "unbalanced"},
     # Cross-fits whose median is taken, and the doses of a curve; no common word exists.
     "DoubleML": {"n_repeats", "doses"},
     # Windows of event time, and when effects have settled after a change; no common word exists.

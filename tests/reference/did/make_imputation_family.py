@@ -65,7 +65,6 @@ def of_diff_diff(data: pd.DataFrame) -> dict:
     for name, rows, more in (("balanced", data, {}), ("unbalanced", unbalanced(data), {}), ("x", data, {"covariates": ["x"]})):
         keep(f"imputation|{name}", dd.ImputationDiD().fit(rows, aggregate="event_study", **roles, **more))
         keep(f"two_stage|{name}", dd.TwoStageDiD().fit(rows, aggregate="event_study", **roles, **more))
-    keep("imputation|region", dd.ImputationDiD(cluster="region").fit(data, aggregate="event_study", **roles))
     keep("imputation|leave_one_out", dd.ImputationDiD(leave_one_out=True).fit(data, aggregate="event_study", **roles))
     for pre, post in ((2, 1), (3, 2)):
         keep(f"stacked|{pre}|{post}", dd.StackedDiD(kappa_pre=pre, kappa_post=post).fit(data, aggregate="event_study", **roles))
@@ -88,7 +87,7 @@ def projections(data: pd.DataFrame) -> dict:
 
     def keep(name, fit):
         table = fit.event_study
-        out[name] = {int(row.horizon): [row.coefficient, row.std_error] for row in table.itertuples() if row.std_error > 0}
+        out[name] = {int(row.horizon): [row.coefficient, row.se] for row in table.itertuples() if row.se > 0}
 
     roles = {"outcome": "y", "unit": "unit", "time": "time"}
     keep("clean", dd.LPDiD(pre_window=3, post_window=3).fit(data, treatment="on", **roles))
@@ -108,6 +107,8 @@ def of_did_imputation(data: pd.DataFrame) -> dict:
     rows = data.assign(first=data["cohort"].where(data["cohort"] > 0))
     found = did_imputation(rows, "y", "unit", "time", "first", controls=["x"], pretrends=2, minn=0)
     table = {name: [float(found.estimates[name]), float(found.std_errors[name])] for name in found.estimates}
+    by_region = did_imputation(rows, "y", "unit", "time", "first", minn=0, cluster="region")
+    table["region"] = [float(by_region.estimates["tau_ate"]), float(by_region.std_errors["tau_ate"])]
     before = found.pretrends_estimates
     return table | {name: [float(before[name]), float(found.pretrends_std_errors[name])] for name in before}
 

@@ -20,7 +20,15 @@ def triple_panel(n_units: int = 240, n_periods: int = 5, seed: int = 7) -> pd.Da
         y = np.round(0.5 * x + drift + effect + rng.normal(size=n_units), 3)
         rows.append(
             pd.DataFrame(
-                {"unit": unit, "period": period, "start": start, "eligible": eligible, "x": x, "y": y, "state": unit % 30}
+                {
+                    "unit": unit,
+                    "period": period,
+                    "start": start,
+                    "eligible": eligible,
+                    "x": x,
+                    "y": y,
+                    "state": unit % 30,
+                }
             )
         )
     return pd.concat(rows, ignore_index=True)

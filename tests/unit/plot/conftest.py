@@ -23,6 +23,7 @@ def numbers() -> dict[str, dict[str, Any]]:
     terms = ("coupon minus no coupon", "letter minus no coupon", "call minus no coupon")
     covariates = ("age", "past_spend", "visits_90d", "email_opens", "region: north", "tenure_years")
     est = np.array([2.05, 0.84, -0.21])
+    event = np.array([0.1, -0.25, 0.15, 0.8, 1.4, 1.7, 1.5])
     return {
         "effects": {
             "terms": terms, "estimate": est, "low": est - 0.6, "high": est + 0.6, "simultaneous_low": est - 0.8,
@@ -66,6 +67,26 @@ def numbers() -> dict[str, dict[str, Any]]:
         "balance": {
             "covariates": covariates, "difference": [0.31, -0.44, 0.12, 0.05, -0.02, 0.21],
             "adjusted": [0.02, -0.04, 0.01, 0.03, -0.02, 0.06], "thresholds": 0.1,
+        },
+        "event_study": {
+            "terms": [f"event time {e}" for e in (-4, -3, -2, 0, 1, 2, 3)], "position": [-4, -3, -2, 0, 1, 2, 3],
+            "estimate": event, "low": event - 0.4, "high": event + 0.4, "band_low": event - 0.6, "band_high": event + 0.6,
+            "post": [False] * 3 + [True] * 4, "reference": -1.0, "xlabel": "time since the start",
+        },
+        "sensitivity": {
+            "magnitude": [0.0, 0.5, 1.0, 1.5, 2.0], "low": [0.9, 0.7, 0.3, -0.2, -0.8], "high": [1.9, 2.1, 2.5, 3.0, 3.6],
+            "estimate": 1.4, "original_low": 0.95, "original_high": 1.85, "null": 0.0, "breakdown": 1.31,
+            "xlabel": "M: changes of the violation are at most M times the largest one before the start",
+            "ylabel": "Effect",
+        },
+        "bars": {
+            "labels": [f"{c} in {t}" for c in (2004, 2006, 2007) for t in range(c, 2008)],
+            "values": [0.21, 0.14, 0.02, -0.06, 0.25, 0.12, 0.32], "ylabel": "weight",
+        },
+        "scatter": {
+            "groups": ["treated vs never treated"] * 3 + ["earlier vs later treated"] * 2 + ["later vs earlier treated"],
+            "x": [0.54, 0.25, 0.08, 0.04, 0.05, 0.04], "y": [-0.04, -0.02, -0.08, 0.01, -0.05, 0.03], "line": -0.037,
+            "xlabel": "weight", "ylabel": "estimate",
         },
     }  # fmt: skip
 

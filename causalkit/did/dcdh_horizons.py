@@ -1,0 +1,152 @@
+"""One horizon of DCDH: the estimate, its influence values, and the change of treatment behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from causalkit.did.dcdh_switches import Switches
+from causalkit.kernels.arrays import Bools, Floats, Ints
+
+
+@dataclass(frozen=True, eq=False)
+class Horizon:
+    """One horizon, of effects or of placebos.
+
+    Parameters
+    ----------
+    value : float
+        Average change of the outcome of switchers against that of their controls; of those whose treatment falls, with
+        the sign reversed.
+    psi : Floats, shape (n_units,)
+        Influence values with 1/n folded in, of demeaned changes, scaled for the means that were estimated.
+    weight : float
+        Sum of the weights of the switchers.
+    total : float
+        Mean over switchers of the sum of their treatment's distance from its baseline, up to the horizon.
+    now : float
+        The same at the horizon alone.
+    n_switchers, n_control : int
+        Units.
+    """
+
+    value: float
+    psi: Floats
+    weight: float
+    total: float
+    now: float
+    n_switchers: int
+    n_control: int
+
+
+def horizon_of(
+    switches: Switches, length: int, directions: Sequence[int], among: Bools, placebo: bool
+) -> Horizon | None:
+    """Estimate one horizon.
+
+    Parameters
+    ----------
+    switches : Switches
+    length : int
+        Periods from the last one before the first change: onwards for an effect, backwards for a placebo.
+    directions : sequence of {1, -1}
+        Which changes are used.
+    among : Bools, shape (n_units,)
+        Switchers that may be used.
+    placebo : bool
+        Whether changes before the switch are compared, over the same length and with the same controls.
+
+    Returns
+    -------
+    Horizon or None
+        None where no switcher has a control.
+
+    References
+    ----------
+    de Chaisemartin and D'Haultfoeuille (2024), "Difference-in-differences estimators of intertemporal treatment
+    effects", equations 3 to 9, and their web appendix for the variance.
+    """
+    n_units, n_periods = switches.n_units, switches.n_periods
+    psi, value, weight, total, now, n_switchers, controls = np.zeros(n_units), 0.0, 0.0, 0.0, 0.0, 0, set()
+    for t in range(2 * length if placebo else length, n_periods):
+        y, back = switches.outcome, t - length
+        change = y[:, back - length] - y[:, back] if placebo else y[:, t] - y[:, back]
+        seen = ~np.isnan(change) & ~np.isnan(y[:, t]) & (switches.weights[:, t] > 0)
+        control = seen & (switches.first > t)
+        moves = seen & (switches.first - 1 + length == t) & among & np.isin(switches.direction, directions)
+        n_of_baseline = int(switches.baseline_code.max()) + 1
+        w = switches.weights[:, t]
+        of_controls = np.bincount(switches.baseline_code[control], w[control], n_of_baseline)
+        moves &= of_controls[switches.baseline_code] > 0
+        if not moves.any():
+            continue
+        for sign in directions:
+            mine = moves & (switches.direction == sign)
+            if not mine.any():
+                continue
+            of_mine = np.bincount(switches.baseline_code[mine], w[mine], n_of_baseline)
+            share = np.divide(of_mine, of_controls, out=np.zeros_like(of_mine), where=of_controls > 0)
+            against = control & (share[switches.baseline_code] > 0)
+            row = np.where(mine, w, 0.0) - np.where(against, w * share[switches.baseline_code], 0.0)
+            used = mine | against
+            value += sign * float(row[used] @ change[used])
+            mean, factor = _expected(switches, t, change, w, mine, control, used)
+            psi[used] += sign * row[used] * factor[used] * (change[used] - mean[used])
+            weight += float(w[mine].sum())
+            path = switches.treatment[mine, t - length + 1 : t + 1] - switches.baseline[mine, None]
+            total += sign * float(w[mine] @ np.nansum(path, axis=1))
+            now += sign * float(w[mine] @ path[:, -1])
+            n_switchers += int(mine.sum())
+            controls.update(np.flatnonzero(against).tolist())
+    if weight == 0:
+        return None
+    return Horizon(value / weight, psi / weight, weight, total / weight, now / weight, n_switchers, len(controls))
+
+
+def _expected(
+    switches: Switches, t: int, change: Floats, w: Floats, mine: Bools, control: Bools, used: Bools
+) -> tuple[Floats, Floats]:
+    """Return what change each unit's like had on average, and the factor for having estimated it.
+
+    Switchers are alike if baseline, first change and the treatment after it are the same; controls if the baseline is.
+    Who is the only one of its kind (or its kind is one cluster) is compared with all of its baseline.
+    """
+    n = switches.n_units
+    mean, factor = np.zeros(n), np.ones(n)
+    everyone = _means(switches.baseline_code, change, w, switches.clusters, mine | control)
+    for members, kind in ((mine, switches.cohort_code), (control, switches.baseline_code)):
+        average, count = _means(kind, change, w, switches.clusters, members)
+        alone = count == 1
+        average, count = np.where(alone, everyone[0], average), np.where(alone, everyone[1], count)
+        known = members & (count >= 2)
+        mean[known] = average[known]
+        factor[known] = np.sqrt(count[known] / (count[known] - 1))
+    return mean, factor
+
+
+def _means(kind: Ints, change: Floats, w: Floats, clusters: Ints, members: Bools) -> tuple[Floats, Ints]:
+    """Return, for each unit, the mean change of the members of its kind, and how many clusters they are."""
+    size = int(kind.max()) + 1
+    total = np.bincount(kind[members], w[members], size)
+    summed = np.bincount(kind[members], (w * np.where(members, change, 0.0))[members], size)
+    pairs = np.unique(np.column_stack([kind[members], clusters[members]]), axis=0)
+    count = np.bincount(pairs[:, 0], minlength=size)
+    average = np.divide(summed, total, out=np.zeros(size), where=total > 0)
+    return average[kind], count[kind]
+
+
+def same_switchers(switches: Switches, n_effects: int) -> Bools:
+    """Return the units that reach all effects: observed at each horizon, with an observed control."""
+    reached = (switches.direction != 0) & (switches.first > 0)
+    y = switches.outcome
+    for length in range(1, n_effects + 1):
+        here = np.zeros(switches.n_units, dtype=bool)
+        for t in range(length, switches.n_periods):
+            seen = ~np.isnan(y[:, t] - y[:, t - length]) & (switches.weights[:, t] > 0)
+            control = seen & (switches.first > t)
+            has = np.isin(switches.baseline_code, switches.baseline_code[control])
+            here |= seen & has & (switches.first - 1 + length == t)
+        reached &= here
+    return reached

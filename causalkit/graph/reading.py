@@ -1,0 +1,213 @@
+"""Graphs as text: edge strings, dagitty, DOT, dictionaries and networkx; read strictly, never evaluated."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from causalkit.errors import DesignError
+
+#: A name in quotes, a bare name, an arrow, or punctuation.
+_TOKEN = re.compile(
+    r"""\s*(?:(?P<quoted>"(?:[^"\\]|\\.)*")|(?P<arrow><->|<-->|@->|-->|<--|->|<-|--)|(?P<mark>[{}\[\];,=])"""
+    r"""|(?P<bare>[^\s{}\[\];,="<>-]+(?:-(?![->])[^\s{}\[\];,="<>-]+)*))"""
+)
+_FORWARD, _BACKWARD, _BOTH, _NONE = ("->", "-->", "@->"), ("<-", "<--"), ("<->", "<-->"), ("--",)
+_LATENT = ("latent", "l", "unobserved")
+_SELECTED = ("selected", "s")
+
+
+@dataclass
+class Parsed:
+    """What a text says: nodes in the order of their first mention, and edges by kind."""
+
+    nodes: dict[str, None] = field(default_factory=dict)
+    directed: list[tuple[str, str]] = field(default_factory=list)
+    bidirected: list[tuple[str, str]] = field(default_factory=list)
+    undirected: list[tuple[str, str]] = field(default_factory=list)
+    latent: set[str] = field(default_factory=set)
+    selected: set[str] = field(default_factory=set)
+
+    def add(self, kind: str, one: str, two: str) -> None:
+        """Add an edge as an arrow says it."""
+        self.nodes.setdefault(one)
+        self.nodes.setdefault(two)
+        if kind in _FORWARD:
+            self.directed.append((one, two))
+        elif kind in _BACKWARD:
+            self.directed.append((two, one))
+        elif kind in _BOTH:
+            self.bidirected.append((one, two))
+        else:
+            self.undirected.append((one, two))
+
+
+def read_graph(source: Any) -> Parsed:
+    """Read a graph.
+
+    Parameters
+    ----------
+    source : str, mapping, networkx graph, or iterable of pairs
+        ``"z -> t -> y; u <-> y"``; dagitty's ``dag { ... }`` with ``[latent]`` and ``[selected]``; DOT's
+        ``digraph { ... }``; a mapping from node to its children; anything with ``nodes`` and ``edges`` as networkx has
+        them; or (tail, head) pairs.
+
+    Raises
+    ------
+    DesignError
+        If it can't be read; the message shows where.
+    """
+    if isinstance(source, str):
+        return _Reader(source).read()
+    parsed = Parsed()
+    if isinstance(source, Mapping):
+        for tail, heads in source.items():
+            parsed.nodes.setdefault(_name(tail))
+            for head in [heads] if isinstance(heads, str) else heads:
+                parsed.add("->", _name(tail), _name(head))
+        return parsed
+    if hasattr(source, "edges") and hasattr(source, "nodes"):
+        for node in source.nodes:
+            parsed.nodes.setdefault(_name(node))
+        edges: Iterable[Any] = source.edges() if callable(source.edges) else source.edges
+        for tail, head, *_ in edges:
+            parsed.add("->", _name(tail), _name(head))
+        return parsed
+    try:
+        for edge in source:
+            tail, head = edge
+            parsed.add("->", _name(tail), _name(head))
+    except (TypeError, ValueError):
+        raise DesignError(
+            f"{source!r} is no graph.", hint='Write edges such as "z -> t -> y; z -> y", or pairs (tail, head).'
+        ) from None
+    return parsed
+
+
+def quoted(name: str) -> str:
+    """Write a name so that it is read back as it is."""
+    if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.]*", name):
+        return name
+    escaped = name.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+def _name(value: Any) -> str:
+    return value if isinstance(value, str) else str(value)
+
+
+class _Reader:
+    """Reads one text from left to right."""
+
+    def __init__(self, text: str) -> None:
+        text = re.sub(r"//[^\n]*|/\*.*?\*/", " ", text, flags=re.S)
+        body = re.search(
+            r"^\s*(?:strict\s+)?(?:dag|digraph|pdag|mag|pag|graph)\b[^{]*\{(.*)\}\s*;?\s*$", text, flags=re.S
+        )
+        self.text = (body.group(1) if body else text).replace("\n", ";\n")
+        self.at = 0
+        self.parsed = Parsed()
+
+    def read(self) -> Parsed:
+        while (token := self._next()) is not None:
+            if token in (";", ","):
+                continue
+            self._statement(token)
+        return self.parsed
+
+    def _statement(self, token: str) -> None:
+        """Read nodes joined by arrows, with options in brackets; several nodes may stand in braces."""
+        left = self._group(token)
+        arrow = self._arrow()
+        if arrow is None:
+            options = self._options()
+            for node in left:
+                self._declare(node, options)
+            return
+        while arrow is not None:
+            token_after = self._next()
+            if token_after is None or token_after in (";", ",", "]", "}"):
+                raise self._error("an arrow leads nowhere")
+            right = self._group(token_after)
+            for one in left:
+                for two in right:
+                    self.parsed.add(arrow, one, two)
+            left, arrow = right, self._arrow()
+        self._options()
+
+    def _group(self, token: str) -> list[str]:
+        if token != "{":
+            return [self._node(token)]
+        nodes = []
+        while (inner := self._next()) != "}":
+            if inner is None:
+                raise self._error("a brace is not closed")
+            if inner not in (";", ","):
+                nodes.append(self._node(inner))
+        return nodes
+
+    def _node(self, token: str) -> str:
+        if token in ("{", "}", "[", "]", "=") or token in (*_FORWARD, *_BACKWARD, *_BOTH, *_NONE):
+            raise self._error(f"{token!r} stands where a name is needed")
+        name = re.sub(r"\\(.)", r"\1", token[1:-1]) if token.startswith('"') else token
+        if not name:
+            raise self._error("a name is empty")
+        self.parsed.nodes.setdefault(name)
+        return name
+
+    def _declare(self, node: str, options: list[str]) -> None:
+        if set(options) & set(_LATENT):
+            self.parsed.latent.add(node)
+        if set(options) & set(_SELECTED):
+            self.parsed.selected.add(node)
+        if node in ("bb", "node", "edge", "graph", "rankdir") and options:  # layout, not a variable
+            self.parsed.nodes.pop(node, None)
+
+    def _options(self) -> list[str]:
+        """Read ``[latent, pos="0,1"]``, or ``= value`` of a layout setting."""
+        start = self.at
+        token = self._next()
+        if token == "=":
+            self._next()
+            return ["layout"]
+        if token != "[":
+            self.at = start
+            return []
+        found: list[str] = []
+        while (inner := self._next()) != "]":
+            if inner is None:
+                raise self._error("a bracket is not closed")
+            if inner == "=":
+                value = self._next()
+                if found and found[-1] == "observed" and value in ("no", '"no"'):
+                    found.append("latent")
+            elif inner not in (",", ";"):
+                found.append(inner.lower())
+        return found
+
+    def _arrow(self) -> str | None:
+        start = self.at
+        token = self._next()
+        if token in (*_FORWARD, *_BACKWARD, *_BOTH, *_NONE):
+            return token
+        self.at = start
+        return None
+
+    def _next(self) -> str | None:
+        if not self.text[self.at :].strip():
+            self.at = len(self.text)
+            return None
+        match = _TOKEN.match(self.text, self.at)
+        if match is None:
+            raise self._error("this can't be read")
+        self.at = match.end()
+        return match.group("quoted") or match.group("arrow") or match.group("mark") or match.group("bare")
+
+    def _error(self, what: str) -> DesignError:
+        shown = self.text[max(0, self.at - 20) : self.at + 20].replace("\n", " ").strip()
+        return DesignError(
+            f"the graph can't be read: {what}, near {shown!r}.",
+            hint='Write edges such as "z -> t -> y; z -> y; u <-> y", names with spaces in double quotes.',
+        )
