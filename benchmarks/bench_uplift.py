@@ -34,13 +34,14 @@ def everything(scores: Any, priority: Any) -> dict[str, Any]:
     from causalkit.uplift.gates import group_effects
     from causalkit.uplift.observed_metrics import auuc_from
     from causalkit.uplift.ranking import rank_weighted_effects
-    from causalkit.uplift.ranks import rank_units
+    from causalkit.uplift.ranks import Scored, rank_units
 
     ranking = rank_units(priority)
-    areas = rank_weighted_effects(scores, ranking)
+    scored = Scored.of(scores, ranking)
+    areas = rank_weighted_effects(scored, ranking)
     area = auuc_from(areas["qini"].estimate, areas["qini"].psi, scores, None)
-    shapes = curves(scores, ranking, ("toc", "gain", "uplift"), GRID)
-    groups = group_effects(scores, ranking, 5, predicted=priority)
+    shapes = curves(scored, ranking, ("toc", "gain", "uplift"), GRID)
+    groups = group_effects(scored, ranking, 5, gain=shapes["gain"])
     return {**areas, "auuc": (area.value, float(np.sqrt(area.psi @ area.psi))), **shapes, "groups": groups}
 
 
@@ -58,7 +59,7 @@ def main(arguments: list[str]) -> None:
     """Print one line per size."""
     peers = "--peers" in arguments
     sizes = [int(a) for a in arguments if a != "--peers"] or [1_000_000, 10_000_000]
-    everything(*draw(1000)[:2])  # compile
+    everything(*draw(60_000)[:2])  # compile
     for n in sizes:
         scores, priority, outcome, treated = draw(n)
         floor, _ = best(lambda priority=priority: np.argsort(priority))

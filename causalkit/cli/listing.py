@@ -7,6 +7,7 @@ import inspect
 from typing import Any
 
 import causalkit
+from causalkit.cli.calls import functions
 from causalkit.core.estimator import Estimator
 from causalkit.core.table import Table
 
@@ -44,8 +45,9 @@ def listing() -> str:
     table = Table.of(("name", "needs", "also takes", "what it does"), rows)
     columns = ("name", "needs", "configured by", "what it does")
     then = Table.of(columns, [_step(name, kind) for name, kind in following.items()])
+    calls = Table.of(("name", "what it does"), [(name, _first_line(call)) for name, call in functions().items()])
     return (
-        f"{table.to_text()}\n\nWhat may follow a fit, as [[then]] in a study file:\n\n{then.to_text()}\n\n"
+        f"{table.to_text()}\n\nWhat may follow a fit, as [[then]] in a study file:\n\n{then.to_text()}\n\n{calls.to_text()}\n\n"
         f'In a study file: [estimator] name = "{rows[0][0]}". In Python: causalkit.{rows[0][0]}().'
     )
 
@@ -55,5 +57,5 @@ def _step(name: str, kind: type) -> tuple[str, str, str, str]:
     return name, "a fitted model of effects; or effects or scores as a column", configured, _first_line(kind)
 
 
-def _first_line(kind: type) -> str:
+def _first_line(kind: Any) -> str:
     return (inspect.getdoc(kind) or "").partition("\n")[0].rstrip(".")

@@ -13,6 +13,8 @@ from causalkit.datasets import path_of
 from causalkit.errors import DataError, DesignError
 
 _DATASET = "dataset://"
+_SIMULATED = "simulated://"
+_SIMULATORS = ("coupon_campaign", "feature_rollout", "linear_panel", "staggered_rollout")
 
 
 @dataclass(frozen=True)
@@ -22,8 +24,9 @@ class Source:
     Parameters
     ----------
     name : str
-        A file or a database table (see :func:`causalkit.data.sources.open_source`), or ``dataset://name`` for one of
-        :func:`causalkit.datasets.describe`.
+        A file or a database table (see :func:`causalkit.data.sources.open_source`), ``dataset://name`` for one of
+        :func:`causalkit.datasets.describe`, or ``simulated://name`` for what a simulator of :mod:`causalkit.datasets`
+        draws by default.
     rename : mapping of str to str
         New names of columns.
     recode : mapping of str to (mapping of str to str)
@@ -54,16 +57,30 @@ class Source:
         DataError
             If a column is not there, a new name is taken, or a value has no word.
         """
-        source: str | Path = self.name
-        if self.name.startswith(_DATASET):
-            source = path_of(self.name.removeprefix(_DATASET))
-        table = load_source(source, relative_to=relative_to)
+        table = self._table(relative_to)
         Frame.read(table).require(self.rename)
         table = table.rename(columns=dict(self.rename))
         frame = Frame.read(table)  # refuses a name that was taken
         frame.require(self.recode)
         words = {column: _recoded(frame, column, mapping) for column, mapping in self.recode.items()}
         return table.assign(**words)
+
+    def _table(self, relative_to: Path) -> Any:
+        if self.name.startswith(_SIMULATED):
+            return _simulated(self.name.removeprefix(_SIMULATED))
+        source: str | Path = self.name
+        if self.name.startswith(_DATASET):
+            source = path_of(self.name.removeprefix(_DATASET))
+        return load_source(source, relative_to=relative_to)
+
+
+def _simulated(name: str) -> Any:
+    """Return what a simulator draws by default."""
+    from causalkit import datasets
+
+    if name not in _SIMULATORS:
+        raise DataError(f"there is no simulator {name!r}.", hint=f"There are: {', '.join(_SIMULATORS)}.")
+    return getattr(datasets, name)()
 
 
 def _recoded(frame: Frame, column: str, words: Mapping[str, str]) -> Any:

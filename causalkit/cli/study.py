@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 import causalkit
+from causalkit.cli.calls import Call, call_of, is_call
 from causalkit.cli.listing import fit_keywords
 from causalkit.cli.source import Source
 from causalkit.core import format as fmt
@@ -34,6 +35,11 @@ class Step:
     tool: Any
     keywords: Mapping[str, Any]
 
+    @property
+    def label(self) -> str:
+        """What the step is called."""
+        return type(self.tool).__name__
+
     def run(self, data: Any, result: Result) -> Presentable:
         """Run the step on the study's data and the fitted result."""
         followed: Presentable = self.tool.fit(data, effect=result, **self.keywords)
@@ -48,7 +54,7 @@ class Step:
             If the estimator gives no effects person by person, or a column of the step can't play its role.
         """
         name = type(self.tool).__name__
-        if not hasattr(_returned(estimator), "cate"):
+        if not hasattr(returned_by(estimator), "cate"):
             raise DesignError(
                 f"{where}: {name} needs effects person by person, which {type(estimator).__name__} does not give.",
                 hint="Use a model of effects as the estimator, such as DRLearner or CausalForest.",
@@ -59,7 +65,7 @@ class Step:
         Design(bound).bind(data, {"missing": "native", **given})
 
 
-def _returned(estimator: Estimator[Any]) -> Any:
+def returned_by(estimator: Estimator[Any]) -> Any:
     """Return the class that ``fit`` of an estimator returns, by its annotation."""
     return get_type_hints(type(estimator).estimate).get("return")
 
@@ -78,7 +84,7 @@ class Study:
         The configured estimator.
     roles : mapping
         Keywords of its ``fit``.
-    steps : tuple of Step
+    steps : tuple of Step or Call
         What follows the fit.
     report : mapping
         ``title`` and ``subtitle``.
@@ -88,7 +94,7 @@ class Study:
     source: Source
     estimator: Estimator[Any]
     roles: Mapping[str, Any]
-    steps: tuple[Step, ...] = ()
+    steps: tuple[Step | Call, ...] = ()
     report: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
@@ -115,7 +121,9 @@ class Study:
         estimator = Estimator.from_dict(config["estimator"])
         _known(config["roles"], fit_keywords(type(estimator)), f"[roles] of {type(estimator).__name__}", "role")
         _complete(config["roles"], type(estimator), "[roles]")
-        steps = tuple(_step(step, number) for number, step in enumerate(_listed(config.get("then", [])), 1))
+        steps = tuple(
+            _step(step, number, config["roles"]) for number, step in enumerate(_listed(config.get("then", [])), 1)
+        )
         report = config.get("report", {})
         _known(report, ("title", "subtitle"), "[report]", "key")
         for key, text in report.items():
@@ -145,7 +153,7 @@ class Study:
         lines += [
             f"  left out: {count:,} for {reason} ({name})" for reason, name, count, _ in sample.dropped.reasons if count
         ]
-        lines += [f"then: {step.tool!r}" for step in self.steps]
+        lines += [f"then: {step.tool!r}" if isinstance(step, Step) else f"then: {step.label}" for step in self.steps]
         return "\n".join(lines)
 
     def run(self) -> Outcome:
@@ -156,7 +164,7 @@ class Study:
         result = self.estimator.fit(data, **self.roles)  # type: ignore[attr-defined]
         parts: list[Presentable] = [result]
         for step in self.steps:
-            say(f"running {type(step.tool).__name__}")
+            say(f"running {step.label}")
             parts.append(step.run(data, result))
         return Outcome(self, tuple(parts))
 
@@ -202,7 +210,7 @@ class Outcome:
         from causalkit.report.write import write_report
 
         report = self.study.report
-        first, last = self.parts[0], self.parts[-1]
+        first, last = self.parts[0], _last_word(self.parts)
         common: dict[str, Any] = {
             "lead": first.answer if first is last else f"{first.answer} {last.answer}",
             "title": report.get("title", self.study.path.stem),
@@ -234,6 +242,12 @@ class Outcome:
         return listed
 
 
+def _last_word(parts: tuple[Presentable, ...]) -> Presentable:
+    """Return the last part that finds or plans something; others only say how sure we are."""
+    said = [part for part in parts if any(passage.section in ("found", "action") for passage in part.passages())]
+    return said[-1] if said else parts[0]
+
+
 def _load(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
@@ -253,13 +267,15 @@ def _listed(steps: Any) -> list[dict[str, Any]]:
     return steps
 
 
-def _step(config: Mapping[str, Any], number: int) -> Step:
+def _step(config: Mapping[str, Any], number: int, roles: Mapping[str, Any]) -> Step | Call:
     """Build a step: keys that are fields configure it, the others (and names of columns) are keywords of its ``fit``."""
     where = f"[[then]] number {number}"
     values = dict(config)
     name = values.pop("name", None)
     if not isinstance(name, str):
         raise DesignError(f"{where} has no name.", hint='Write name = "Targeting".')
+    if is_call(name):
+        return call_of(name, values, roles, where)
     try:
         kind = getattr(causalkit, name)
     except AttributeError as error:

@@ -84,4 +84,3 @@ def influence_or_covariance(
     first = ways[0] if ways else None
     held = DeferredInfluence(make, rows(), first, 1.0, every, kind, tuple(ways[1:]))  # type: ignore[arg-type]
     return held if vcov is None else held.knowing(vcov)
-

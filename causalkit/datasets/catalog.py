@@ -38,6 +38,23 @@ _COURSE_DATA = "https://raw.githubusercontent.com/carlosquintanillaa/Datasets"
 _NO_LICENCE = "none stated: downloaded for your own use, not passed on with causalkit"
 
 CATALOG = {
+    "castle": Dataset(
+        file="castle.csv",
+        n=550,
+        about=(
+            "Castle-doctrine laws and crime in 50 US states, 2000 to 2010. sid: state (number in alphabetical order); post: 1 "
+            "from the first year in which the law held; start: that year, 0 where there was none by 2010; homicide, "
+            "larceny, motor (vehicle theft): cases per 100,000 people, l_...: their logarithms; poverty and unemployrt: "
+            "rates in percent; popwt: population."
+        ),
+        source=(
+            'C. Cheng and M. Hoekstra (2013), "Does Strengthening Self-Defense Law Deter Crime or Escalate Violence? '
+            'Evidence from Expansions to Castle Doctrine", Journal of Human Resources 48(3), 821-854; as distributed in '
+            "the Python package causaldata 0.1.5 (causaldata.castle)."
+        ),
+        licence="MIT (causaldata, Nick Huntington-Klein and Malcolm Barrett)",
+        sha256="32f4deecc057b37f7c69eab346a8d7d546f85335741b85e58c90cd582e9adb21",
+    ),
     "thornton_hiv": Dataset(
         file="thornton_hiv.csv",
         n=4820,

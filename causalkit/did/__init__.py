@@ -13,18 +13,28 @@ _PUBLIC = {
     "bacon_decomposition": "causalkit.did.bacon",
     "compare": "causalkit.did.comparison",
     "honest": "causalkit.did.honest_did",
+    "leave_one_cohort_out": "causalkit.did.leave_out",
     "parallel_trends_test": "causalkit.did.parallel_trends",
+    "placebo_in_time": "causalkit.did.placebo",
+    "placebo_outcome": "causalkit.did.placebo",
     "pretrend_power": "causalkit.did.pretrend_power_analysis",
+    "randomization_inference": "causalkit.did.randomization",
     "twfe_weights": "causalkit.did.weights",
+    "wild_cluster_bootstrap": "causalkit.did.wild_bootstrap",
 }
 
 __all__ = [
     "bacon_decomposition",
     "compare",
     "honest",
+    "leave_one_cohort_out",
     "parallel_trends_test",
+    "placebo_in_time",
+    "placebo_outcome",
     "pretrend_power",
+    "randomization_inference",
     "twfe_weights",
+    "wild_cluster_bootstrap",
 ]
 
 

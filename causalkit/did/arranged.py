@@ -25,8 +25,8 @@ class Arranged:
     bounds : Ints, shape (cohorts + 2,)
         Where each cohort begins; the never treated are the last one.
     outcome : Floats, shape (n_periods, n)
-        Outcome minus that of the unit's first period: comparisons of changes do not see the difference, and no digit is
-        lost to the level of a unit.
+        Outcome minus that of the unit's first period and a constant of the period: comparisons of changes do not see the
+        difference, and no digit is lost to the level of a unit or to a trend.
     weights : Floats, shape (1, n) or (n_periods, n), or None
         One row where they do not vary over time.
     designs : Floats, shape (1, 1 + p, n) or (n_periods, 1 + p, n), or None
@@ -49,6 +49,8 @@ class Arranged:
         for start in range(0, len(order), BLOCK):
             some = wide[order[start : start + BLOCK]]
             np.subtract(some.T, some[:, 0], out=outcome[:, start : start + BLOCK])
+        sampled = outcome[:, :: max(1, len(order) // BLOCK)]
+        outcome -= sampled.mean(axis=1, keepdims=True)
         bounds = np.concatenate([[0], np.cumsum(cohorts.sizes)])
         weights = None if cohorts.weights is None else _shortened(cohorts.weights)[order].T.copy()
         return cls(order, bounds, read_only(outcome), weights, _designs(cohorts, order))

@@ -73,7 +73,9 @@ class BaconDecomposition(Report):
 
     def to_table(self) -> Table:
         """Return the comparisons."""
-        rows = [(part.kind, str(part.treated), str(part.control), part.estimate, part.weight) for part in self.comparisons]
+        rows = [
+            (part.kind, str(part.treated), str(part.control), part.estimate, part.weight) for part in self.comparisons
+        ]
         return Table.of(("kind", "treated", "control", "estimate", "weight"), rows)
 
     def plot_data(self, kind: str) -> Mapping[str, Any]:

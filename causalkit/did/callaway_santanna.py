@@ -14,6 +14,7 @@ from causalkit.core.estimator import Estimator
 from causalkit.core.params import choice, integer
 from causalkit.core.roles import Assignment, Role
 from causalkit.core.sample import Sample
+from causalkit.data.frame import Frame
 from causalkit.did.cell_estimates import CellEstimates, on_panel
 from causalkit.did.cohorts import ROLES, Cohorts
 from causalkit.did.event_study import AGGREGATIONS, EventStudyResult, pre_trends_check
@@ -57,7 +58,8 @@ class CallawaySantAnna(Estimator[EventStudyResult]):
     that the make-up of each cohort does not change over time.
 
     Without covariates, everything follows from the count, the means and the cross-products of the outcomes of each cohort,
-    so the cost beyond one pass over the data does not depend on the number of units.
+    so the cost beyond one pass over the data does not depend on the number of units; and a lazy table answers one query
+    with these moments, its rows stay where they are.
     """
 
     method: Literal["dr", "ipw", "reg"] = choice("dr", "dr", "ipw", "reg")
@@ -106,13 +108,14 @@ class CallawaySantAnna(Estimator[EventStudyResult]):
         treatment : str, optional
             Instead of ``cohort``: whether a row is treated.
         covariates : list of str
-            Numbers or categories; a comparison uses their values in its base period (repeated cross-sections: in both).
+            Numbers or categories; a comparison uses their values in the earlier of its two periods
+            (repeated cross-sections: in both).
         control, treatment_level : level, optional
             Levels of ``treatment``, needed for text.
         cluster : str, optional
             Clusters that hold whole units; units by default.
         weights : str, optional
-            Sampling weights; a comparison uses those of its base period.
+            Sampling weights; a comparison uses those of the earlier of its two periods.
         missing : {"drop", "raise"}
             What to do with rows that lack any of these.
 
@@ -139,6 +142,15 @@ class CallawaySantAnna(Estimator[EventStudyResult]):
             weights=weights,
             missing=missing,
         )
+
+    def _fit(self, data: Any, **given: Any) -> EventStudyResult:
+        """Fit; a lazy table answers with sums, and is collected only where they do not suffice."""
+        frame = Frame.read(data)
+        if not frame.is_lazy:
+            return super()._fit(frame, **given)
+        from causalkit.did.pushed_down_event_study import fit_lazy
+
+        return fit_lazy(self, frame, data, given)
 
     def estimate(self, sample: Sample) -> EventStudyResult:
         """Run the comparisons on a bound sample."""

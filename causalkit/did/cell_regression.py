@@ -41,7 +41,8 @@ def compared_with_last(cohorts: Cohorts, anticipation: int = 0) -> Cohorts:
         f"Nobody is never treated: the cohort {name} is compared with, and periods from "
         f"{cohorts.periods[last - anticipation]} on are left out."
     )
-    there = np.isin(cohorts.panel.unit.labels, panel.unit.labels) if panel.n_units < cohorts.n_units else slice(None)
+    kept = set(panel.unit.labels)
+    there = np.array([label in kept for label in cohorts.panel.unit.labels])
     start = np.minimum(cohorts.start[there], panel.n_periods)
     return replace(cohorts, panel=panel, start=read_only(start), notes=(*cohorts.notes, note))
 
@@ -79,7 +80,7 @@ def describe_cells(cohorts: Cohorts, plan: Sequence[tuple[int, int]]) -> Cells:
 def weight_of_cells(cohorts: Cohorts, plan: Sequence[tuple[int, int]]) -> Floats:
     """Return the sum of the weights of each cell (its rows where there are none)."""
     g, t = np.array(plan).T
-    return cell_totals(cohorts, cohorts.sample.optional("weights"))[g, t]
+    return np.asarray(cell_totals(cohorts, cohorts.sample.optional("weights"))[g, t])
 
 
 def cell_regression(cohorts: Cohorts, design: Bools, names: Sequence[str], vcov: str) -> Estimate:
@@ -131,7 +132,7 @@ def closed_form(cohorts: Cohorts, design: Bools, vcov: str) -> Estimate | None:
     if count < 2 or n * n_periods <= n_parameters:
         return None
     w = np.ones(n) if cohorts.weights is None else cohorts.weights[:, 0]
-    mass = np.bincount(cohorts.of_unit, w, minlength=len(cohorts.starts) + 1)
+    mass = np.bincount(cohorts.of_unit, w, minlength=len(cohorts.starts) + 1).astype(float)
     path = cohorts.outcome - cohorts.outcome.mean(axis=1, keepdims=True)
     path -= w @ path / mass.sum()
     within = [np.flatnonzero(cohorts.of_unit == c) for c in range(len(mass))]

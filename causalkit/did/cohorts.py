@@ -131,7 +131,7 @@ class Cohorts:
                     column=unit.name,
                 )
             found = found.without(partial, "not observed in every period")
-        found._require_both()
+        require_both(found.labels, found.sizes, sample.name("cohort" if sample.has("cohort") else "treatment"))
         return found
 
     # What there is.
@@ -180,11 +180,7 @@ class Cohorts:
     @cached_property
     def event_times(self) -> Floats:
         """Time since the start, shape (cohorts, periods): in the units of time where it is a number, else in periods."""
-        if all(isinstance(label, int | float) for label in (*self.periods, *self.labels)):
-            times, starts = np.array(self.periods, dtype=float), np.array(self.labels, dtype=float)
-        else:
-            times, starts = np.arange(self.n_periods, dtype=float), self.starts.astype(float)
-        return np.asarray(times[None, :] - starts[:, None])
+        return event_times_of(self.periods, self.labels, self.starts)
 
     # Arrays by unit.
 
@@ -267,20 +263,6 @@ class Cohorts:
         label_of = {int(np.searchsorted(kept_periods, s)): label for s, label in sorted(self.label_of.items())}
         return Cohorts(panel, read_only(start), label_of, (*self.left_out, gone), self.notes, total)
 
-    def _require_both(self) -> None:
-        if not len(self.starts):
-            name = self.sample.name("cohort" if self.sample.has("cohort") else "treatment")
-            raise DesignError(
-                f"no unit is first treated within the observed periods, by {name!r}.",
-                hint="Check this column; never treated is 0, missing or infinite.",
-                column=name,
-            )
-        if len(self.starts) == 1 and self.sizes[-1] == 0:
-            raise DesignError(
-                f"all units are first treated in {self.labels[0]!r}: there is no one to compare them with.",
-                hint="Add units that are treated later, or never.",
-            )
-
     # Telling the user.
 
     def checks(self) -> dict[str, Check]:
@@ -292,28 +274,57 @@ class Cohorts:
             missing = replace(
                 missing, message=f"{missing.message} Units: {names}.", table=Table.of(("unit", "reason"), units)
             )
-        untreated = int(self.sizes[-1])
-        small = [f"{label} ({size})" for label, size in zip(self.labels, self.sizes, strict=False) if size < 5]
-        said = (
-            f"{fmt.plural(len(self.starts), 'cohort')} of {int(self.sizes[:-1].sum()):,} treated and {untreated:,} never "
-            f"treated units over {self.n_periods} periods."
+        return {"missing": missing, "cohorts": cohorts_check(self.labels, self.sizes, self.n_periods, self.notes)}
+
+
+def event_times_of(periods: Sequence[Any], labels: Sequence[Any], starts: Ints) -> Floats:
+    """Return the time since each start, shape (cohorts, periods): in units of time where it is a number, else in periods."""
+    if all(isinstance(label, int | float) for label in (*periods, *labels)):
+        times, since = np.array(periods, dtype=float), np.array(labels, dtype=float)
+    else:
+        times, since = np.arange(len(periods), dtype=float), starts.astype(float)
+    return np.asarray(times[None, :] - since[:, None])
+
+
+def cohorts_check(labels: Sequence[object], sizes: Ints, n_periods: int, notes: Sequence[str]) -> Check:
+    """Say which cohorts there are; very small ones, or no one who is never treated, are a warning."""
+    untreated = int(sizes[-1])
+    small = [f"{label} ({size})" for label, size in zip(labels, sizes, strict=False) if size < 5]
+    said = (
+        f"{fmt.plural(len(labels), 'cohort')} of {int(sizes[:-1].sum()):,} treated and {untreated:,} never treated units "
+        f"over {n_periods} periods."
+    )
+    said = " ".join([said, *notes, *([f"Cohorts of fewer than 5 units: {', '.join(small)}."] if small else [])])
+    doubtful = bool(small) or not untreated
+    return Check(
+        "cohorts",
+        "warn" if doubtful else "pass",
+        said,
+        advice="Effects of very small cohorts, or without never-treated units, rest on few comparisons."
+        if doubtful
+        else "",
+        table=Table.of(("cohort", "units"), zip([*map(str, labels), "never"], [int(s) for s in sizes], strict=True)),
+    )
+
+
+def require_both(labels: Sequence[object], sizes: Ints, name: str) -> None:
+    """Raise where there is no cohort, or no one to compare the only one with.
+
+    Raises
+    ------
+    DesignError
+    """
+    if not len(labels):
+        raise DesignError(
+            f"no unit is first treated within the observed periods, by {name!r}.",
+            hint="Check this column; never treated is 0, missing or infinite.",
+            column=name,
         )
-        said = " ".join(
-            [said, *self.notes, *([f"Cohorts of fewer than 5 units: {', '.join(small)}."] if small else [])]
+    if len(labels) == 1 and sizes[-1] == 0:
+        raise DesignError(
+            f"all units are first treated in {labels[0]!r}: there is no one to compare them with.",
+            hint="Add units that are treated later, or never.",
         )
-        sizes = Table.of(
-            ("cohort", "units"), zip([*map(str, self.labels), "never"], [int(s) for s in self.sizes], strict=True)
-        )
-        panel = Check(
-            "cohorts",
-            "warn" if small or not untreated else "pass",
-            said,
-            advice="Effects of very small cohorts, or without never-treated units, rest on few comparisons."
-            if small or not untreated
-            else "",
-            table=sizes,
-        )
-        return {"missing": missing, "cohorts": panel}
 
 
 def _positions_of(labels: Sequence[object], among: Sequence[object]) -> Ints:
@@ -327,12 +338,12 @@ def _from_cohort(panel: Panel) -> tuple[Ints, dict[int, object], tuple[str, ...]
     cohort = panel.sample.groups("cohort")
     assert cohort is not None
     periods, n = panel.time.labels, panel.n_periods
-    position, late, notes = np.full(len(cohort.labels), n, dtype=np.int64), [], []
+    position, late = np.full(len(cohort.labels), n, dtype=np.int64), []
     label_of: dict[int, object] = {}
     for code, label in enumerate(cohort.labels):
-        if label is None or _means_never(label, periods):
+        if label is None or means_never(label, periods):
             continue
-        at = _place(label, periods, cohort.name, panel.time.name)
+        at = place_of(label, periods, cohort.name, panel.time.name)
         position[code] = at
         if at == n:
             late.append(code)
@@ -340,9 +351,13 @@ def _from_cohort(panel: Panel) -> tuple[Ints, dict[int, object], tuple[str, ...]
             label_of[at] = label if at not in label_of else _earlier(label_of[at], label)
     start = position[code_of_unit]
     count = int(np.isin(code_of_unit, late).sum()) if late else 0
-    if count:
-        notes.append(f"{fmt.plural(count, 'unit')} first treated after the last period count as never treated.")
-    return read_only(start), label_of, tuple(notes)
+    return read_only(start), label_of, late_note(count)
+
+
+def late_note(count: int) -> tuple[str, ...]:
+    """Say how many units are first treated after the last period."""
+    told = f"{fmt.plural(count, 'unit')} first treated after the last period count as never treated."
+    return (told,) if count else ()
 
 
 def _earlier(a: Any, b: Any) -> object:
@@ -350,12 +365,12 @@ def _earlier(a: Any, b: Any) -> object:
     return min(a, b)
 
 
-def _means_never(label: object, periods: Sequence[object]) -> bool:
+def means_never(label: object, periods: Sequence[object]) -> bool:
     """Whether a cohort label is the usual code for never: 0 before numeric times that are all positive."""
     return label == 0 and not isinstance(label, bool) and isinstance(periods[0], int | float) and periods[0] > 0
 
 
-def _place(label: Any, periods: Sequence[Any], cohort: str, time: str) -> int:
+def place_of(label: Any, periods: Sequence[Any], cohort: str, time: str) -> int:
     try:
         return bisect_left(periods, label)
     except TypeError:

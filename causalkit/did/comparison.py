@@ -37,19 +37,8 @@ from causalkit.errors import CausalKitError, DesignError
 
 #: Differences between estimators are called real below this (Holm's adjustment over the estimators).
 ALPHA = 0.05
-COLUMNS = (
-    "estimator",
-    "estimate",
-    "se",
-    "pvalue",
-    "ci_low",
-    "ci_high",
-    "minus_reference",
-    "se_of_difference",
-    "controls",
-    "measured_from",
-    "share_of_cells",
-)
+COLUMNS = ("estimator", "estimate", "se", "pvalue", "ci_low", "ci_high", "minus_reference")
+MORE = ("estimator", "controls", "measured_from", "share_of_cells", "minus_reference", "se_of_difference")
 #: An average that speaks of at least this share of the treated observations speaks of all.
 WHOLE = 1.0 - 1e-9
 
@@ -124,21 +113,30 @@ class EstimatorComparison(Report):
         )
 
     def to_table(self) -> Table:
-        """Return one row per estimator."""
+        """Return one row per estimator: the average with its error, and how far it is from that of the reference."""
         rows = []
         for name, average in self.averages.items():
-            estimator = self.results[name].estimator
             low, high = (float(limit[0]) for limit in average.ci())
-            difference, se = self.gaps.get(name, (None, None))
-            numbers = (float(average.values[0]), float(average.se[0]), float(average.pvalue[0]), low, high)
-            rows.append((name, *numbers, difference, se, words.controls_of(estimator), words.base_of(estimator), self.covered[name]))
+            difference = self.gaps.get(name, (None, None))[0]
+            rows.append(
+                (name, float(average.values[0]), float(average.se[0]), float(average.pvalue[0]), low, high, difference)
+            )
         return Table.of(COLUMNS, rows)
+
+    def differences(self) -> Table:
+        """Return what tells the estimators apart: controls, base period, cells, and the difference with its error."""
+        rows = []
+        for name, result in self.results.items():
+            estimator = result.estimator
+            said = (words.controls_of(estimator), words.base_of(estimator), self.covered[name])
+            rows.append((name, *said, *self.gaps.get(name, (None, None))))
+        return Table.of(MORE, rows)
 
     def passages(self) -> tuple[Passage, ...]:
         """Return the table as a finding, the reasons and the event studies as its certainty."""
         out = [
             Passage("found", self.title, (self.answer,), self.to_table(), "effects"),
-            Passage("certainty", "Why the estimators differ", self.reasons),
+            Passage("certainty", "Why the estimators differ", self.reasons, self.differences()),
             Passage("certainty", "Event studies of all estimators", figure="event_studies"),
         ]
         if self.left_out:
@@ -166,7 +164,10 @@ class EstimatorComparison(Report):
                 "xlabel": "average effect on treated units",
             }
         studies = {name: _by_event_time(result) for name, result in self.results.items()}
-        return {"title": "Event studies", "series": {name: study for name, study in studies.items() if study is not None}}
+        return {
+            "title": "Event studies",
+            "series": {name: study for name, study in studies.items() if study is not None},
+        }
 
 
 def compare(
@@ -283,7 +284,9 @@ def _chosen(asked: Any, offered: Mapping[str, Estimator[Any]]) -> dict[str, Esti
         return dict(asked)
     unknown = [name for name in asked if name not in offered]
     if unknown or not asked:
-        raise DesignError(f"estimators={list(asked)!r} names none of the usual ones.", hint=f"Use {'; '.join(offered)}.")
+        raise DesignError(
+            f"estimators={list(asked)!r} names none of the usual ones.", hint=f"Use {'; '.join(offered)}."
+        )
     return {name: offered[name] for name in asked}
 
 
@@ -409,9 +412,7 @@ def _reasons(comparison: EstimatorComparison, cohorts: Cohorts, contrast: str | 
     return out
 
 
-def _told(
-    comparison: EstimatorComparison, cohorts: Cohorts, name: str, told: dict[str, float]
-) -> str:
+def _told(comparison: EstimatorComparison, cohorts: Cohorts, name: str, told: dict[str, float]) -> str:
     """Say how one estimator differs from the reference, or which one it equals."""
     reference, results = comparison.reference, comparison.results
     result, base = results[name], results[reference]

@@ -21,7 +21,11 @@ LAST, ALL_EARLIER = "last period before the start", "all periods before the star
 #: Estimator -> whom it compares with, from which period on, and what is special about it.
 ABOUT: dict[str, tuple[str, str, str]] = {
     "CallawaySantAnna": ("", LAST, "one clean comparison for each cohort and period"),
-    "SunAbraham": (NEVER, LAST, "the same comparisons as Callaway and Sant'Anna's with never-treated units, by regression"),
+    "SunAbraham": (
+        NEVER,
+        LAST,
+        "the same comparisons as Callaway and Sant'Anna's with never-treated units, by regression",
+    ),
     "ImputationDiD": (
         NOT_YET,
         ALL_EARLIER,
@@ -139,7 +143,9 @@ def about(estimator: Estimator[Any]) -> str:
 def said_of_weights(name: str, reference: str, w: Weighing) -> str:
     """Explain the gap of two-way fixed effects."""
     rest = (
-        "differences before the start, which enter the coefficient too" if w.exact else "other controls and base periods"
+        "differences before the start, which enter the coefficient too"
+        if w.exact
+        else "other controls and base periods"
     )
     said = (
         f"{name} minus {reference} is {fmt.number(w.gap, 3)}: {fmt.number(w.by_weights, 3)} because it weights the same "

@@ -21,7 +21,7 @@ from causalkit.core.sample import Sample
 from causalkit.did.cohorts import ROLES
 from causalkit.did.dcdh_horizons import Horizon, horizon_of, same_switchers
 from causalkit.did.dcdh_switches import Switches
-from causalkit.did.event_study import OVERALL, AggregateResult, event_time_of
+from causalkit.did.event_study import OVERALL, AggregateResult, event_time_of, pre_trends_check
 from causalkit.errors import DesignError, InferenceUnavailable
 from causalkit.kernels.arrays import Floats, read_only
 
@@ -203,10 +203,10 @@ class DCDH(Estimator[DCDHResult]):
             base_period="universal",
             reference=-1.0,
         )
-        checks = {
+        checks: dict[str, Any] = {
             "missing": missing_check(switches.panel.sample),
             "switchers": _switchers_check(switches, effects[0].n_switchers),
-            "pre_trends": lambda: _placebo_check(result),
+            "pre_trends": lambda: pre_trends_check(result),
         }
         return replace(result, checks=Checks(checks))
 
@@ -267,21 +267,14 @@ def _switchers_check(switches: Switches, used: int) -> Check:
     """Say whose treatment changes, and who of them has a control."""
     rises, falls = (int((switches.direction == sign).sum()) for sign in (1, -1))
     stay = switches.n_units - rises - falls
-    told = [
+    told = (
         f"The treatment of {fmt.plural(rises, 'unit')} first rises, of {falls:,} it first falls, of {stay:,} it never "
         f"changes; {used:,} switchers have controls with the same first treatment."
-    ]
+    )
     if switches.crossed:
-        told.append(
-            f"{fmt.plural(switches.crossed, 'unit')} are left out once their treatment has been above and below the first."
-        )
-    return Check("switchers", "warn" if used < 10 else "pass", " ".join(told), advice=_FEW if used < 10 else "")
+        left = fmt.plural(switches.crossed, "unit")
+        told += f" {left} are left out once their treatment has been above and below the first."
+    return Check("switchers", "warn" if used < 10 else "pass", told, advice=_FEW if used < 10 else "")
 
 
 _FEW = "Few switchers: normal approximations are poor."
-
-
-def _placebo_check(result: DCDHResult) -> Check:
-    from causalkit.did.event_study import pre_trends_check
-
-    return pre_trends_check(result)  # type: ignore[arg-type]

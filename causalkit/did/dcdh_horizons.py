@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from causalkit.did.dcdh_switches import Switches
-from causalkit.kernels.arrays import Bools, Floats, Ints
+from causalkit.kernels.arrays import Bools, Codes, Floats, Ints
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,46 +68,68 @@ def horizon_of(
     de Chaisemartin and D'Haultfoeuille (2024), "Difference-in-differences estimators of intertemporal treatment
     effects", equations 3 to 9, and their web appendix for the variance.
     """
-    n_units, n_periods = switches.n_units, switches.n_periods
-    psi, value, weight, total, now, n_switchers, controls = np.zeros(n_units), 0.0, 0.0, 0.0, 0.0, 0, set()
-    for t in range(2 * length if placebo else length, n_periods):
-        y, back = switches.outcome, t - length
-        change = y[:, back - length] - y[:, back] if placebo else y[:, t] - y[:, back]
-        seen = ~np.isnan(change) & ~np.isnan(y[:, t]) & (switches.weights[:, t] > 0)
-        control = seen & (switches.first > t)
-        moves = seen & (switches.first - 1 + length == t) & among & np.isin(switches.direction, directions)
-        n_of_baseline = int(switches.baseline_code.max()) + 1
-        w = switches.weights[:, t]
-        of_controls = np.bincount(switches.baseline_code[control], w[control], n_of_baseline)
-        moves &= of_controls[switches.baseline_code] > 0
-        if not moves.any():
-            continue
-        for sign in directions:
-            mine = moves & (switches.direction == sign)
-            if not mine.any():
-                continue
-            of_mine = np.bincount(switches.baseline_code[mine], w[mine], n_of_baseline)
-            share = np.divide(of_mine, of_controls, out=np.zeros_like(of_mine), where=of_controls > 0)
-            against = control & (share[switches.baseline_code] > 0)
-            row = np.where(mine, w, 0.0) - np.where(against, w * share[switches.baseline_code], 0.0)
-            used = mine | against
-            value += sign * float(row[used] @ change[used])
-            mean, factor = _expected(switches, t, change, w, mine, control, used)
-            psi[used] += sign * row[used] * factor[used] * (change[used] - mean[used])
-            weight += float(w[mine].sum())
-            path = switches.treatment[mine, t - length + 1 : t + 1] - switches.baseline[mine, None]
-            total += sign * float(w[mine] @ np.nansum(path, axis=1))
-            now += sign * float(w[mine] @ path[:, -1])
-            n_switchers += int(mine.sum())
-            controls.update(np.flatnonzero(against).tolist())
-    if weight == 0:
+    found = [
+        part
+        for t in range(2 * length if placebo else length, switches.n_periods)
+        for part in _at(switches, t, length, directions, among, placebo)
+    ]
+    if not found:
         return None
-    return Horizon(value / weight, psi / weight, weight, total / weight, now / weight, n_switchers, len(controls))
+    weight = sum(part.weight for part in found)
+    controls = np.logical_or.reduce([part.control for part in found])
+    return Horizon(
+        sum(part.value for part in found) / weight,
+        np.sum([part.psi for part in found], axis=0) / weight,
+        weight,
+        sum(part.total for part in found) / weight,
+        sum(part.now for part in found) / weight,
+        sum(part.n_switchers for part in found),
+        int(controls.sum()),
+    )
 
 
-def _expected(
-    switches: Switches, t: int, change: Floats, w: Floats, mine: Bools, control: Bools, used: Bools
-) -> tuple[Floats, Floats]:
+@dataclass(frozen=True, eq=False)
+class _Part:
+    """What the switchers of one period and direction add to a horizon: sums, not means."""
+
+    value: float
+    psi: Floats
+    weight: float
+    total: float
+    now: float
+    n_switchers: int
+    control: Bools
+
+
+def _at(
+    switches: Switches, t: int, length: int, directions: Sequence[int], among: Bools, placebo: bool
+) -> Iterator[_Part]:
+    """Compare those who reach the horizon in period ``t`` with those of the same baseline that have not changed by then."""
+    y, back, w, baseline = switches.outcome, t - length, switches.weights[:, t], switches.baseline_code
+    change = y[:, back - length] - y[:, back] if placebo else y[:, t] - y[:, back]
+    seen = ~np.isnan(change) & ~np.isnan(y[:, t]) & (w > 0)
+    control, size = seen & (switches.first > t), int(baseline.max()) + 1
+    of_controls = np.bincount(baseline[control], w[control], size)
+    moves = seen & (switches.first - 1 + length == t) & among & (of_controls[baseline] > 0)
+    for sign in directions:
+        mine = moves & (switches.direction == sign)
+        if not mine.any():
+            continue
+        of_mine = np.bincount(baseline[mine], w[mine], size)
+        share = np.divide(of_mine, of_controls, out=np.zeros_like(of_mine), where=of_controls > 0)[baseline]
+        against = control & (share > 0)
+        used = mine | against
+        row = sign * (np.where(mine, w, 0.0) - np.where(against, w * share, 0.0))
+        mean, factor = _expected(switches, change, w, mine, control)
+        psi = np.zeros(switches.n_units)
+        psi[used] = row[used] * factor[used] * (change[used] - mean[used])
+        path = sign * (switches.treatment[mine, back + 1 : t + 1] - switches.baseline[mine, None])
+        total, now = float(w[mine] @ np.nansum(path, axis=1)), float(w[mine] @ path[:, -1])
+        value = float(row[used] @ change[used])
+        yield _Part(value, psi, float(w[mine].sum()), total, now, int(mine.sum()), against)
+
+
+def _expected(switches: Switches, change: Floats, w: Floats, mine: Bools, control: Bools) -> tuple[Floats, Floats]:
     """Return what change each unit's like had on average, and the factor for having estimated it.
 
     Switchers are alike if baseline, first change and the treatment after it are the same; controls if the baseline is.
@@ -126,7 +148,7 @@ def _expected(
     return mean, factor
 
 
-def _means(kind: Ints, change: Floats, w: Floats, clusters: Ints, members: Bools) -> tuple[Floats, Ints]:
+def _means(kind: Ints, change: Floats, w: Floats, clusters: Codes, members: Bools) -> tuple[Floats, Ints]:
     """Return, for each unit, the mean change of the members of its kind, and how many clusters they are."""
     size = int(kind.max()) + 1
     total = np.bincount(kind[members], w[members], size)
@@ -139,7 +161,7 @@ def _means(kind: Ints, change: Floats, w: Floats, clusters: Ints, members: Bools
 
 def same_switchers(switches: Switches, n_effects: int) -> Bools:
     """Return the units that reach all effects: observed at each horizon, with an observed control."""
-    reached = (switches.direction != 0) & (switches.first > 0)
+    reached: Bools = np.asarray(switches.direction != 0)
     y = switches.outcome
     for length in range(1, n_effects + 1):
         here = np.zeros(switches.n_units, dtype=bool)
@@ -148,5 +170,5 @@ def same_switchers(switches: Switches, n_effects: int) -> Bools:
             control = seen & (switches.first > t)
             has = np.isin(switches.baseline_code, switches.baseline_code[control])
             here |= seen & has & (switches.first - 1 + length == t)
-        reached &= here
+        reached = reached & here
     return reached

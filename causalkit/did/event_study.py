@@ -362,7 +362,7 @@ class AggregateResult(Result):
         return data
 
 
-def pre_trends_check(result: EventStudyResult, alpha: float = 0.05) -> Check:
+def pre_trends_check(result: EventStudyResult | AggregateResult, alpha: float = 0.05) -> Check:
     """Return the check of parallel trends before the start."""
     try:
         found = result.pre_trends()

@@ -44,7 +44,9 @@ class Comparison:
     ----------
     at : Ints, shape (m,)
         Positions of the cells.
-    cohort, base : int
+    cohort : int
+    base : int
+        The period whose covariates and weights count: the earlier of the two, or 0 where they do not vary.
     controls : tuple of int
     times, bases : Ints, shape (m,)
     slopes : Floats, shape (p, m)
@@ -230,7 +232,7 @@ def compare(panel: Arranged, cells: Sequence[Cell], method: Method) -> Compariso
     fixed = panel.is_fixed
     together: dict[tuple[int, tuple[int, ...], int], list[int]] = {}
     for j, cell in enumerate(cells):
-        together.setdefault((cell.cohort, cell.controls, 0 if fixed else cell.base), []).append(j)
+        together.setdefault((cell.cohort, cell.controls, 0 if fixed else min(cell.base, cell.time)), []).append(j)
     fitter = _Fitter(panel, method)
     failed: list[tuple[int, str]] = []
     fitted: list[Comparison] = []

@@ -44,7 +44,9 @@ def _duality(problem: Problem, magnitude: float) -> float:
 
     limits = problem.limits(magnitude)
     if limits is None or not np.isfinite(limits).all():
-        raise InferenceUnavailable(f"the interval at M = {magnitude:g} is empty or unbounded; there is no end to verify.")
+        raise InferenceUnavailable(
+            f"the interval at M = {magnitude:g} is empty or unbounded; there is no end to verify."
+        )
     vector, scale, weights = problem.vector, problem.scale, problem.weights
     values, vcov = vector.values / scale, vector.vcov / scale**2
     inner = magnitude / scale if problem.restriction.kind == "smoothness" else magnitude

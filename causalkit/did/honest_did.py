@@ -32,6 +32,11 @@ METHODS = {
     "conditional": "conditional test",
     "flci": "optimal interval of fixed length",
 }
+AXES = {
+    "relative_magnitudes": "M, times the largest violation before the start",
+    "smoothness": "M, change of the violation's slope per period",
+    "relative_smoothness": "M, times the largest change of slope before the start",
+}
 #: A break-even value is not searched beyond this many times the first magnitude.
 LARGEST = 2.0**20
 
@@ -166,9 +171,7 @@ class HonestDiD(Report):
         low, high = self.original
         shown = fmt.number(self.null, 3)
         if low <= self.null <= high:
-            return (
-                f"Even under parallel trends the interval {fmt.interval(low, high)} holds {shown}; there is nothing to lose."
-            )
+            return f"Even under parallel trends the interval {fmt.interval(low, high)} holds {shown}; there is nothing to lose."
         found = self.breakdown
         if found == 0.0:
             return f"The effect does not survive: its robust interval holds {shown} without any change of the trend."
@@ -217,7 +220,7 @@ class HonestDiD(Report):
             "original_high": self.original[1],
             "null": self.null,
             "breakdown": found if 0.0 < found < math.inf else None,
-            "xlabel": "M: " + self.problem.restriction.words.format(m="M"),
+            "xlabel": AXES[self.problem.restriction.kind],
             "ylabel": "Effect",
         }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -65,7 +66,7 @@ class FixedLength:
         """Return the interval and the weights of the estimator in its middle."""
         corners = self.path()
         best = (np.inf, corners[-1])
-        for one, two in zip(corners[:-1], corners[1:], strict=True):
+        for one, two in itertools.pairwise(corners):
             low, high = 0.0, 1.0
             for _ in range(_ROUNDS):
                 share = np.linspace(low, high, _POINTS)

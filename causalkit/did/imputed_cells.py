@@ -91,7 +91,7 @@ def impute(
         mean = _conservative_mean(share * held, gap) if conservative else values[at]
         left = share * (gap - mean)
         if leave_one_out:
-            left *= _stretch(share, held, [plan[j] for j in at], fit)
+            left *= _stretch(share, held, [plan[int(j)] for j in at], fit)
         within.append((units, at, left))
     psi = fit.take_from(loads)
     for units, at, left in within:
@@ -132,7 +132,8 @@ def _stretch(share: Floats, held: Floats, plan: Sequence[tuple[int, int]], fit: 
             "left out.",
             hint="Use leave_one_out=False, or drop cohorts of one unit.",
         )
-    return np.divide(1.0, left, out=np.zeros_like(left), where=share > 0)
+    stretch: Floats = np.divide(1.0, left, out=np.zeros_like(left), where=share > 0)
+    return stretch
 
 
 def describe_imputed(fit: UntreatedFit, plan: Sequence[tuple[int, int]], found: ImputedCells) -> Cells:
@@ -150,7 +151,7 @@ def describe_imputed(fit: UntreatedFit, plan: Sequence[tuple[int, int]], found: 
     )
 
 
-def imputable_check(fit: UntreatedFit, first: Sequence[int]) -> Check:
+def imputable_check(fit: UntreatedFit, first: Ints) -> Check:
     """Say how many treated observations could not be imputed, and which."""
     cohorts = fit.cohorts
     sizes = cell_totals(cohorts)[:-1]

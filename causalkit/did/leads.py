@@ -7,12 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from causalkit.core.effects import Effects, Test
-from causalkit.core.estimate import Estimate, Influence
+from causalkit.core.estimate import Estimate
+from causalkit.did.by_event_time import by_units, clusters_at, small_sample
 from causalkit.did.cohorts import Cohorts
 from causalkit.did.event_study import EventStudyResult, event_time_of
 from causalkit.did.untreated import before
 from causalkit.errors import InferenceUnavailable
-from causalkit.kernels.arrays import read_only
+from causalkit.kernels.arrays import Floats
 from causalkit.linear.least_squares import least_squares
 
 
@@ -76,7 +77,6 @@ def leads_of(cohorts: Cohorts, anticipation: int, n: int | None) -> Effects:
             "there is no lead to test: every cohort has one period before its start.", hint="Use more early periods."
         )
     adjust, more = sample.features().take(rows).dummies()
-    ways = [way.codes[rows] for way in sample.several("cluster")] or [unit]
     names = [event_time_of(e) for e in times]
     weights = sample.optional("weights")
     fit = least_squares(
@@ -85,14 +85,12 @@ def leads_of(cohorts: Cohorts, anticipation: int, n: int | None) -> Effects:
         names=[*names, *more],
         weights=None if weights is None else weights[rows],
         absorb=[unit, time],
-        groups=ways[:1],
+        groups=clusters_at(cohorts, unit),
         vcov="CR1",
     )
     kept = [name for name in names if name in fit.names]
     if not kept:
         raise InferenceUnavailable("no lead is identified.", hint="Use more early periods, or never-treated units.")
     at = np.array([fit.names.index(name) for name in kept])
-    psi = np.stack([np.bincount(unit, fit.psi[:, j], minlength=cohorts.n_units) for j in at], axis=1)
-    groups = cohorts.clusters[0] if cohorts.clusters else None
-    carrier = Influence(read_only(psi), cohorts.unit_rows, groups, fit.vcov.scale, fit.df[at], "CR1")
-    return Effects(tuple(kept), Estimate(fit.coefficients[at], carrier))
+    psi: Floats = np.stack([np.bincount(unit, fit.psi[:, j], minlength=cohorts.n_units) for j in at], axis=1)
+    return Effects(tuple(kept), Estimate(fit.coefficients[at], by_units(cohorts, psi, small_sample(fit), fit.df[at])))

@@ -9,17 +9,17 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from causalkit.core.check import Check
-from causalkit.core.estimate import Estimate, Influence
+from causalkit.core.estimate import Estimate
 from causalkit.core.estimator import Estimator
 from causalkit.core.params import choice, integer
 from causalkit.core.roles import Assignment, Role
 from causalkit.core.sample import Sample
-from causalkit.did.by_event_time import by_event_time
+from causalkit.did.by_event_time import by_event_time, by_units, clusters_at, small_sample
 from causalkit.did.clean_comparisons import Comparisons, absorbing, reversible
 from causalkit.did.cohorts import ROLES, Cohorts
 from causalkit.did.event_study import AggregateResult
 from causalkit.errors import DesignError
-from causalkit.kernels.arrays import Floats, read_only
+from causalkit.kernels.arrays import Floats
 from causalkit.linear.least_squares import least_squares
 
 
@@ -148,21 +148,16 @@ class LocalProjectionsDiD(Estimator[AggregateResult]):
         early = min(last, last if self.pre_window is None else self.pre_window)
         late = min(last - 1, last if self.post_window is None else self.post_window)
         x = [cohorts.panel.wide(column) for column in cohorts.covariates().T]
-        times, values, psi, df, counts = [], [], [], [], []
-        for horizon in (*range(-early, -1), *range(late + 1)):
-            found = self._project(cohorts, horizon, x)
-            if found is None:
-                continue
-            times.append(horizon)
-            for kept, part in zip((values, psi, df, counts), found, strict=True):
-                kept.append(part)
+        fits = {horizon: self._project(cohorts, horizon, x) for horizon in (*range(-early, -1), *range(late + 1))}
+        found = {horizon: fit for horizon, fit in fits.items() if fit is not None}
+        times = list(found)
         if not any(e >= 0 for e in times):
             raise DesignError(
                 "no horizon has newly treated units with clean controls in the same period.",
                 hint="Use a smaller post_window= or stabilization=, or add untreated units.",
             )
-        groups = cohorts.clusters[0] if cohorts.clusters else None
-        carrier = Influence(read_only(np.stack(psi, axis=1)), cohorts.unit_rows, groups, 1.0, np.array(df), "CR1")
+        values, psi, df, counts = zip(*found.values(), strict=True)
+        carrier = by_units(cohorts, np.stack(psi, axis=1), 1.0, np.array(df))
         check = self._horizons(times, early, late)
         return by_event_time(
             self, sample, cohorts, Estimate(np.array(values), carrier), times, counts, {"horizons": check}
@@ -202,8 +197,6 @@ class LocalProjectionsDiD(Estimator[AggregateResult]):
         weights = None if weights is None else weights[at]
         if self.method == "equally_weighted":
             weights = pairs.equalizing(weights)
-        cluster = cohorts.clusters[0].codes[pairs.unit] if cohorts.clusters else pairs.unit
-        cluster = np.unique(cluster, return_inverse=True)[1].astype(np.int32)
         names = cohorts.sample.features().dummies()[1] if columns else ()
         fit = least_squares(
             change[at],
@@ -211,12 +204,12 @@ class LocalProjectionsDiD(Estimator[AggregateResult]):
             names=["treated", *names],
             weights=weights,
             absorb=[pairs.period.astype(np.int32)],
-            groups=cluster,
+            groups=clusters_at(cohorts, pairs.unit),
             vcov="CR1",
         )
         if "treated" not in fit.names:
             return None
-        psi = np.sqrt(fit.vcov.scale) * np.bincount(pairs.unit, fit.psi[:, 0], minlength=cohorts.n_units)
+        psi = np.sqrt(small_sample(fit)) * np.bincount(pairs.unit, fit.psi[:, 0], minlength=cohorts.n_units)
         return float(fit.coefficients[0]), psi, float(fit.df[0]), int(pairs.treated.sum())
 
     def _horizons(self, times: Sequence[int], early: int, late: int) -> Check:

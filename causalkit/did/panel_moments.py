@@ -99,7 +99,9 @@ class MomentCells:
     @classmethod
     def of(cls, moments: PanelMoments, plan: Sequence[Cell]) -> MomentCells:
         """Estimate the cells of a plan."""
-        g, t, b = (np.array([getattr(cell, name) for cell in plan], dtype=np.int64) for name in ("cohort", "time", "base"))
+        g, t, b = (
+            np.array([getattr(cell, name) for cell in plan], dtype=np.int64) for name in ("cohort", "time", "base")
+        )
         compared = np.zeros((len(plan), len(moments.sizes)))
         for k, cell in enumerate(plan):
             compared[k, list(cell.controls)] = moments.totals[list(cell.controls)]

@@ -259,5 +259,7 @@ def _small(largest: TrendTest, margin: float | None, alpha: float) -> Check:
         f"That all effects before the start are smaller than {fmt.number(margin, 3)} is {'' if good else 'not '}shown; the "
         f"smallest margin that would be is {shown}.",
         statistic=largest.statistic,
-        advice="" if good else "More early periods or units would show more; a failure to show it is no sign of a trend.",
+        advice=""
+        if good
+        else "More early periods or units would show more; a failure to show it is no sign of a trend.",
     )

@@ -39,7 +39,7 @@ class PreTest:
         self._spread = np.sqrt(np.diag(vcov))
         if method == "individual":
             self._limit = float(special.ndtri(1.0 - alpha / 2.0)) * self._spread
-            self._box = NormalBox(vcov, 8192)
+            self._box = NormalBox(vcov, 16384)
         else:
             sizes, axes = np.linalg.eigh(vcov / np.outer(self._spread, self._spread))
             if sizes[0] <= 1e-10:
@@ -129,7 +129,9 @@ class PretrendPower(Report):
     def answer(self) -> str:
         """The largest violation listed, how often it is found, and what it does when it is not."""
         last = self.violations[-1]
-        size = "" if self.estimate == 0 else f" ({fmt.share(abs(last.bias_if_passed / self.estimate), 0)} of the estimate)"
+        size = (
+            "" if self.estimate == 0 else f" ({fmt.share(abs(last.bias_if_passed / self.estimate), 0)} of the estimate)"
+        )
         return (
             f"A linear violation of {fmt.number(last.slope, 3)} per period is found with probability "
             f"{fmt.number(last.power, 2)}; where it is not found, it biases the effect by "

@@ -264,9 +264,7 @@ def _doubly_robust(rows: _FourGroups, weights: Floats, fits: Fits) -> list[_Mean
     expected = np.where(rows.post, fits[False, True].expected, fits[False, False].expected)
     found = [
         replace(mean, slopes={(False, post): -1.0})
-        for mean, post in zip(
-            _differences(rows, weights, rows.y - expected), (False, True, False, True), strict=True
-        )
+        for mean, post in zip(_differences(rows, weights, rows.y - expected), (False, True, False, True), strict=True)
     ]
     every = rows.w * rows.treated
     for post, sign in ((True, 1.0), (False, -1.0)):
@@ -277,9 +275,7 @@ def _doubly_robust(rows: _FourGroups, weights: Floats, fits: Fits) -> list[_Mean
     return found
 
 
-def _combined(
-    rows: _FourGroups, means: Sequence[_Mean], fits: Fits, by_score: Floats | None
-) -> tuple[float, Floats]:
+def _combined(rows: _FourGroups, means: Sequence[_Mean], fits: Fits, by_score: Floats | None) -> tuple[float, Floats]:
     """Add the means; influence values take in the regressions and the propensity model, by the chain rule."""
     value, psi = 0.0, np.zeros(len(rows.y))
     of_slopes = {key: np.zeros(rows.x.shape[1]) for key in fits}

@@ -10,16 +10,16 @@ import numpy as np
 
 from causalkit.core import format as fmt
 from causalkit.core.check import Check
-from causalkit.core.estimate import Estimate, Influence
+from causalkit.core.estimate import Estimate
 from causalkit.core.estimator import Estimator
 from causalkit.core.params import choice, integer
 from causalkit.core.roles import Assignment, Role
 from causalkit.core.sample import Sample
-from causalkit.did.by_event_time import by_event_time
+from causalkit.did.by_event_time import by_event_time, by_units, clusters_at, small_sample
 from causalkit.did.cohorts import ROLES, Cohorts
 from causalkit.did.event_study import AggregateResult
 from causalkit.errors import DesignError
-from causalkit.kernels.arrays import Bools, Floats, Ints, read_only
+from causalkit.kernels.arrays import Bools, Floats, Ints
 from causalkit.linear.least_squares import LeastSquares, least_squares
 
 
@@ -149,9 +149,8 @@ class StackedDiD(Estimator[AggregateResult]):
         fit = self._regress(cohorts, stack, times)
         at = np.arange(len(times))
         unit = cohorts.panel.unit.codes[stack.row]
-        psi = np.stack([np.bincount(unit, fit.psi[:, j], minlength=cohorts.n_units) for j in at], axis=1)
-        groups = cohorts.clusters[0] if cohorts.clusters else None
-        carrier = Influence(read_only(psi), cohorts.unit_rows, groups, fit.vcov.scale, fit.df[at], "CR1")
+        psi: Floats = np.stack([np.bincount(unit, fit.psi[:, j], minlength=cohorts.n_units) for j in at], axis=1)
+        carrier = by_units(cohorts, psi, small_sample(fit), fit.df[at])
         counts = [int((stack.treated & (stack.event == e)).sum()) for e in times]
         labels = [str(cohorts.label_of[int(start)]) for start in trimmed]
         check = Check(
@@ -168,7 +167,8 @@ class StackedDiD(Estimator[AggregateResult]):
 
     def _experiments(self, cohorts: Cohorts) -> tuple[list[int], list[int]]:
         """Return the starts of the cohorts that have their window and controls, and of those that have not."""
-        kept, trimmed = [], []
+        kept: list[int] = []
+        trimmed: list[int] = []
         for start in map(int, cohorts.starts):
             inside = start - self.pre_window - self.anticipation >= 0 and start + self.post_window < cohorts.n_periods
             good = inside and self._controls(cohorts, start).any()
@@ -202,14 +202,13 @@ class StackedDiD(Estimator[AggregateResult]):
                 (stack.experiment * size + codes[stack.row]).astype(np.int32)
                 for codes, size in ((panel.unit.codes, panel.n_units), (panel.time.codes, panel.n_periods))
             ]
-        cluster = cohorts.clusters[0].codes if cohorts.clusters else np.arange(cohorts.n_units, dtype=np.int32)
         fit = least_squares(
             sample.outcome[stack.row],
             [*columns, *adjust.T],
             names=[*names, *more],
             weights=weights,
             absorb=effects,
-            groups=cluster[panel.unit.codes[stack.row]],
+            groups=clusters_at(cohorts, panel.unit.codes[stack.row]),
             vcov="CR1",
         )
         lost = [name for name in names if name in fit.dropped]

@@ -6,7 +6,6 @@ covariates: their Cholesky-sized matrix is solved exactly, however many units th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -180,7 +179,7 @@ def before(cohorts: Cohorts, anticipation: int) -> Bools:
 def with_untreated(cohorts: Cohorts, anticipation: int = 0) -> Cohorts:
     """Leave out units that were never observed untreated: nothing tells their effect."""
     untreated = ~np.isnan(cohorts.outcome) & before(cohorts, anticipation)
-    return cohorts.without(~untreated.any(axis=1), "never observed untreated")
+    return cohorts.without(np.asarray(~untreated.any(axis=1)), "never observed untreated")
 
 
 def connected(untreated: Bools) -> Bools:
@@ -195,7 +194,7 @@ def connected(untreated: Bools) -> Bools:
     return np.asarray(together[first])
 
 
-def cells_to_impute(fit: UntreatedFit, first: Sequence[int]) -> list[tuple[int, int]]:
+def cells_to_impute(fit: UntreatedFit, first: Ints) -> list[tuple[int, int]]:
     """List (cohort, period), from a first period of each cohort on, that hold an imputable observation."""
     of_unit, plan = fit.cohorts.of_unit, []
     for g, start in enumerate(first):
@@ -207,7 +206,7 @@ def cells_to_impute(fit: UntreatedFit, first: Sequence[int]) -> list[tuple[int, 
 def _centred(values: Floats, observed: Bools, share: Floats) -> Floats:
     """Subtract the mean over each unit's untreated observations; zero where nothing was observed."""
     pivot = values[np.arange(len(values)), np.argmax(share > 0, axis=1)][:, None]
-    moved = values - pivot
+    moved: Floats = values - pivot
     moved[~observed] = 0.0
     moved -= np.einsum("it,it->i", share, moved)[:, None]
     moved[~observed] = 0.0

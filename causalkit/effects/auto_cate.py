@@ -10,7 +10,6 @@ import numpy as np
 from causalkit.core import format as fmt
 from causalkit.core import params
 from causalkit.core.check import Check
-from causalkit.core.estimator import Estimator
 from causalkit.core.sample import Sample
 from causalkit.core.settings import n_jobs_or_default
 from causalkit.core.table import Table
@@ -18,17 +17,18 @@ from causalkit.effects.average_result import headline_fields
 from causalkit.effects.averages import average_effect
 from causalkit.effects.bagged import Spread
 from causalkit.effects.causal_forest import CausalForest
-from causalkit.effects.crossfit_study import Canonical, cross_fit
+from causalkit.effects.crossfit_study import Canonical, arm_names, cross_fit
 from causalkit.effects.dr_learner import DRLearner
-from causalkit.effects.effect_learner import EffectLearner
+from causalkit.effects.effect_learner import EffectLearner, Learned
 from causalkit.effects.fold_models import unknown_errors
-from causalkit.effects.model import EffectModel, fingerprint
+from causalkit.effects.model import EffectModel, Predictor, fingerprint
 from causalkit.effects.r_learner import RLearner, residual_ratios
 from causalkit.effects.s_learner import SLearner
 from causalkit.effects.stacking import ArmStack, Stacked, stack_arm
 from causalkit.effects.t_learner import TLearner
 from causalkit.effects.x_learner import XLearner
 from causalkit.kernels.arrays import Floats, read_only
+from causalkit.nuisance.blended import blend
 
 NO_INTERVAL = "a stack of learners has no valid pointwise interval: how their errors go together is not known."
 
@@ -48,14 +48,15 @@ class StackedModel(EffectModel):
 
 @dataclass(frozen=True, kw_only=True)
 class AutoCATE(EffectLearner):
-    """Effects by covariates without a choice of learner: a cross-fitted stack, the constant effect among its members.
+    """Effects by covariates without a choice of learner: a cross-fitted average of many, the constant effect among them.
 
-    The estimand is ``E[Y(a) - Y(control) | X = x]``. S-, T-, X-, R- and DR-learner and the causal forest are fitted on
-    one set of nuisances. Their out-of-fold predictions get weights that are not negative and sum, with that of the
-    constant effect, to one, by the residual-on-residual loss (see :class:`~causalkit.effects.r_learner.RLearner`); each
-    fold by weights that the other folds chose. The deviation from the average is then shrunk as in
-    :class:`~causalkit.effects.dr_learner.DRLearner`. The check ``heterogeneity`` says whether the stack ranks people
-    better than the constant does. The headline is the average effect (AIPW on the same nuisances).
+    The estimand is ``E[Y(a) - Y(control) | X = x]``. S-, T-, X-, R- and DR-learner, linear R- and X-learners and the causal
+    forest are fitted on one set of nuisances, by default averages of linear and of boosted models (see
+    :mod:`causalkit.nuisance.blended`). Their out-of-fold predictions get exponential weights by the residual-on-residual
+    loss (see :class:`~causalkit.effects.r_learner.RLearner`), as does the constant effect; each fold by weights that the
+    other folds chose. The deviation from the average is then shrunk as in
+    :class:`~causalkit.effects.dr_learner.DRLearner`. The check ``heterogeneity`` says whether the average of learners ranks
+    people better than the constant does. The headline is the average effect (AIPW on the same nuisances).
 
     Parameters
     ----------
@@ -67,7 +68,8 @@ class AutoCATE(EffectLearner):
         Learner of outcomes and of effects: None or ``"lightgbm"``, ``"linear"``, ``"mean"``, or an estimator that takes
         weights.
     classifier : None, str or scikit-learn classifier
-        Propensity model, and outcome model of an outcome with two values.
+        Propensity model, and outcome model of an outcome with two values. Where neither this nor ``regressor`` is given,
+        nuisances are averages of linear and boosted models.
     random_state : int, optional
         Seed of folds, learners and trees.
     n_jobs : int, optional
@@ -75,13 +77,16 @@ class AutoCATE(EffectLearner):
 
     Notes
     -----
-    Assumptions as for AIPW. There is no valid pointwise interval: ``blp`` and ``ate`` have intervals for groups.
+    Assumptions as for AIPW. There is no valid pointwise interval: ``blp`` and ``ate`` have intervals for groups. The test of
+    ``heterogeneity`` regresses the pseudo-outcome of the R-loss on the out-of-fold deviations; its variance is doubled,
+    since each fold's outcomes have taught the learners of the other folds.
 
     References
     ----------
     Nie and Wager (2021), "Quasi-oracle estimation of heterogeneous treatment effects", section 4.2, *Biometrika* 108.
-    van der Laan, Polley and Hubbard (2007), "Super learner", *Statistical Applications in Genetics and Molecular
-    Biology* 6.
+    Dalalyan and Tsybakov (2008), "Aggregation by exponential weighting, sharp PAC-Bayesian bounds and sparsity", *Machine
+    Learning* 72. van der Laan, Polley and Hubbard (2007), "Super learner", *Statistical Applications in Genetics and
+    Molecular Biology* 6.
 
     Examples
     --------
@@ -102,34 +107,87 @@ class AutoCATE(EffectLearner):
         """Run the analysis on a bound sample."""
         run = self.seeded()
         assert isinstance(run, AutoCATE)
-        shared: dict[str, Any] = {"n_folds": run.n_folds, "regressor": run.regressor, "classifier": run.classifier}
-        shared |= {"random_state": run.random_state}
-        members = run._members({**shared, "n_jobs": run.n_jobs})
-        canonical = cross_fit(sample, **shared, n_jobs=n_jobs_or_default(run.n_jobs))
-        models = [member.estimate(sample) for member in members]
-        return _stacked(run, sample, canonical, models)
+        assert run.random_state is not None
+        seed, jobs = run.random_state, n_jobs_or_default(run.n_jobs)
+        canonical = run._cross_fit(sample, seed, jobs)
+        return _stacked(run, sample, canonical, run._members(canonical, seed, jobs))
 
-    def _members(self, shared: dict[str, Any]) -> tuple[Estimator[Any], ...]:
-        """List the learners; the first gives the baseline."""
-        return (
-            TLearner(**shared),
-            SLearner(**shared),
-            XLearner(**shared),
-            RLearner(**shared, n_boot=0),
-            DRLearner(**shared, n_boot=0),
-            CausalForest(**shared, n_trees=self.n_trees),
+    def _cross_fit(self, sample: Sample, seed: int, jobs: int) -> Canonical:
+        """Fit the nuisances: of the learners that were asked for, or averages of linear and boosted models."""
+        shared: dict[str, Any] = {"n_folds": self.n_folds, "random_state": seed, "n_jobs": jobs}
+        first = cross_fit(sample, regressor=self.regressor, classifier=self.classifier, **shared)
+        if not (_is_default(self.regressor) and _is_default(self.classifier)):
+            return first
+        linear = cross_fit(sample, regressor="linear", classifier="linear", **shared)
+        study = first.study
+        found = blend(
+            study.nuisances,
+            linear.study.nuisances,
+            study.z,
+            study.arms.codes,
+            weights=study.weights,
+            arm_names=arm_names(study.arms),
         )
+        return replace(first, study=replace(study, nuisances=found))
+
+    def _members(self, canonical: Canonical, seed: int, jobs: int) -> tuple[Member, ...]:
+        """Fit the learners; the first gives the baseline."""
+        shared: dict[str, Any] = {"n_folds": self.n_folds, "random_state": seed, "n_jobs": jobs}
+        own = shared | {"regressor": self.regressor, "classifier": self.classifier}
+        learners: list[EffectLearner] = [
+            TLearner(**own),
+            SLearner(**own),
+            XLearner(**own),
+            RLearner(**own, n_boot=0),
+            DRLearner(**own, n_boot=0),
+        ]
+        if self.regressor != "linear":
+            learners += [
+                XLearner(**shared, regressor="linear", classifier=self.classifier),
+                RLearner(**shared, regressor="linear", classifier=self.classifier, n_boot=0),
+            ]
+        members = [_member(learner, learner._learn(canonical, seed, jobs), self) for learner in learners]
+        trees = CausalForest(**own, n_trees=self.n_trees)
+        predictor, out_of_bag = trees._grow(canonical, seed, jobs)
+        return (*members, Member("CausalForest", predictor, out_of_bag.mean))
 
 
-def _stacked(run: AutoCATE, sample: Sample, canonical: Canonical, models: list[EffectModel]) -> StackedModel:
+@dataclass(frozen=True, eq=False)
+class Member:
+    """A learner of the stack.
+
+    Parameters
+    ----------
+    name : str
+        What it is called in the table of weights.
+    predictor : Predictor
+        Predicts new rows.
+    out_of_fold : Floats, shape (n, n_arms)
+        Baseline and effects of rows that it has not seen, in canonical order.
+    """
+
+    name: str
+    predictor: Predictor
+    out_of_fold: Floats
+
+
+def _member(learner: EffectLearner, learned: Learned, stack: AutoCATE) -> Member:
+    added = learner.regressor == "linear" and stack.regressor != "linear"
+    name = type(learner).__name__ + (" (linear)" if added else "")
+    return Member(name, learned.predictor, learned.out_of_fold.mean)
+
+
+def _is_default(spec: Any) -> bool:
+    return spec is None or (isinstance(spec, str) and spec == "lightgbm")
+
+
+def _stacked(run: AutoCATE, sample: Sample, canonical: Canonical, members: tuple[Member, ...]) -> StackedModel:
     study, n = canonical.study, canonical.study.nuisances
     groups = None if study.groups is None else study.groups.codes
-    own = np.ones(len(study.z)) if study.weights is None else study.weights
-    share = own / own.sum()
-    predicted = np.stack([model.out_of_fold.mean[canonical.order] for model in models])
+    predicted = np.stack([member.out_of_fold for member in members])
     targets, weights = residual_ratios(study.z, study.arms.codes, n.mu, n.e)
     arms = [
-        stack_arm(targets[:, j], weights[:, j] * own, predicted[:, :, j + 1].T, share, n.folds, groups)
+        stack_arm(targets[:, j], weights[:, j], predicted[:, :, j + 1].T, n.folds, own=study.weights, groups=groups)
         for j in range(targets.shape[1])
     ]
     average = average_effect(study.contrasts, study.weights, study.groups).theta
@@ -141,30 +199,30 @@ def _stacked(run: AutoCATE, sample: Sample, canonical: Canonical, models: list[E
     found: Spread = unknown_errors(np.column_stack([predicted[0][:, 0], effects]))
     return StackedModel(
         **fields,
-        predictor=_predictor(models, arms, predicted, share, average),
+        predictor=_predictor(members, arms, predicted, study.weights, average),
         out_of_fold=Spread(canonical.restore(found.mean), canonical.restore(found.covariance)),
         ranking=read_only(canonical.restore(deviations)),
         schema=features.schema,
         fingerprint=fingerprint(replace(features, values=canonical.restore(features.values))),
         n_table=sample.n_input,
         no_interval=NO_INTERVAL,
-        learners=_shares(models, arms[0]),
+        learners=_shares(members, arms[0]),
     )
 
 
 def _predictor(
-    models: list[EffectModel], arms: list[ArmStack], predicted: Floats, share: Floats, average: Floats
+    members: tuple[Member, ...], arms: list[ArmStack], predicted: Floats, own: Floats | None, average: Floats
 ) -> Stacked:
     weights = np.column_stack([arm.factor * arm.weights for arm in arms])
-    centers = np.einsum("i,kij->kj", share, predicted)[:, 1:]
-    kept = [at for at in range(len(models)) if at == 0 or weights[at].any()]
-    return Stacked(tuple(models[at].predictor for at in kept), weights[kept], centers[kept], average)
+    centers = np.average(predicted, axis=1, weights=own)[:, 1:]
+    kept = [at for at in range(len(members)) if at == 0 or weights[at].any()]
+    return Stacked(tuple(members[at].predictor for at in kept), weights[kept], centers[kept], average)
 
 
-def _shares(models: list[EffectModel], arm: ArmStack) -> Table:
+def _shares(members: tuple[Member, ...], arm: ArmStack) -> Table:
     """Weights after shrinkage, the constant's last."""
     weights = arm.factor * arm.weights
-    rows = [(type(model.estimator).__name__, float(weight)) for model, weight in zip(models, weights, strict=True)]
+    rows = [(member.name, float(weight)) for member, weight in zip(members, weights, strict=True)]
     return Table.of(("learner", "weight"), [*rows, ("constant", float(1.0 - weights.sum()))])
 
 

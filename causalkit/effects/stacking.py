@@ -1,23 +1,39 @@
-"""Stacking of effect learners: weights on a simplex that has the constant effect as one of its corners."""
+"""Averages of effect learners that the constant effect is a member of: weights by how well each predicts unseen rows."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import combinations
 
 import numpy as np
 
 from causalkit.effects.bagged import Spread, shrinkage
 from causalkit.effects.fold_models import unknown_errors
 from causalkit.effects.model import Predictor
-from causalkit.kernels.arrays import Codes, Floats
+from causalkit.kernels.arrays import Bools, Codes, Floats
+
+#: Temperature of the exponential weights, in units of the variance of the noise: the least that the oracle inequality of
+#: Dalalyan and Tsybakov (2008) holds for.
+TEMPERATURE = 4.0
+#: Learners with a smaller weight are left out: they cost time at every prediction.
+LEAST_WEIGHT = 0.01
+#: The variance of a statistic of out-of-fold predictions is up to twice what it is for independent folds: the noise of each
+#: pair of folds enters twice, once as outcomes judged and once as outcomes learned from.
+FOLDS_VARIANCE = 2.0
 
 
-def stack_weights(target: Floats, predicted: Floats, weights: Floats) -> Floats:
-    """Return the weights of learners that minimise a weighted squared loss; the constant takes what is left of one.
+def stack_weights(
+    target: Floats,
+    predicted: Floats,
+    weights: Floats,
+    *,
+    own: Floats | None = None,
+    groups: Codes | None = None,
+) -> Floats:
+    """Return exponential weights of learners; the constant takes what is left of one.
 
-    The exact minimum of ``sum w (target - c - predicted @ a)^2`` over the constant c and ``a >= 0, sum(a) <= 1``: every
-    set of learners that may have a positive weight is tried, with and without the limit on the sum.
+    A learner with squared loss L has a weight in proportion to ``exp(-n L / (4 sigma^2))``, sigma^2 being the least of these
+    losses. Unlike weights that minimise the loss of the average they overfit little: learners that the rows can't tell
+    apart share alike.
 
     Parameters
     ----------
@@ -26,37 +42,47 @@ def stack_weights(target: Floats, predicted: Floats, weights: Floats) -> Floats:
     predicted : Floats, shape (n, k)
         Predictions of k learners for rows that they have not seen.
     weights : Floats, shape (n,)
-        Weights of the rows.
+        Weights of the squared errors, such that a weighted squared error has about the variance of the outcome.
+    own : Floats, shape (n,), optional
+        How many people a row stands for.
+    groups : Codes, shape (n,), optional
+        Clusters: rows that go together count for fewer.
 
     Returns
     -------
     Floats, shape (k,)
+        Not negative, with a sum of at most one.
+
+    References
+    ----------
+    Dalalyan and Tsybakov (2008), "Aggregation by exponential weighting, sharp PAC-Bayesian bounds and sparsity",
+    *Machine Learning* 72.
     """
-    share = weights / weights.sum()
-    x = predicted - share @ predicted
+    mass = weights if own is None else weights * own
+    share = mass / mass.sum()
+    x = np.column_stack([np.zeros(len(target)), predicted - share @ predicted])
     y = target - share @ target
-    gram, cross = (x * share[:, None]).T @ x, (x * share[:, None]).T @ y
-    k = len(cross)
-    best, lowest = np.zeros(k), 0.0
-    for size in range(1, k + 1):
-        for support in combinations(range(k), size):
-            at = np.array(support)
-            for found in _corners(gram[np.ix_(at, at)], cross[at]):
-                loss = float(found @ gram[np.ix_(at, at)] @ found - 2 * cross[at] @ found)
-                if found.min() >= 0 and found.sum() <= 1 + 1e-9 and loss < lowest - 1e-12 * abs(lowest):
-                    lowest = loss
-                    best = np.zeros(k)
-                    best[at] = found
-    return best
+    people = np.ones(len(target)) if own is None else own
+    losses = (mass @ (y[:, None] - x) ** 2) / people.sum()
+    noise = float(losses.min())
+    if noise <= 0.0:
+        perfect: Floats = (losses <= 0.0).astype(np.float64)
+        return perfect[1:] / perfect.sum()
+    count = people.sum() ** 2 / (people @ people) / _design_effect(mass * y * x.mean(axis=1), groups)
+    found = np.exp(-count * (losses - noise) / (TEMPERATURE * noise))
+    found /= found.sum()
+    found[found < LEAST_WEIGHT] = 0.0
+    out: Floats = found[1:] / found.sum()
+    return out
 
 
-def _corners(gram: Floats, cross: Floats) -> tuple[Floats, Floats]:
-    """The minima of a set of learners: with weights of any sum, and with weights that sum to one."""
-    free = np.asarray(np.linalg.lstsq(gram, cross, rcond=1e-10)[0], dtype=np.float64)
-    size = len(cross)
-    bordered = np.block([[gram, np.ones((size, 1))], [np.ones((1, size)), np.zeros((1, 1))]])
-    tied: Floats = np.linalg.lstsq(bordered, np.append(cross, 1.0), rcond=1e-10)[0][:size]
-    return free, tied
+def _design_effect(values: Floats, groups: Codes | None) -> float:
+    """By how much clusters inflate the variance of a sum; at least one."""
+    total = float(values @ values)
+    if groups is None or total == 0.0:
+        return 1.0
+    sums = np.bincount(groups, values)
+    return max(1.0, float(sums @ sums) / total)
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +96,8 @@ class ArmStack:
     deviations : Floats, shape (n,)
         Deviations from the average, of each fold by weights that the other folds chose, not shrunk.
     factor, slope, statistic : float
-        Shrinkage of these deviations, and the slope and t statistic behind it.
+        Shrinkage of these deviations, and the slope and t statistic behind it, which takes in that each fold's outcomes
+        taught the other folds' learners.
     """
 
     weights: Floats
@@ -81,7 +108,13 @@ class ArmStack:
 
 
 def stack_arm(
-    target: Floats, weights: Floats, predicted: Floats, share: Floats, folds: Codes, groups: Codes | None
+    target: Floats,
+    weights: Floats,
+    predicted: Floats,
+    folds: Codes,
+    *,
+    own: Floats | None = None,
+    groups: Codes | None = None,
 ) -> ArmStack:
     """Choose the weights of an arm, fold by fold and on all rows, and how far to trust what they give.
 
@@ -91,22 +124,34 @@ def stack_arm(
         Pseudo-outcome of the R-loss and its weights; rows of weight zero are not judged by.
     predicted : Floats, shape (n, k)
         Out-of-fold predictions.
-    share : Floats, shape (n,)
-        Share of each row in the population.
-    folds, groups : Codes, shape (n,)
-        Folds and clusters.
+    folds : Codes, shape (n,)
+        Folds.
+    own : Floats, shape (n,), optional
+        How many people a row stands for.
+    groups : Codes, shape (n,), optional
+        Clusters.
     """
-    used = weights > 0
+    people = np.ones(len(target)) if own is None else own
+    share = people / people.sum()
+    used = weights * people > 0
     centred = predicted - share @ predicted
+
+    def choose(rows: Bools) -> Floats:
+        at = np.flatnonzero(rows)
+        clusters = None if groups is None else groups[at]
+        return stack_weights(target[at], centred[at], weights[at], own=people[at], groups=clusters)
+
     deviations = np.empty(len(target))
     for fold in np.unique(folds):
-        learn, here = used & (folds != fold), folds == fold
-        deviations[here] = centred[here] @ stack_weights(target[learn], centred[learn], weights[learn])
+        here = folds == fold
+        deviations[here] = centred[here] @ choose(used & ~here)
     deviations -= share @ deviations
     clusters = None if groups is None else groups[used]
-    factor, slope, statistic = shrinkage(target[used], deviations[used], weights[used], clusters)
-    chosen = stack_weights(target[used], centred[used], weights[used])
-    return ArmStack(chosen, deviations, factor, slope, statistic)
+    _, slope, statistic = shrinkage(target[used], deviations[used], (weights * people)[used], clusters)
+    statistic /= np.sqrt(FOLDS_VARIANCE)
+    keep = max(0.0, 1.0 - 1.0 / statistic**2) if statistic > 0 else 0.0
+    factor = float(np.clip(slope, 0.0, 1.0)) * keep
+    return ArmStack(choose(used), deviations, factor, slope, float(statistic))
 
 
 @dataclass(frozen=True, eq=False)

@@ -44,8 +44,9 @@ class XLearner(EffectLearner):
     Notes
     -----
     Assumptions as for AIPW. The effect imputed to a row comes from the outcome model of the other arm, which has not seen
-    it. There is no valid pointwise interval. New people get the mean of the folds' models, blended by the folds' propensity models, by the
-    known propensity where it is the same for all, and else by a model of the arms that is fitted for this purpose.
+    it. There is no valid pointwise interval. New people get the mean of the folds' models, blended by the folds' propensity
+    models, by the known propensity where it is the same for all, and else by a model of the arms that is fitted for this
+    purpose.
 
     References
     ----------

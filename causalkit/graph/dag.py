@@ -10,8 +10,10 @@ from typing import Any, Literal
 
 from causalkit.errors import DesignError
 from causalkit.graph.adjustment import Adjustment
+from causalkit.graph.frontdoor import conditional_instruments, frontdoor_sets, independencies
 from causalkit.graph.nodes import NONE, Mixed, Nodes
-from causalkit.graph.reading import quoted, read_graph
+from causalkit.graph.reading import in_quotes, quoted, read_graph
+from causalkit.graph.verdict import Identification, identify
 
 Kind = Literal["minimal", "minimum", "optimal", "canonical", "all"]
 KINDS = ("minimal", "minimum", "optimal", "canonical", "all")
@@ -215,11 +217,62 @@ class DAG:
             return AdjustmentVerdict(True, "Every path that is not causal is blocked, and no causal path is touched.")
         path = tuple(self.nodes[at] for at in problem.witness(given))
         if not path:
-            names = ", ".join(sorted(self.selected))
+            told = ", ".join(sorted(self.selected))
             return AdjustmentVerdict(
-                False, f"who is in the data ({names}) tells of the outcome, whatever is adjusted for."
+                False, f"who is in the data ({told}) tells of the outcome, whatever is adjusted for."
             )
         return AdjustmentVerdict(False, f"the path {self._drawn(path)} stays open.", path)
+
+    # Identification beyond adjustment.
+
+    def identify(
+        self, x: str | Iterable[str], y: str | Iterable[str], given: str | Iterable[str] = ()
+    ) -> Identification:
+        """Say whether and how the effect of ``x`` on ``y`` (given others) is identified; a "no" is an answer, no error.
+
+        Parameters
+        ----------
+        x, y : str or list of str
+            Treatments and outcomes.
+        given : list of str
+            Variables that the effect is conditional on.
+
+        Returns
+        -------
+        Identification
+            ``identified``, ``strategy``, ``estimand``, ``explain()``, ``verify()`` and ``estimate(data, estimator)``.
+        """
+        one, two, known = self._set(x), self._set(y), self._set(given)
+        _disjoint({"the treatment": one, "the outcome": two, "given": known}, self.nodes)
+        hidden = (one | two | known) & self._set(self.latent)
+        if hidden:
+            raise DesignError(
+                f"{self._said(hidden)} was not measured.", hint="Ask for the effect of a measured variable."
+            )
+        return identify(self, one, two, known)
+
+    def frontdoor_sets(self, x: str | Iterable[str], y: str | Iterable[str]) -> Iterator[frozenset[str]]:
+        """Yield every minimal front-door set (Pearl 2009, definition 3.3.3), small ones first."""
+        one, two = self._set(x), self._set(y)
+        return (self._names(s) for s in frontdoor_sets(self._graph, one, two, self._set(self.latent)))
+
+    def instruments(self, x: str | Iterable[str], y: str | Iterable[str]) -> Iterator[tuple[str, frozenset[str]]]:
+        """Yield (instrument, minimal set to adjust for).
+
+        An instrument is related to ``x`` and, given the set, to ``y`` only through it (Brito and Pearl 2002). Effects of
+        ``x`` are neither offered as instruments nor put into the set.
+        """
+        found = conditional_instruments(self._graph, self._set(x), self._set(y), self._set(self.latent))
+        return ((self.nodes[at], self._names(given)) for at, given in found)
+
+    def implied_independencies(self) -> Iterator[tuple[str, str, frozenset[str]]]:
+        """Yield (one, other, given): what the graph says must be independent in the data, with every minimal set."""
+        for one, two, given in independencies(self._graph, self._set(self.latent)):
+            yield self.nodes[one], self.nodes[two], self._names(given)
+
+    def projected(self) -> Mixed:
+        """Return the edges among measured nodes, by number: what was not measured becomes ``<->``."""
+        return self._graph.projected(self._set(self.latent))
 
     # Writing it.
 
@@ -233,10 +286,7 @@ class DAG:
 
     def to_dot(self) -> str:
         """Return the graph as DOT text (bidirected edges are drawn as ``dir=both``)."""
-
-        def text(name: str) -> str:
-            escaped = name.replace("\\", "\\\\").replace('"', '\\"')
-            return f'"{escaped}"'
+        text = in_quotes
 
         lines = [f"  {text(name)}" + (" [style=dashed]" if name in self.latent else "") + ";" for name in self.nodes]
         lines += [f"  {text(a)} -> {text(b)};" for a, b in self.directed]

@@ -88,8 +88,11 @@ def read_graph(source: Any) -> Parsed:
 
 def quoted(name: str) -> str:
     """Write a name so that it is read back as it is."""
-    if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.]*", name):
-        return name
+    return name if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.]*", name) else in_quotes(name)
+
+
+def in_quotes(name: str) -> str:
+    """Write a name in double quotes, with those that it holds escaped."""
     escaped = name.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'
 

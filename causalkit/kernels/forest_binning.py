@@ -18,8 +18,9 @@ MAX_BINS = 255
 
 @njit(cache=True, nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
 def bin_rows(
-    x: Floats, edges: Floats, starts: Ints, is_category: Bools, first: int, low_f: int, high_f: int, out: Bytes
-) -> None:
+    x: Floats, edges: Floats, starts: Ints, is_category: Bools, first: int, low_f: int, high_f: int, out: Bytes,
+    value: Floats, at: Ints,
+) -> None:  # fmt: skip
     """Code rows ``first ... first + out.shape[1]`` of the columns ``low_f ... high_f`` of ``x``.
 
     Parameters
@@ -37,22 +38,25 @@ def bin_rows(
         Covariates to code.
     out : uint8 array, shape (p, m)
         For a number, how many edges lie below it: ``x <= edges[j]`` exactly where ``code <= j``.
+    value, at : arrays, shape (m,)
+        Work space.
     """
     for f in range(low_f, high_f):
-        low, high = starts[f], starts[f + 1]
+        low, size = starts[f], starts[f + 1] - starts[f]
+        if is_category[f]:
+            for i in range(out.shape[1]):
+                code = x[first + i, f]
+                out[f, i] = int(edges[low + int(code)]) if code >= 0.0 and code < size else MISSING
+            continue
         for i in range(out.shape[1]):
-            value = x[first + i, f]
-            if np.isnan(value):
-                out[f, i] = MISSING
-            elif is_category[f]:
-                known = value >= 0.0 and value < high - low
-                out[f, i] = int(edges[low + int(value)]) if known else MISSING
-            else:
-                a, b = low, high
-                while a < b:
-                    middle = (a + b) >> 1
-                    if edges[middle] < value:
-                        a = middle + 1
-                    else:
-                        b = middle
-                out[f, i] = a - low
+            value[i] = x[first + i, f]
+            at[i] = low
+        while size > 1:  # all values take a step together, and none a branch: many steps are under way at once
+            half = size >> 1
+            for i in range(out.shape[1]):
+                at[i] += half * int(edges[at[i] + half - 1] < value[i])
+            size -= half
+        for i in range(out.shape[1]):
+            if size == 1:
+                at[i] += int(edges[at[i]] < value[i])
+            out[f, i] = MISSING if np.isnan(value[i]) else at[i] - low

@@ -5,51 +5,144 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from causalkit.kernels.arrays import Bools, Codes, Floats
+from causalkit.kernels.arrays import Bools, Codes, Floats, Ints
 from causalkit.kernels.forest_binning import MISSING, Bytes
 from causalkit.kernels.forest_growing import Features
 from causalkit.kernels.forest_splitting import Words
 
 
+#: A node is one word. From its lowest bit on: the largest code that goes left, 8 bits; the column of codes, 23; whether
+#: these are categories, 1; the left child, 31; and the sign, set for a leaf, which leads to itself.
+_COLUMN, _CATEGORY, _CHILD = 0x7FFFFF, 1 << 31, 0x7FFFFFFF
+_LEAF = MISSING - (1 << 63)
+
+
 @njit(cache=True, nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
-def find_leaves(
-    codes: Bytes,
+def pack(
     feature: Features,
     threshold: Codes,
     child: Codes,
     missing_left: Bools,
-    sets: Words,
     is_category: Bools,
-    roots: Codes,
-    out: Codes,
+    words: Ints,
+    set_of: Codes,
+    levels: Codes,
+    depth: Codes,
 ) -> None:
-    """Write the leaf node of each tree and column of ``codes``.
+    """Write the nodes of trees as words, and how deep the trees are.
 
     Parameters
     ----------
-    codes : uint8 array, shape (p, m)
-    feature, threshold, child, missing_left, sets, is_category : arrays, read-only
-        See :class:`causalkit.effects.forest.trees.Forest`.
+    feature, threshold, child, missing_left, is_category : arrays, read-only
+        See :class:`causalkit.effects.forest.trees.Forest`; parents come before their children.
+    words : Ints, shape (nodes,)
+        Out: words.
+    set_of : Codes, shape (nodes,)
+        Zeros; out: by left child, the row of ``sets`` of a split on a category.
+    levels : Codes, shape (trees,)
+        Out: the mean depth of the leaves of each tree.
+    depth : Codes, shape (nodes,)
+        Zeros; work space.
+    """
+    p = is_category.size
+    tree, total, leaves = -1, 0, 0
+    for node in range(feature.size):
+        if depth[node] == 0 and tree + 1 < levels.size:
+            tree, total, leaves = tree + 1, 0, 0
+        f = np.int64(feature[node])
+        if f < 0:
+            words[node] = (np.int64(node) << 32) + _LEAF
+            total += depth[node]
+            leaves += 1
+            levels[tree] = total // leaves
+            continue
+        left, most = np.int64(child[node]), np.int64(threshold[node])
+        depth[left] = depth[left + 1] = depth[node] + 1
+        if is_category[f]:
+            set_of[left] = most
+            words[node] = left << 32 | _CATEGORY | f << 8
+        elif missing_left[node]:
+            words[node] = left << 32 | (p + f) << 8 | (most + 1)
+        else:
+            words[node] = left << 32 | f << 8 | most
+
+
+@njit(cache=True, nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
+def _next(flat: Bytes, base: int, word: int, set_of: Codes, sets: Words, categories: bool) -> int:
+    """Return the child to which the row goes whose codes start at ``base``."""
+    child = (word >> 32) & _CHILD
+    code = np.int64(flat[base + ((word >> 8) & _COLUMN)])
+    right = np.int64(code > (word & 255))
+    if categories:
+        inside = np.int64((sets[set_of[child], code >> 6] >> np.uint64(code & 63)) & np.uint64(1))
+        right ^= (word >> 31) & (right ^ inside ^ 1) & 1
+    return child + right
+
+
+@njit(cache=True, nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
+def find_leaves(
+    codes: Bytes,
+    words: Ints,
+    place: Codes,
+    set_of: Codes,
+    sets: Words,
+    roots: Codes,
+    levels: Codes,
+    out: Codes,
+    at: Ints,
+    who: Codes,
+) -> None:
+    """Write where each tree sends each row.
+
+    All rows go down a tree together, a level at a time and without a branch to guess, so that many steps are under way
+    at once; a row in a leaf stays there. Below the mean depth only rows that are not yet in a leaf go on.
+
+    Parameters
+    ----------
+    codes : uint8 array, shape (m, 2 p)
+        Codes of each row, then codes plus one, by which missing values come first instead of last.
+    words, set_of, levels : arrays, read-only
+        As :func:`pack` wrote them.
+    place : Codes, shape (nodes,), read-only
+        What is written for each leaf.
+    sets : uint64 array, shape (splits on categories, 4), read-only
+        Bits of the codes that go left.
     roots : Codes, shape (trees,), read-only
         First node of each tree; -1 for a tree without a root.
     out : Codes, shape (trees, m)
-        Out: leaf nodes; -1 for a tree without a root.
+        Out: places; -1 for a tree without a root.
+    at, who : arrays, shape (m,)
+        Work space.
     """
+    m, width = codes.shape
+    flat, categories = codes.reshape(-1), len(sets) > 0
     for tree in range(roots.size):
         root = roots[tree]
-        for i in range(out.shape[1]):
-            node = root
-            f = feature[node] if node >= 0 else -1
-            while f >= 0:
-                code = codes[f, i]
-                if is_category[f]:
-                    word = sets[threshold[node], code >> 6]
-                    left = (word >> np.uint64(code & 63)) & np.uint64(1) != np.uint64(0)
-                else:
-                    left = missing_left[node] if code == MISSING else code <= threshold[node]
-                node = child[node] + (0 if left else 1)
-                f = feature[node]
-            out[tree, i] = node
+        if root < 0:
+            out[tree] = -1
+            continue
+        for i in range(m):
+            at[i] = words[root]
+        for _ in range(levels[tree]):
+            base = 0
+            for i in range(m):
+                at[i] = words[_next(flat, base, at[i], set_of, sets, categories)]
+                base += width
+        left = 0
+        for i in range(m):
+            word = at[i]
+            out[tree, i] = place[(word >> 32) & _CHILD]
+            at[left], who[left] = word, i
+            left += word >= 0
+        while left > 0:
+            rows, left = left, 0
+            for j in range(rows):
+                i = who[j]
+                node = _next(flat, np.int64(i) * width, at[j], set_of, sets, categories)
+                word = words[node]
+                out[tree, i] = place[node]
+                at[left], who[left] = word, i
+                left += word >= 0
 
 
 @njit(cache=True, nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]

@@ -10,7 +10,6 @@ from scipy import special
 from causalkit.kernels.arrays import Floats
 
 _SINGULAR = 1e-9
-_SHIFTS = 8
 _BLOCK = 4_000_000
 
 
@@ -22,12 +21,12 @@ class NormalBox:
     vcov : (k, k) array
         May be singular.
     n_points : int
-        Points of integration (a multiple of eight).
+        Points of integration.
 
     Notes
     -----
-    Separation of variables (Genz 1992) on a Richtmyer lattice with eight fixed shifts and the baker's transformation:
-    the same answer every time, smooth in the bounds. Entries that others determine tighten the bounds of the last
+    Separation of variables (Genz 1992) on a Richtmyer sequence with the baker's transformation: the same answer every
+    time, smooth in the bounds. Entries that others determine tighten the bounds of the last
     normal they depend on.
     """
 
@@ -38,16 +37,11 @@ class NormalBox:
         last = np.where(loaded.any(axis=1), rank - 1 - np.argmax(loaded[:, ::-1], axis=1), -1)
         self._owned = [np.flatnonzero(last == column) for column in range(rank)]
         self._fixed = np.flatnonzero(last == -1)
-        self._points = _lattice(rank, n_points // _SHIFTS)
+        self._points = _lattice(rank, n_points)
 
     def probability(self, low: Floats, high: Floats) -> float:
         """Return the probability of the box; bounds may be infinite."""
         return float(self._walk(low, high)[0].mean())
-
-    def error(self, low: Floats, high: Floats) -> float:
-        """Return the standard error of :meth:`probability` over the shifts."""
-        parts = self._walk(low, high)[0].reshape(_SHIFTS, -1).mean(axis=1)
-        return float(parts.std(ddof=1) / np.sqrt(_SHIFTS))
 
     def mean(self, low: Floats, high: Floats) -> Floats:
         """Return the mean of Z given that it lies in the box."""
@@ -101,8 +95,8 @@ def largest_quantile(factor: Floats, probability: float) -> float:
     spread = np.sqrt((reduced**2).sum(axis=1))
     rank = reduced.shape[1]
     directions, weights = _sphere(rank)
-    step = max(1, _BLOCK // len(reduced))
-    blocks = [(reduced @ directions[:, j : j + step]).max(axis=0) for j in range(0, directions.shape[1], step)]
+    size = max(1, _BLOCK // len(reduced))
+    blocks = [(reduced @ directions[:, j : j + size]).max(axis=0) for j in range(0, directions.shape[1], size)]
     reach = np.concatenate(blocks)
     reach, weights = reach[reach > 0], weights[reach > 0]
     low = float(special.ndtri(probability) * spread.max())
@@ -150,7 +144,7 @@ def _sphere(size: int) -> tuple[Floats, Floats]:
         flat = np.sqrt(1.0 - height**2)
         round_ = np.stack([np.outer(flat, np.cos(angle)), np.outer(flat, np.sin(angle)), np.outer(height, np.ones(96))])
         return round_.reshape(3, -1), np.repeat(weight / 2.0 / 96, 96)
-    points = special.ndtri(np.clip(_lattice(size, 1024), 1e-12, 1 - 1e-12))
+    points = special.ndtri(np.clip(_lattice(size, 8192), 1e-12, 1 - 1e-12))
     points /= np.sqrt((points**2).sum(axis=0))
     both = np.hstack([points, -points])
     return both, np.full(both.shape[1], 1.0 / both.shape[1])
@@ -195,7 +189,7 @@ def _pivoted_factor(vcov: Floats) -> Floats:
 
 
 def _lattice(size: int, count: int) -> Floats:
-    """Points in the unit cube, one dimension a row: square roots of primes, shifted eight ways."""
+    """Points in the unit cube, one dimension a row: multiples of square roots of primes, folded."""
     primes = [2, 3, 5, 7, 11, 13, 17, 19, 23, 29]
     number = 31
     while len(primes) < size:
@@ -203,6 +197,4 @@ def _lattice(size: int, count: int) -> Floats:
             primes.append(number)
         number += 2
     steps = np.sqrt(np.array(primes[:size], dtype=np.float64))[:, None] * np.arange(1, count + 1)
-    shifts = np.mod(np.outer(np.sqrt(np.array(primes[:size], dtype=np.float64)) + 0.5, np.arange(_SHIFTS)) * 0.618034, 1)
-    shifted = [np.mod(steps + shifts[:, [j]], 1.0) for j in range(_SHIFTS)]
-    return np.abs(2.0 * np.concatenate(shifted, axis=1) - 1.0)
+    return np.abs(2.0 * np.mod(steps, 1.0) - 1.0)

@@ -141,7 +141,9 @@ def _event_study(data: PlotData) -> str:
     position, estimate, low, high = contract.columns(data, "position", "estimate", "low", "high")
     post = contract.columns(data, "position", "post")[1].astype(bool)
     timed = contract.text(data, "xlabel").startswith("time since")
-    names = contract.names(data, "terms", position.size) if "terms" in data else [fmt.number(float(p)) for p in position]
+    names = (
+        contract.names(data, "terms", position.size) if "terms" in data else [fmt.number(float(p)) for p in position]
+    )
     at = np.arange(position.size)
     shown = at if at.size <= ROWS_TOLD else np.unique(np.linspace(0, at.size - 1, ROWS_TOLD).round().astype(np.intp))
     told = "; ".join(f"{names[j]} {fmt.number(estimate[j], 3)} {fmt.interval(low[j], high[j], 3)}" for j in shown)
@@ -158,7 +160,9 @@ def _sensitivity(data: PlotData) -> str:
     told = "; ".join(f"{fmt.interval(a, b, 3)} at M = {fmt.number(float(m), 3)}" for m, a, b in rows)
     found = contract.number(data, "breakdown")
     tail = (
-        "" if found is None else f" The interval reaches {fmt.number(data.get('null', 0.0))} at M = {fmt.number(found, 3)}."
+        ""
+        if found is None
+        else f" The interval reaches {fmt.number(data.get('null', 0.0))} at M = {fmt.number(found, 3)}."
     )
     first, last = float(data["original_low"]), float(data["original_high"])
     return f"Robust intervals of the effect: {fmt.interval(first, last, 3)} under parallel trends; {told}.{tail}"

@@ -47,13 +47,15 @@ def event_study(data: PlotData) -> Figure:
         if kind.any():
             _bars(axes, position, band[0], band[1], kind, colour, 1.0, 1.0)
             _bars(axes, position, low, high, kind, colour, 3.4, 0.45)
-            axes.plot(position[kind], estimate[kind], "o", color=colour, markersize=6, markeredgecolor=theme.PAPER, label=name)
+            axes.plot(
+                position[kind], estimate[kind], "o", color=colour, markersize=6, markeredgecolor=theme.PAPER, label=name
+            )
     if reference is not None and timed and reference not in position:
         axes.plot([reference], [0.0], "o", markerfacecolor=theme.PAPER, markeredgecolor=theme.ORANGE, markersize=6)
     _ticks(axes, data, position, reference, timed)
     theme.dress(
         axes,
-        xlabel=contract.text(data, "xlabel", "Time since the start"),
+        xlabel=_capital(contract.text(data, "xlabel", "time since the start")),
         ylabel=contract.text(data, "ylabel", "Effect"),
     )
     axes.margins(x=0.05)
@@ -116,11 +118,9 @@ def sensitivity(data: PlotData) -> Figure:
     step_ = -(-magnitude.size // NAMES)
     axes.set_xticks(
         [place, *magnitude[::step_]],
-        ["parallel\ntrends", *(fmt.number(float(m), 3) if m else "0" for m in magnitude[::step_])],
+        ["parallel\ntrends", *(f"{m:.3g}" for m in magnitude[::step_])],
     )
-    theme.dress(
-        axes, xlabel=contract.text(data, "xlabel", "M"), ylabel=contract.text(data, "ylabel", "Effect")
-    )
+    theme.dress(axes, xlabel=contract.text(data, "xlabel", "M"), ylabel=contract.text(data, "ylabel", "Effect"))
     axes.margins(x=0.05)
     return figure
 
@@ -145,8 +145,8 @@ def bars(data: PlotData) -> Figure:
     axes.axvline(0.0, color=theme.MUTED, linewidth=1.0)
     axes.set_yticks(place, [theme.label(name) for name in labels[:shown]])
     axes.set_ylim(shown - 0.4, -0.6)
-    what = contract.text(data, "xlabel") or contract.text(data, "ylabel", "Value")
-    theme.dress(axes, xlabel=what[:1].upper() + what[1:], grid="x")
+    what = contract.text(data, "xlabel") or contract.text(data, "ylabel", "value")
+    theme.dress(axes, xlabel=_capital(what), grid="x")
     axes.spines["left"].set_visible(False)
     if shown < values.size:
         theme.note(figure, f"The first {shown} of {values.size:,}; the table has them all.")
@@ -170,7 +170,7 @@ def scatter(data: PlotData) -> Figure:
     line = contract.number(data, "line")
     if line is not None:
         axes.axhline(line, color=theme.INK, linewidth=1.0, linestyle=(0, (4, 3)))
-        said = contract.text(data, "line_label", fmt.number(line, 3))
+        said = contract.text(data, "line_label", fmt.number(line, 3).replace("-", "−"))
         axes.annotate(
             theme.label(said, 50), (1.0, line), (-2, 4), xycoords=("axes fraction", "data"), textcoords="offset points",
             ha="right", color=theme.INK, fontsize=8.5,
@@ -183,9 +183,13 @@ def scatter(data: PlotData) -> Figure:
             x[here], y[here], marks[j % len(marks)], color=colour, markersize=6.5, markeredgecolor=theme.PAPER,
             label=theme.label(name), linestyle="none",
         )  # fmt: skip
-    what = contract.text(data, "xlabel", "x")
-    level = contract.text(data, "ylabel", "y")
-    theme.dress(axes, xlabel=what[:1].upper() + what[1:], ylabel=level[:1].upper() + level[1:])
+    theme.dress(
+        axes, xlabel=_capital(contract.text(data, "xlabel", "x")), ylabel=_capital(contract.text(data, "ylabel", "y"))
+    )
     axes.margins(x=0.05, y=0.12)
     figure.legend(loc="outside upper left", ncols=2, handletextpad=0.3)
     return figure
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

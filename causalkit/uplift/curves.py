@@ -23,8 +23,8 @@ from causalkit.kernels.arrays import Codes, Floats, read_only
 from causalkit.uplift.gain_parts import GainParts, Kind
 from causalkit.uplift.ranks import (
     Ranking,
+    Scored,
     as_finite,
-    as_ranking,
     checked_grid,
     free_groups,
     small_sample,
@@ -105,7 +105,7 @@ def default_grid(n_grid: int = 100) -> Floats:
 
 
 def curve(
-    scores: Floats,
+    scores: Floats | Scored,
     priority: Floats | Ranking,
     kind: Kind = "toc",
     q: Floats | None = None,
@@ -155,7 +155,7 @@ def curve(
 
 
 def curves(
-    scores: Floats,
+    scores: Floats | Scored,
     priority: Floats | Ranking,
     kinds: Sequence[Kind],
     q: Floats | None = None,
@@ -164,10 +164,10 @@ def curves(
 ) -> dict[Kind, Curve]:
     """Several curves at once: takes the same arguments as :func:`curve` and walks along the ranking once."""
     _require_kinds(kinds)
-    ranking = as_ranking(priority, weights)
     grid = _checked_curve_grid(q)
-    scale, n_groups = small_sample(ranking, groups)
-    parts = GainParts.of(scores, ranking, grid)
+    scored = Scored.of(scores, priority, weights)
+    scale, n_groups = small_sample(scored.ranking, groups)
+    parts = GainParts.of(scored, grid)
     free = free_groups(n_groups, groups)
     sums = parts.sums(groups)
     return {
@@ -185,7 +185,7 @@ def curves(
 
 
 def curve_psi(
-    scores: Floats,
+    scores: Floats | Scored,
     priority: Floats | Ranking,
     kind: Kind = "toc",
     q: Floats | None = None,
@@ -196,9 +196,10 @@ def curve_psi(
     Takes the same arguments as :func:`curve`; the matrix has 8 n k bytes. 1/n is folded in.
     """
     _require_kinds((kind,))
-    ranking = as_ranking(priority, weights)
-    parts = GainParts.of(scores, ranking, _checked_curve_grid(q))
-    return parts.values(kind), ranking.unsort(parts.psi(kind))
+    grid = _checked_curve_grid(q)
+    scored = Scored.of(scores, priority, weights)
+    parts = GainParts.of(scored, grid)
+    return parts.values(kind), scored.ranking.unsort(parts.psi(kind))
 
 
 def profit_curve(

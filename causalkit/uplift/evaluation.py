@@ -33,7 +33,7 @@ from causalkit.uplift.held_out import KnownScores
 from causalkit.uplift.heterogeneity import Heterogeneity, heterogeneities
 from causalkit.uplift.observed_metrics import auuc_from
 from causalkit.uplift.ranking import Method
-from causalkit.uplift.ranks import Ranking, free_groups, rank_units, small_sample
+from causalkit.uplift.ranks import Ranking, Scored, free_groups, rank_units, small_sample
 
 #: Shares whose uplift is reported, and points of the curves.
 TOP = (0.1, 0.2, 0.3)
@@ -269,17 +269,18 @@ class UpliftEvaluation(Estimator[UpliftResult]):
         # Rounded, so that equals of different folds stay equals.
         priority = ranked_by if folds is None else np.round(fold_ranks(ranked_by, folds, weights), 12)
         ranking = rank_units(priority, weights)
+        scored = Scored.of(scores, ranking)
         if folds is None:
-            tests = heterogeneities(scores, ranking, groups=codes)
+            tests = heterogeneities(scored, ranking, groups=codes)
         else:
             tests = heterogeneities(scores, ranked_by, weights, codes, folds)
         is_effect = "score" not in sample.given
         line = _line(scores, effect, weights, codes) if is_effect else None
-        shapes = curves(scores, ranking, ("toc", "gain"), GRID, groups=codes)
+        shapes = curves(scored, ranking, ("toc", "gain"), GRID, groups=codes)
         name = sample.arms.contrast()
         return UpliftResult(
             estimator=self,
-            effects=self._numbers(scores, ranking, tests, sample, groups),
+            effects=self._numbers(scores, scored, tests, sample, groups),
             headline="autoc",
             estimand=f"how well people are ranked by the effect of {name} (area under the targeting curve, AUTOC)",
             checks=Checks(
@@ -298,7 +299,7 @@ class UpliftEvaluation(Estimator[UpliftResult]):
             toc=shapes["toc"],
             gain=shapes["gain"],
             profit=self._profit(sample, scores, ranking, codes),
-            groups=_gates(scores, effect, ranking, codes),
+            groups=_gates(scored, effect, shapes["gain"]),
             slope=None if line is None else (line.slope, float(line.se[1])),
             average=_average(scores, weights),
             contrast=name,
@@ -325,15 +326,16 @@ class UpliftEvaluation(Estimator[UpliftResult]):
     def _numbers(
         self,
         scores: Floats,
-        ranking: Ranking,
+        scored: Scored,
         tests: Mapping[Method, Heterogeneity],
         sample: Sample,
         groups: Groups | None,
     ) -> Effects:
         """All terms with joint influence values, on one small-sample factor."""
         codes = None if groups is None else groups.codes
+        ranking = scored.ranking
         scale, n_groups = small_sample(ranking, codes)
-        values, psi = curve_psi(scores, ranking, "uplift", np.array(TOP))
+        values, psi = curve_psi(scored, ranking, "uplift", np.array(TOP))
         ranked = [test.effect for test in tests.values()]
         columns = [np.sqrt(effect.scale / scale) * effect.psi for effect in ranked]
         area = auuc_from(ranked[1].estimate, columns[1], scores, sample.optional("weights"))
@@ -369,11 +371,11 @@ def _line(scores: Floats, effect: Floats, weights: Floats | None, codes: Codes |
         return None
 
 
-def _gates(scores: Floats, effect: Floats, ranking: Ranking, codes: Codes | None) -> GroupEffects | None:
+def _gates(scored: Scored, effect: Floats, gain: Curve) -> GroupEffects | None:
     """Effects by fifth of the ranking, with the mean predicted effect of each."""
-    if ranking.n_units < 2 * GROUPS:
+    if scored.ranking.n_units < 2 * GROUPS:
         return None
-    return group_effects(scores, ranking, GROUPS, groups=codes, predicted=effect)
+    return group_effects(scored, scored.ranking, GROUPS, predicted=effect, gain=gain)
 
 
 def _is_numeric(values: Any) -> bool:

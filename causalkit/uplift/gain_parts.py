@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from causalkit.kernels.arrays import Codes, Floats, Ints
-from causalkit.uplift.ranks import Path, Ranking, centred_scores
+from causalkit.uplift.ranks import Path, Ranking, Scored
 
 Kind = Literal["gain", "uplift", "toc", "excess"]
 
@@ -44,10 +44,9 @@ class GainParts:
     inside: Floats
 
     @classmethod
-    def of(cls, scores: Floats, ranking: Ranking, grid: Floats) -> GainParts:
+    def of(cls, scored: Scored, grid: Floats) -> GainParts:
         """Walk along the ranking once."""
-        centred, mean = centred_scores(scores, ranking)
-        path = Path.of(centred, ranking)
+        ranking, centred, mean, path = scored.ranking, scored.centred, scored.mean, scored.path
         if ranking.is_constant:
             excess, local = np.zeros(grid.size), np.zeros(grid.size)
         else:

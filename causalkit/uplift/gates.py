@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
 from causalkit.errors import DesignError, InferenceUnavailable
 from causalkit.kernels.arrays import Codes, Floats, read_only
-from causalkit.uplift.curves import curve
+from causalkit.uplift.curves import Curve, curve
 from causalkit.uplift.ranks import (
     Ranking,
+    Scored,
     as_finite,
     as_ranking,
     centred_scores,
-    excess_gain,
     free_groups,
     psi_vcov,
     rank_units,
@@ -83,12 +84,13 @@ class Calibration:
 
 
 def group_effects(
-    scores: Floats,
+    scores: Floats | Scored,
     priority: Floats | Ranking,
     n_quantiles: int = 5,
     weights: Floats | None = None,
     groups: Codes | None = None,
     predicted: Floats | None = None,
+    gain: Curve | None = None,
 ) -> GroupEffects:
     """Sorted group average effects (GATES) by quantile of the priority.
 
@@ -111,6 +113,8 @@ def group_effects(
         Independent groups (clusters).
     predicted : Floats (n,), optional
         Predicted effects whose mean is told by group; by default the priority.
+    gain : Curve, optional
+        The gain curve of the same scores and ranking, where it is there already; used if the cuts are among its shares.
 
     Returns
     -------
@@ -128,27 +132,43 @@ def group_effects(
     Chernozhukov, Demirer, Duflo and Fernandez-Val (2025), "Fisher-Schultz lecture: Generic machine learning inference
     on heterogeneous treatment effects in randomized experiments", Econometrica.
     """
-    ranking = as_ranking(priority, weights)
+    ranking = scores.ranking if isinstance(scores, Scored) else as_ranking(priority, weights)
     if not 2 <= n_quantiles <= min(100, ranking.n_units):
         raise DesignError(
             f"n_quantiles={n_quantiles} does not suit {ranking.n_units} units.", hint="Use between 2 and 100 groups."
         )
+    scored = Scored.of(scores, ranking)
     upper = np.arange(1, n_quantiles + 1) / n_quantiles
-    gain = curve(scores, ranking, "gain", upper, groups=groups)
+    known = None if gain is None else np.searchsorted(gain.q, upper)
+    if gain is None or known is None or not np.array_equal(gain.q[np.minimum(known, gain.q.size - 1)], upper):
+        gain, known = curve(scored, ranking, "gain", upper, groups=groups), np.arange(n_quantiles)
     # mean of group j = (gain(upper_j) - gain(upper_{j-1})) * number of groups
     steps = n_quantiles * (np.eye(n_quantiles) - np.eye(n_quantiles, k=-1))
-    shown = predicted if predicted is not None else priority
-    if isinstance(shown, Ranking):
-        raise DesignError("a Ranking has no sizes to average.", hint="Pass predicted= as well.")
-    centred, mean = centred_scores(shown, ranking)
-    height = steps @ (excess_gain(centred, ranking, upper) + upper * mean)
+    shown = ranking.values if predicted is None else as_finite(predicted, "predicted").take(ranking.order)
     return GroupEffects(
         read_only(upper),
-        read_only(steps @ gain.value),
-        read_only(height),
-        read_only(steps @ gain.vcov @ steps.T),
+        read_only(steps @ gain.value[known]),
+        read_only(_group_means(shown, scored, upper)),
+        read_only(steps @ gain.vcov[np.ix_(known, known)] @ steps.T),
         gain.df,
     )
+
+
+def _group_means(shown: Floats, scored: Scored, upper: Floats) -> Floats:
+    """Weighted means of ranked values in groups of equal size; a block that lies across a cut is shared."""
+    ranking, edges = scored.ranking, scored.path.share
+    block = np.clip(np.searchsorted(edges, upper, side="left") - 1, 0, ranking.starts.size - 1)
+    begin, level = ranking.starts[block], float(shown[0])
+
+    def total(start: int, stop: int) -> float:
+        return float(ranking.weights[start:stop] @ (shown[start:stop] - level))
+
+    before = np.cumsum([total(a, b) for a, b in pairwise([0, *begin.tolist()])])
+    across = np.array(
+        [total(a, a + size) for a, size in zip(begin.tolist(), ranking.sizes[block].tolist(), strict=True)]
+    )
+    inside = np.clip((upper - edges[block]) / (edges[block + 1] - edges[block]), 0.0, 1.0)
+    return np.asarray(level + upper.size * np.diff(before + inside * across, prepend=0.0))
 
 
 def calibration(

@@ -10,7 +10,7 @@ from causalkit.inference.wald import upper_pvalue
 from causalkit.kernels.arrays import Codes, Floats
 from causalkit.uplift.folds import by_fold
 from causalkit.uplift.ranking import METHODS, Method, RankWeighted, rank_weighted_effect, rank_weighted_effects
-from causalkit.uplift.ranks import Ranking, free_groups
+from causalkit.uplift.ranks import Ranking, Scored, free_groups
 
 FOUND = "The ranking is better than a random one"
 NOT_FOUND = "No evidence of heterogeneity"
@@ -62,7 +62,7 @@ class Heterogeneity:
 
 
 def heterogeneities(
-    scores: Floats,
+    scores: Floats | Scored,
     priority: Floats | Ranking,
     weights: Floats | None = None,
     groups: Codes | None = None,
@@ -71,6 +71,7 @@ def heterogeneities(
     """Estimate AUTOC and QINI and test each one-sided; a Ranking (without folds) is not sorted again."""
     if folds is not None:
         assert not isinstance(priority, Ranking)
+        assert not isinstance(scores, Scored)
         return {method: heterogeneity(scores, priority, method, weights, groups, folds) for method in METHODS}
     found = rank_weighted_effects(scores, priority, weights, groups)
     return {method: _tested(effect, groups) for method, effect in found.items()}

@@ -130,9 +130,14 @@ class _Observed(Estimator[Result]):
 
 def auuc_from(qini: float, psi: Floats, scores: Floats, weights: Floats | None) -> Functional:
     """Area under the gain curve: QINI plus half of the average effect."""
-    share = np.full(scores.size, 1.0 / scores.size) if weights is None else weights / weights.sum()
-    average = float(scores[0] + share @ (scores - scores[0]))
-    return Functional(qini + average / 2.0, psi + share * (scores - average) / 2.0)
+    share = 1.0 / scores.size if weights is None else weights / weights.sum()
+    added = scores - scores[0]
+    average = float(added.mean() if weights is None else share @ added)
+    added -= average
+    added *= share
+    added *= 0.5
+    added += psi
+    return Functional(qini + (scores[0] + average) / 2.0, added)
 
 
 def _scores(sample: Sample, treated: Bools, weights: Floats | None) -> Floats:

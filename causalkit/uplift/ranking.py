@@ -27,13 +27,14 @@ from causalkit.errors import DesignError
 from causalkit.kernels.arrays import Codes, Floats, read_only
 from causalkit.uplift.ranks import (
     Ranking,
+    Scored,
     as_ranking,
     centred_scores,
     checked_grid,
     excess_gain,
     group_sums,
-    psi_vcov,
     rank_units,
+    small_sample,
 )
 
 __all__ = [
@@ -61,7 +62,8 @@ class RankWeighted:
     estimate : float
         In units of the outcome.
     psi : Floats (n,)
-        Influence values with 1/n folded in: they sum to zero, and the variance is the sum of their squared group sums.
+        Influence values with 1/n folded in: they sum to zero (nearly, where weights differ), and the variance is the sum of
+        their squared group sums.
     se : float
         ``sqrt(scale * sum_g (sum_{i in g} psi_i)^2)``.
     scale : float
@@ -167,8 +169,11 @@ def rank_weighted_effect(
     versions obtained by differentiating the estimate with respect to the weight of each unit (infinitesimal jackknife;
     the block formula is differentiated for ties). AUTOC and QINI average over q, so no density or smoothing is needed.
 
-    *Extreme weights.* Where few units hold most of the weight the standard error falls short, as every first-order one does:
-    by 8 % for log-normal weights with sigma 1.5, by a quarter with sigma 2.5 (n = 500, 800 draws). Trim such weights.
+    *Weights.* A unit with much of the weight moves the estimate by more than its derivative says. Where weights differ, psi
+    is therefore (n - 1) / n times the change of the estimate when the unit is left out (jackknife; the psi then sum to zero
+    only nearly). With log-normal weights of sigma 1, 1.5, 2 and 2.5 (n = 500, 800 draws) the root mean square of AUTOC's
+    standard error is .99, 1.00, 1.03 and 1.08 of the true one; the derivative alone gives .95, .87, .78 and .72. With equal
+    weights psi is the derivative, as in grf.
     """
     if method not in METHODS:
         raise DesignError(f"method={method!r} is not known.", hint="Use 'autoc' or 'qini'.")
@@ -176,25 +181,29 @@ def rank_weighted_effect(
 
 
 def rank_weighted_effects(
-    scores: Floats,
+    scores: Floats | Scored,
     priority: Floats | Ranking,
     weights: Floats | None = None,
     groups: Codes | None = None,
 ) -> dict[Method, RankWeighted]:
     """AUTOC and QINI at once: takes the same arguments as :func:`rank_weighted_effect` and sorts no more often."""
-    from causalkit.kernels.ranking import areas_and_influence
+    from causalkit.kernels.ranking import areas_and_influence, jackknife
 
-    ranking = as_ranking(priority, weights)
-    centred, _ = centred_scores(scores, ranking)
-    psi = np.zeros((2, ranking.n_units))
-    areas = (0.0, 0.0)
+    scored = Scored.of(scores, priority, weights)
+    ranking, centred = scored.ranking, scored.centred
+    make = np.empty if ranking.n_units == ranking.n and not ranking.is_constant else np.zeros
+    psi, areas = make((2, ranking.n)), (0.0, 0.0)
     if not ranking.is_constant:
-        areas = areas_and_influence(ranking.weights, centred, ranking.starts, psi[0], psi[1])
+        where = (ranking.weights, centred, ranking.starts, ranking.order)
+        areas = areas_and_influence(*where, psi[0], psi[1])
+        if ranking.is_weighted:
+            jackknife(*where, *areas, psi[0], psi[1])
     out: dict[Method, RankWeighted] = {}
-    for method, area, ranked in zip(METHODS, areas, psi, strict=True):
-        values = ranking.unsort(ranked)
-        vcov, scale, n_groups = psi_vcov(values, ranking, groups)
-        out[method] = RankWeighted(method, area, read_only(values), float(np.sqrt(vcov[0, 0])), scale, n_groups)
+    for method, area, values in zip(METHODS, areas, psi, strict=True):
+        scale, n_groups = small_sample(ranking, groups)
+        sums = values if groups is None else group_sums(values, groups)
+        se = float(np.sqrt(scale * float(sums @ sums)))
+        out[method] = RankWeighted(method, area, read_only(values), se, scale, n_groups)
     return out
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -54,7 +54,8 @@ class SegmentReport(Report):
     codes : Codes, shape (n,)
         Segment codes.
     pvalue : Floats, shape (n,)
-        Adjusted p-value of each label (of the best claim, for the undecided).
+        Adjusted p-value of each label (of the best claim, for the undecided): the larger of that by the errors of the
+        prediction and that of held-out outcomes.
     margin, cutoff : float
         Limits that were used.
     effects : Effects
@@ -67,6 +68,8 @@ class SegmentReport(Report):
         What was affected, and what was compared.
     has_evidence : bool
         Whether the ranking by effect is better than a random one.
+    withdrawn : mapping of str to int
+        Labels by segment that the predictions gave and held-out outcomes did not bear out; these people are undecided.
     """
 
     tool: Segmentation
@@ -85,6 +88,7 @@ class SegmentReport(Report):
     outcome: str
     contrast: str
     has_evidence: bool
+    withdrawn: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def plots(self) -> tuple[str, ...]:  # type: ignore[override]
@@ -238,13 +242,16 @@ class SegmentReport(Report):
 
     def _tested(self) -> str:
         tool = self.tool
+        gone = sum(self.withdrawn.values())
+        kept = "every label was borne out" if not gone else f"{gone:,} labels were not borne out and are withdrawn"
         moved = f"above {fmt.number(tool.tolerance)}" if tool.tolerance else "above zero"
         adjusted = "Benjamini-Hochberg" if tool.method == "bh" else "Benjamini-Yekutieli"
         return (
             f"Of the labels given, at most {fmt.share(tool.alpha, 0)} are expected to be wrong ({adjusted}; people share "
             f"one model, so their errors are dependent). Persuadable: effect on {self.outcome} {moved}; sleeping dog: "
             f"the mirror image. Sure thing and lost cause: effect within {fmt.number(self.margin, 3)} of zero, and "
-            f"{self.outcome} without treatment above or below {fmt.number(self.cutoff, 3)}."
+            f"{self.outcome} without treatment above or below {fmt.number(self.cutoff, 3)}. Labels were then held against "
+            f"held-out outcomes, the surest of each segment first: {kept}."
         )
 
     def _profile_extract(self, most: int = 4) -> Table | None:
@@ -306,14 +313,17 @@ class SegmentReport(Report):
             "margin": self.margin,
             "cutoff": self.cutoff,
             "has_evidence": self.has_evidence,
+            "withdrawn": dict(self.withdrawn),
             "rules": rules,
             "profile": profile,
         }
         return plain({**super().to_dict(), **said})  # type: ignore[no-any-return]
 
 
-def validation_check(effects: Effects, tolerance: float, alpha: float) -> Check:
+def validation_check(effects: Effects, tolerance: float, alpha: float, withdrawn: Mapping[str, int]) -> Check:
     """Check the labels against held-out scores: no segment's mean effect may contradict what its label claims."""
+    lost = ", ".join(f"{count:,} {NAMES[name]}" for name, count in withdrawn.items())
+    gone = f" Withdrawn, because held-out outcomes did not bear them out: {lost}." if lost else ""
     claims = {"persuadable": 1.0, "sleeping_dog": -1.0}
     told, wrong = [], []
     low, high = effects.ci(alpha, simultaneous=True) if len(effects) and effects.se.any() else (effects.values,) * 2
@@ -325,8 +335,8 @@ def validation_check(effects: Effects, tolerance: float, alpha: float) -> Check:
         if limit < tolerance:
             wrong.append(NAMES[name])
     if not told:
-        return Check("validation", "untestable", "No ten people were labelled persuadable or sleeping dog.")
-    message = f"Mean effect on held-out outcomes: {'; '.join(told)}."
+        return Check("validation", "untestable", f"No ten people are labelled persuadable or sleeping dog.{gone}")
+    message = f"Mean effect on held-out outcomes: {'; '.join(told)}.{gone}"
     if not wrong:
         return Check("validation", "pass", message)
     return Check(

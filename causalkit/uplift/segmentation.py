@@ -20,7 +20,8 @@ from causalkit.inference.wald import t_interval
 from causalkit.kernels.arrays import Codes, Floats, read_only
 from causalkit.uplift.evidence import Evidence, gather, seeded
 from causalkit.uplift.heterogeneity import heterogeneity
-from causalkit.uplift.labels import SEGMENTS, claim_pvalues, label
+from causalkit.uplift.label_validation import OUT_OF_FOLD_VARIANCE, kept_labels, parts_of
+from causalkit.uplift.labels import SEGMENTS, UNDECIDED, Labels, claim_pvalues, label
 from causalkit.uplift.segment_report import SegmentReport, validation_check
 from causalkit.uplift.segment_rules import segment_rules
 
@@ -40,8 +41,10 @@ class Segmentation:
     undecided      none of these can be claimed
     =============  =====================================================================================
 
-    Each label is a claim that was tested with the errors of the person's predicted effect and baseline. Among all labels
-    given, the expected share of wrong ones is at most ``alpha`` (false discovery rate).
+    Each label is a claim that was tested with the errors of the person's predicted effect and baseline: among all labels
+    given, the expected share of wrong ones is at most ``alpha`` (false discovery rate), as far as these errors are right.
+    Then held-out outcomes have their say: from the surest label of a segment downwards, slice by slice, a label stays only
+    where the claim is borne out there.
 
     Parameters
     ----------
@@ -66,10 +69,12 @@ class Segmentation:
     dependence, which a shared model mostly makes; ``method="by"`` holds under any dependence and decides about fewer
     people.
 
-    The bound holds as far as the errors of the predictions do. They speak of the noise of the model, not of what it can't
-    see: where a model smooths over a step in the effect, people near the step are labelled with too much confidence, and
-    more labels than ``alpha`` can be wrong (``docs/coverage.md`` has an example). The check ``validation`` compares each
-    segment's mean with held-out outcomes; use a flexible learner, and ``tolerance`` to stay away from the boundary.
+    The errors of predictions speak of the noise of the model, not of what it can't see: where a model smooths over a step in
+    the effect, people near the step are labelled with too much confidence. Each segment is therefore cut into slices by
+    confidence, large enough to be judged, and each slice's mean held-out score tested one-sided at ``alpha / 2``; labels from
+    the first slice that fails are withdrawn (``withdrawn`` counts them). For a model on its own training table the variance
+    of these means is doubled, because the folds' labels and scores taught each other. A kept slice is right on average, not
+    person by person: use a flexible learner, and ``tolerance`` to stay away from the boundary (``docs/coverage.md``).
 
     A person's interval is that of the model's prediction. Where the model found no differences between people, everybody
     has the average effect with its interval: then either everybody is persuadable (a clear average effect) or nobody is.
@@ -164,11 +169,13 @@ class Segmentation:
         claims = claim_pvalues(p, self.tolerance, margin, cutoff)
         if not found.found(self.alpha):
             claims = np.maximum(claims, claim_pvalues(_averaged(evidence), self.tolerance, margin, cutoff))
-        labels = label(claims, self.alpha, self.method)  # type: ignore[arg-type]
+        first = label(claims, self.alpha, self.method)  # type: ignore[arg-type]
+        labels = self._borne_out(first, evidence, margin, cutoff)
         low, high = t_interval(p.effect, p.effect_se, p.df, self.alpha)
         validation = _validate(evidence, labels.codes)
         ledger = {**evidence.checks(), "heterogeneity": found.check(self.alpha)}
-        ledger["validation"] = validation_check(validation, self.tolerance, self.alpha)
+        withdrawn = _count(first.codes[labels.codes != first.codes])
+        ledger["validation"] = validation_check(validation, self.tolerance, self.alpha, withdrawn)
         return SegmentReport(
             tool=self,
             checks=Checks(ledger),
@@ -188,7 +195,18 @@ class Segmentation:
             outcome=evidence.outcome,
             contrast=evidence.contrast,
             has_evidence=found.found(self.alpha),
+            withdrawn=withdrawn,
         )
+
+    def _borne_out(self, labels: Labels, evidence: Evidence, margin: float, cutoff: float) -> Labels:
+        """Withdraw labels that held-out scores do not bear out."""
+        control = evidence.arm_scores[:, 0]
+        parts = {
+            code: parts_of(code, evidence.prediction, evidence.scores, control, self.tolerance, margin, cutoff)
+            for code in range(UNDECIDED)
+        }
+        variance = OUT_OF_FOLD_VARIANCE if evidence.source == "out_of_fold" else 1.0
+        return kept_labels(labels, parts, self.alpha, variance, evidence.weights, evidence.codes)
 
     def _margin(self, evidence: Evidence) -> float:
         if self.margin is not None:
@@ -202,6 +220,10 @@ class Segmentation:
         if evidence.is_binary:
             return 0.5
         return float(np.average(evidence.arm_scores[:, 0], weights=evidence.weights))
+
+
+def _count(codes: Codes) -> dict[str, int]:
+    return {SEGMENTS[code]: int(n) for code, n in enumerate(np.bincount(codes, minlength=UNDECIDED)) if n}
 
 
 def _averaged(evidence: Evidence) -> EffectPrediction:

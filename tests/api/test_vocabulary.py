@@ -53,6 +53,8 @@ OF_ONE_CLASS = {
     "AutoCATE": {"n_trees"},
     "CallawaySantAnna": {"anticipation", "unbalanced"},
     "CausalForest": {"n_trees", "min_node_size", "sample_fraction", "local_linear"},
+    # Knots of a spline, and the doses of a curve; no common word exists.
+    "ContinuousDiD": {"n_knots", "doses", "anticipation", "unbalanced"},
     # How many horizons, and which changes of treatment; no common word exists.
     "DCDH": {"n_effects", "n_placebos", "normalized", "switchers", "same_switchers", "unbalanced"},
     # Cross-fits whose median is taken, and the doses of a curve; no common word exists.
@@ -110,7 +112,12 @@ ARGUMENTS = {
         *("intervals", "a", "b", "c", "x", "other"),
     },
     "options": {"progress", "keep_influence"},
-    "did": {"unbalanced"},
+    # The event-study vector: n_pre coefficients stand before the base period; magnitudes of the violation, its bias or
+    # trend; power of a pre-test against a slope; the margin of an equivalence test.
+    "did": {
+        *("unbalanced", "result", "n_pre", "restriction", "magnitudes", "bias", "trend", "null"),
+        *("power", "slope", "margin"),
+    },
     "datasets": {"n", "heterogeneity", "n_stores", "n_units", "n_periods", "name"},
     "report": {
         "kind",

@@ -49,6 +49,10 @@ class Binning:
         self._fill(frozen(x), first, 0, self.n_features, out)
         return out
 
+    def pairs(self, x: Floats, first: int = 0, stop: int | None = None) -> Bytes:
+        """Return what :func:`causalkit.kernels.forest_leaves.find_leaves` reads of rows ``first ... stop``."""
+        return paired(self.code(x, first, stop))
+
     def code_all(self, x: Floats, n_jobs: int = 1) -> Bytes:
         """Return the codes of all rows, shape (p, n), covariates in parallel."""
         out, x = np.empty((self.n_features, len(x)), np.uint8), frozen(x)
@@ -57,7 +61,9 @@ class Binning:
         return out
 
     def _fill(self, x: Floats, first: int, low: int, high: int, out: Bytes) -> None:
-        bin_rows(x, self.edges, self.starts, self.is_category, first, low, high, out)
+        m = out.shape[1]
+        value, at = np.empty(m), np.empty(m, np.int64)
+        bin_rows(x, self.edges, self.starts, self.is_category, first, low, high, out, value, at)
 
     @classmethod
     def from_edges(cls, edges: Sequence[Floats], is_category: Bools | None = None) -> Binning:
@@ -69,6 +75,15 @@ class Binning:
         ]
         flat = np.concatenate([*edges, np.empty(0)]).astype(float)
         return cls(read_only(flat), read_only(starts), read_only(kind), read_only(np.array(n_codes, dtype=np.int64)))
+
+
+def paired(codes: Bytes) -> Bytes:
+    """Turn codes, shape (p, m), into codes row by row and codes plus one beside them, shape (m, 2 p)."""
+    p, m = codes.shape
+    out = np.empty((m, 2 * p), np.uint8)
+    out[:, :p] = codes.T
+    np.add(out[:, :p], np.uint8(1), out=out[:, p:])
+    return out
 
 
 def frozen(x: Floats) -> Floats:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from causalkit.effects.forest.binning import learn_binning
+from causalkit.effects.forest.binning import learn_binning, paired
 from causalkit.effects.forest.honest import Growth, Training, honest_tree, leaf_parts
 from causalkit.effects.forest.trees import Forest, Tree, join
 from causalkit.errors import DesignError
@@ -102,8 +102,10 @@ def grow_forest(
     )
     y, w = np.ascontiguousarray(y[kept], dtype=float), np.ascontiguousarray(w[kept])
     s = np.ones(len(kept)) if weights is None else np.asarray(weights[kept], dtype=float)
+    codes = binning.code_all(x[kept] if len(kept) < len(x) else x, n_jobs)
     training = Training(
-        codes=binning.code_all(x[kept] if len(kept) < len(x) else x, n_jobs),
+        codes=codes,
+        pairs=paired(codes),
         y=y,
         s=s,
         w=w,

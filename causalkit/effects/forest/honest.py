@@ -8,11 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from causalkit.effects.forest.binning import Binning
-from causalkit.effects.forest.trees import Tree
+from causalkit.effects.forest.trees import Tree, Words
 from causalkit.kernels.arrays import Bools, Codes, Floats, Ints, read_only
 from causalkit.kernels.forest_binning import Bytes
 from causalkit.kernels.forest_growing import grow_tree
-from causalkit.kernels.forest_leaves import climb, compact, find_leaves, prune
+from causalkit.kernels.forest_leaves import climb, compact, prune
 from causalkit.kernels.forest_splitting import WORK_ROWS
 
 _FLAT = 1e-10
@@ -69,6 +69,8 @@ class Training:
     ----------
     codes : uint8 array, shape (p, n)
         Covariates.
+    pairs : uint8 array, shape (n, 2 p)
+        The same row by row, for rows that look for their leaves.
     y, s : Floats, shape (n,)
         Centred outcome; weight.
     w : Floats, shape (n, k)
@@ -86,6 +88,7 @@ class Training:
     """
 
     codes: Bytes
+    pairs: Bytes
     y: Floats
     s: Floats
     w: Floats
@@ -121,12 +124,12 @@ def honest_tree(training: Training, growth: Growth, bag: Ints, rng: np.random.Ge
     cut = min(max(math.ceil(growth.honest_fraction * used), 1), used - 1)
     splitting, filling = t.rows_of(units[:cut]), t.rows_of(units[cut:used])
     feature, threshold, child, missing_left, sets = _grow(t, growth, splitting, rng)
-    codes = _take(t.codes, filling)
-    leaf = _leaves(codes, feature, threshold, child, missing_left, sets, t.binning.is_category)
+    codes, kind = t.pairs[filling], t.binning.is_category
+    leaf = _leaves(codes, feature, threshold, child, missing_left, sets, kind)
     seen = _seen(t, filling, leaf, feature, child)
     if not seen.all():
         prune(seen, feature, threshold, child, missing_left)
-        leaf = _leaves(codes, feature, threshold, child, missing_left, sets, t.binning.is_category)
+        leaf = _leaves(codes, feature, threshold, child, missing_left, sets, kind)
     old, place, leaves = (np.empty(len(feature), np.int32) for _ in range(3))
     count = compact(feature, child, old, place, leaves)
     kept, ends = old[:count], leaves[: int((feature[old[:count]] < 0).sum())]
@@ -185,12 +188,8 @@ def _leaves(
     codes: Bytes, feature: Codes, threshold: Codes, child: Codes, missing_left: Bools, sets: np.ndarray, kind: Bools
 ) -> Codes:
     """Leaf node of each row of one tree."""
-    out = np.empty((1, codes.shape[1]), np.int32)
-    find_leaves(
-        codes, *(read_only(a.view()) for a in (feature, threshold, child, missing_left, sets)), kind, _ROOT, out
-    )
-    found: Codes = out[0]
-    return found
+    words = Words.of(feature, threshold, child, missing_left, sets, kind)
+    return words.leaves(codes, read_only(np.arange(len(feature), dtype=np.int32)), _ROOT)[0]
 
 
 def _seen(t: Training, rows: Ints, leaf: Codes, feature: Codes, child: Codes) -> Bools:

@@ -16,7 +16,6 @@ from causalkit.effects.forest.moments import influences, solve
 from causalkit.effects.forest.trees import Forest
 from causalkit.errors import DesignError, InferenceUnavailable
 from causalkit.kernels.arrays import Codes, Floats
-from causalkit.kernels.forest_leaves import find_leaves
 from causalkit.kernels.forest_predict import add_leaves
 from causalkit.kernels.forest_variance import add_spread
 
@@ -191,20 +190,7 @@ def find(forest: Forest, x: Floats, first: int, stop: int) -> Codes:
     """Leaf of each tree and row, shape (trees, rows)."""
     if x.shape[1] != forest.binning.n_features:
         raise DesignError(f"x has {x.shape[1]} columns; the forest was grown on {forest.binning.n_features}.")
-    leaves = np.empty((forest.n_trees, stop - first), np.int32)
-    find_leaves(
-        forest.binning.code(x, first, stop),
-        forest.feature,
-        forest.threshold,
-        forest.child,
-        forest.missing_left,
-        forest.sets,
-        forest.binning.is_category,
-        forest.roots,
-        leaves,
-    )
-    found: Codes = np.where(leaves >= 0, forest.child[leaves], np.int32(-1))
-    return found
+    return forest.packed.leaves(forest.binning.pairs(x, first, stop), forest.child, forest.roots)
 
 
 def leave_out(leaves: Codes, bags: Bags, first: int, stop: int, group_size: int) -> None:

@@ -11,6 +11,46 @@ from numpy.typing import NDArray
 
 from causalkit.effects.forest.binning import Binning
 from causalkit.kernels.arrays import Bools, Codes, Floats, Ints, read_only
+from causalkit.kernels.forest_binning import Bytes
+from causalkit.kernels.forest_leaves import find_leaves, pack
+
+
+@dataclass(frozen=True, eq=False)
+class Words:
+    """Nodes as rows go through them; see :func:`causalkit.kernels.forest_leaves.pack`."""
+
+    words: Ints
+    set_of: Codes
+    sets: NDArray[np.uint64]
+    levels: Codes
+
+    @classmethod
+    def of(
+        cls,
+        feature: Codes,
+        threshold: Codes,
+        child: Codes,
+        missing_left: Bools,
+        sets: NDArray[np.uint64],
+        is_category: Bools,
+        n_trees: int = 1,
+    ) -> Words:
+        """Pack trees that lie end to end; arguments as in :class:`Forest`."""
+        n = len(feature)
+        words, set_of, levels = np.empty(n, np.int64), np.zeros(n, np.int32), np.zeros(n_trees, np.int32)
+        arrays = (read_only(a.view()) for a in (feature, threshold, child, missing_left))
+        pack(*arrays, is_category, words, set_of, levels, np.zeros(n, np.int32))
+        return cls(read_only(words), read_only(set_of), read_only(sets.view()), read_only(levels))
+
+    def leaves(self, codes: Bytes, place: Codes, roots: Codes) -> Codes:
+        """Return the ``place`` of the leaf of each tree and row, shape (trees, m); -1 for a tree without a root.
+
+        ``codes`` are those of :func:`causalkit.effects.forest.binning.paired`, shape (m, 2 p).
+        """
+        m = len(codes)
+        out, at, who = np.empty((len(roots), m), np.int32), np.empty(m, np.int64), np.empty(m, np.int32)
+        find_leaves(codes, self.words, place, self.set_of, self.sets, roots, self.levels, out, at, who)
+        return out
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +98,12 @@ class Forest:
     n_treatments: int
     group_size: int = 2
     rows: Codes | None = None
+
+    @cached_property
+    def packed(self) -> Words:
+        """The nodes as rows go through them."""
+        arrays = self.feature, self.threshold, self.child, self.missing_left, self.sets
+        return Words.of(*arrays, self.binning.is_category, self.n_trees)
 
     @cached_property
     def leaf_starts(self) -> Ints:

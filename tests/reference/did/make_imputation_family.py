@@ -25,7 +25,13 @@ def panel() -> pd.DataFrame:
     on = (start[unit] > 0) & (time >= start[unit])
     x = rng.normal(size=unit.size) + 0.3 * time
     effect = on * (0.5 + 0.2 * (time - start[unit]) + 0.1 * (start[unit] == 4))
-    y = rng.normal(size=n)[unit] + rng.normal(size=periods)[time - 1] + 0.4 * x + effect + 0.6 * rng.normal(size=unit.size)
+    y = (
+        rng.normal(size=n)[unit]
+        + rng.normal(size=periods)[time - 1]
+        + 0.4 * x
+        + effect
+        + 0.6 * rng.normal(size=unit.size)
+    )
     switch = np.zeros((n, periods), dtype=int)
     for i in range(n):
         if i % 3:
@@ -62,12 +68,19 @@ def of_diff_diff(data: pd.DataFrame) -> dict:
         study = {int(e): [v["effect"], v["se"]] for e, v in (fit.event_study_effects or {}).items()}
         out[name] = {"estimate": fit.overall_att, "se": fit.overall_se, "event_time": study}
 
-    for name, rows, more in (("balanced", data, {}), ("unbalanced", unbalanced(data), {}), ("x", data, {"covariates": ["x"]})):
+    for name, rows, more in (
+        ("balanced", data, {}),
+        ("unbalanced", unbalanced(data), {}),
+        ("x", data, {"covariates": ["x"]}),
+    ):
         keep(f"imputation|{name}", dd.ImputationDiD().fit(rows, aggregate="event_study", **roles, **more))
         keep(f"two_stage|{name}", dd.TwoStageDiD().fit(rows, aggregate="event_study", **roles, **more))
     keep("imputation|leave_one_out", dd.ImputationDiD(leave_one_out=True).fit(data, aggregate="event_study", **roles))
     for pre, post in ((2, 1), (3, 2)):
-        keep(f"stacked|{pre}|{post}", dd.StackedDiD(kappa_pre=pre, kappa_post=post).fit(data, aggregate="event_study", **roles))
+        keep(
+            f"stacked|{pre}|{post}",
+            dd.StackedDiD(kappa_pre=pre, kappa_post=post).fit(data, aggregate="event_study", **roles),
+        )
         keep(
             f"stacked|{pre}|{post}|never",
             dd.StackedDiD(kappa_pre=pre, kappa_post=post, control_group="never_treated").fit(
@@ -91,7 +104,9 @@ def projections(data: pd.DataFrame) -> dict:
 
     roles = {"outcome": "y", "unit": "unit", "time": "time"}
     keep("clean", dd.LPDiD(pre_window=3, post_window=3).fit(data, treatment="on", **roles))
-    keep("never", dd.LPDiD(pre_window=3, post_window=3, control_group="never_treated").fit(data, treatment="on", **roles))
+    keep(
+        "never", dd.LPDiD(pre_window=3, post_window=3, control_group="never_treated").fit(data, treatment="on", **roles)
+    )
     keep("equal", dd.LPDiD(pre_window=3, post_window=3, reweight=True).fit(data, treatment="on", **roles))
     for settled in (1, 2):
         model = dd.LPDiD(

@@ -98,7 +98,9 @@ def test_leads_with_a_covariate(panel, numbers):
 @pytest.mark.parametrize("group", ["", "|never"])
 def test_stacked(panel, numbers, pre, post, group):
     controls = "never_treated" if group else "not_yet_treated"
-    result = ck.StackedDiD(pre_window=pre, post_window=post, control_group=controls).fit(panel, cohort="cohort", **ROLES)
+    result = ck.StackedDiD(pre_window=pre, post_window=post, control_group=controls).fit(
+        panel, cohort="cohort", **ROLES
+    )
     agrees(result, numbers["diff-diff"][f"stacked|{pre}|{post}{group}"], value=1e-10, se=1e-10)
 
 
@@ -167,9 +169,7 @@ def test_mpdta_imputation(mpdta):
     other = ck.ImputationDiD(leave_one_out=True).fit(mpdta, **MPDTA)
     assert other.se == pytest.approx(0.013469090063466586, abs=1e-14)
     # did-imputation 0.1.0, pretrends=2.
-    np.testing.assert_allclose(
-        result.leads(2).values, [0.006675274182800283, -0.014594381335041448], rtol=0, atol=5e-8
-    )
+    np.testing.assert_allclose(result.leads(2).values, [0.006675274182800283, -0.014594381335041448], rtol=0, atol=5e-8)
 
 
 def test_mpdta_two_stage(mpdta):

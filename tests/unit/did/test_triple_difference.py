@@ -94,15 +94,15 @@ def test_clusters_sum_influence_values():
 
 def test_refused():
     data = _panel(6)
+    odd = data.assign(eligible=data.eligible.where(data.index != 2, 1 - data.eligible))
+    none = data[(data.start > 0) | (data.eligible == 1)]
     with pytest.raises(ck.DataError, match="varies within 1 unit"):
-        odd = data.assign(eligible=data.eligible.where(data.index != 2, 1 - data.eligible))
         ck.TripleDifference().fit(odd, eligible="eligible", **ROLES)
     with pytest.raises(ck.DataError, match="neither 0 nor 1"):
         ck.TripleDifference().fit(data.assign(eligible=data.eligible * 2), eligible="eligible", **ROLES)
     with pytest.raises(ck.DesignError, match="is 1 for every unit"):
         ck.TripleDifference().fit(data.assign(eligible=1), eligible="eligible", **ROLES)
     with pytest.raises(ck.DesignError, match="no triple difference can be made"):
-        none = data[(data.start > 0) | (data.eligible == 1)]
         ck.TripleDifference().fit(none, eligible="eligible", **ROLES)
 
 

@@ -19,25 +19,55 @@ def model(trial, roles):
     return QUICK.fit(trial, **roles, propensity=0.5)
 
 
-def test_stack_weights_are_the_minimum_on_the_simplex():
-    """Against a general optimiser."""
+def test_stack_weights_trade_loss_for_evenness():
+    """Exponential weights are the minimum of mean loss plus a multiple of the divergence from equal weights."""
     rng = np.random.default_rng(0)
-    for _ in range(12):
-        truth = rng.normal(size=80)
-        predicted = truth[:, None] * rng.uniform(0, 2, 4) + rng.normal(size=(80, 4)) * rng.uniform(0.1, 2, 4)
-        target, weights = truth + rng.normal(size=80), rng.uniform(0.1, 1, 80)
+    compared = 0
+    for _ in range(8):
+        truth = rng.normal(size=60)
+        predicted = truth[:, None] * rng.uniform(0.3, 1.2, 3) + rng.normal(size=(60, 3)) * rng.uniform(0.1, 0.6, 3)
+        target, weights = truth + 4 * rng.normal(size=60), rng.uniform(0.5, 1, 60)
+        moved = predicted - np.average(predicted, axis=0, weights=weights)
+        left = target - np.average(target, weights=weights)
+        losses = np.array([weights @ (left - x) ** 2 for x in (np.zeros(60), *moved.T)])
 
-        def loss(a, target=target, predicted=predicted, weights=weights):
-            left = target - predicted @ a
-            left = left - np.average(left, weights=weights)
-            return np.average(left**2, weights=weights)
+        def objective(logits, losses=losses):
+            a = np.exp(logits) / np.exp(logits).sum()
+            return a @ losses / (4 * losses.min() / 60) + a @ np.log(4 * a)
 
-        found = stack_weights(target, predicted, weights)
-        limits = {"type": "ineq", "fun": lambda a: 1 - a.sum()}
-        peer = minimize(loss, np.full(4, 0.2), bounds=[(0, 1)] * 4, constraints=[limits], options={"ftol": 1e-14})
-        assert (found >= 0).all()
-        assert found.sum() <= 1 + 1e-9
-        assert loss(found) <= peer.fun + 1e-9
+        logits = minimize(objective, np.zeros(4), options={"gtol": 1e-9}).x
+        shares = np.exp(logits) / np.exp(logits).sum()
+        if shares.min() > 0.011:  # a learner with less is left out
+            compared += 1
+            assert stack_weights(target, predicted, weights) == pytest.approx(shares[1:], abs=1e-4)
+    assert compared >= 5
+
+
+def test_a_learner_that_knows_gets_all_and_twins_share():
+    rng = np.random.default_rng(0)
+    truth = rng.normal(size=600)
+    noise = rng.normal(size=600)
+    found = stack_weights(truth + noise, np.column_stack([truth, truth, noise[::-1]]), np.ones(600))
+    assert found == pytest.approx([0.5, 0.5, 0.0], abs=1e-9)
+    assert stack_weights(truth, truth[:, None], np.ones(600)) == pytest.approx([1.0])
+
+
+def test_clusters_and_weights_temper_the_choice():
+    """Copies of rows say nothing new where the clusters are told; a weight of two is two rows."""
+    rng = np.random.default_rng(0)
+    truth = rng.normal(size=80)
+    predicted = np.column_stack([0.3 * truth, 0.3 * rng.normal(size=80)])
+    target = truth + 3 * rng.normal(size=80)
+    once = stack_weights(target, predicted, np.ones(80))
+    copies = stack_weights(
+        np.tile(target, 4),
+        np.tile(predicted, (4, 1)),
+        np.ones(320),
+        groups=np.tile(np.arange(80), 4).astype(np.int32),
+    )
+    assert copies == pytest.approx(once, abs=1e-12)
+    weighted = stack_weights(target, predicted, np.ones(80), own=np.full(80, 2.0))
+    assert weighted == pytest.approx(once, abs=1e-12)
 
 
 def test_learners_that_point_the_wrong_way_get_nothing():

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from causalkit.kernels.forest_leaves import climb, compact, find_leaves, prune
+from causalkit.kernels.forest_leaves import climb, compact, find_leaves, pack, prune
 
 #        0
 #      1   2        splits: 0 on covariate 0 at 3, 1 on covariate 1 at 5, 4 on covariate 0 at 1
@@ -21,9 +21,19 @@ def tree():
     return [a.copy() for a in (FEATURE, THRESHOLD, CHILD, MISSING_LEFT)]
 
 
+def find(arrays, sets, kind, roots, codes):
+    feature, threshold, child, missing_left = arrays
+    n, m = len(feature), codes.shape[1]
+    words, set_of, levels = np.empty(n, np.int64), np.zeros(n, np.int32), np.zeros(len(roots), np.int32)
+    pack(feature, threshold, child, missing_left, kind, words, set_of, levels, np.zeros(n, np.int32))
+    rows = np.ascontiguousarray(np.vstack([codes, codes + np.uint8(1)]).T)
+    out, place = np.empty((len(roots), m), np.int32), np.arange(n, dtype=np.int32)
+    find_leaves(rows, words, place, set_of, sets, roots, levels, out, np.empty(m, np.int64), np.empty(m, np.int32))
+    return out, levels
+
+
 def leaves(arrays, codes=CODES):
-    out = np.empty((2, codes.shape[1]), np.int32)
-    find_leaves(codes, *arrays, SETS, NUMBERS, np.array([0, -1], np.int32), out)
+    out, _ = find(arrays, SETS, NUMBERS, np.array([0, -1], np.int32), codes)
     assert (out[1] == -1).all()
     return out[0].tolist()
 
@@ -43,9 +53,11 @@ def test_categories_follow_their_set():
     sets = np.zeros((1, 4), np.uint64)
     sets[0, 0] = 1 << 2
     sets[0, 3] = 1 << 63  # 255, the missing values
-    out = np.empty((1, 4), np.int32)
     arrays = np.array([0, -1, -1], np.int32), np.zeros(3, np.int32), np.array([1, 0, 0], np.int32), np.zeros(3, bool)
-    find_leaves(np.array([[2, 3, 255, 66]], np.uint8), *arrays, sets, np.ones(1, bool), np.zeros(1, np.int32), out)
+    out, levels = find(
+        arrays, sets, np.ones(1, bool), np.zeros(1, np.int32), np.array([[2, 3, 255, 66]], np.uint8)
+    )
+    assert levels.tolist() == [1]
     assert out.tolist() == [[1, 2, 1, 2]]
 
 

@@ -76,7 +76,7 @@ def numbers() -> dict[str, dict[str, Any]]:
         "sensitivity": {
             "magnitude": [0.0, 0.5, 1.0, 1.5, 2.0], "low": [0.9, 0.7, 0.3, -0.2, -0.8], "high": [1.9, 2.1, 2.5, 3.0, 3.6],
             "estimate": 1.4, "original_low": 0.95, "original_high": 1.85, "null": 0.0, "breakdown": 1.31,
-            "xlabel": "M: changes of the violation are at most M times the largest one before the start",
+            "xlabel": "M, times the largest violation before the start",
             "ylabel": "Effect",
         },
         "bars": {

@@ -1,0 +1,300 @@
+"""The verdict on an effect: whether and how it is identified, why, and whether the formula is right."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import product
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from causalkit.core.check import Checks
+from causalkit.core.result import Report
+from causalkit.core.table import Table
+from causalkit.errors import DesignError, IdentificationError
+from causalkit.graph.expressions import Expression, with_primes
+from causalkit.graph.id_algorithm import Hedge, Identifier
+from causalkit.graph.models import DiscreteModel
+from causalkit.graph.nodes import Mixed, Nodes
+
+if TYPE_CHECKING:
+    from causalkit.graph.dag import DAG
+
+Strategy = Literal["no effect", "adjustment", "front-door", "formula", "instrument", "none"]
+#: More nodes than this make the table of all values too large to verify a formula on.
+_MOST_NODES = 16
+
+
+@dataclass(frozen=True)
+class Verification:
+    """How a formula fares in random models in which the truth is known.
+
+    Parameters
+    ----------
+    max_error : float
+        Largest difference from the true interventional probability.
+    n_models : int
+        Models drawn.
+    """
+
+    max_error: float
+    n_models: int
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Identification(Report):
+    """What a graph says of an effect; it is made by ``DAG.identify``.
+
+    Parameters
+    ----------
+    graph : DAG
+    treatment, outcome, given : tuple of str
+    strategy : {"no effect", "adjustment", "front-door", "formula", "instrument", "none"}
+        The simplest way that works. An instrument alone identifies the effect only with further assumptions.
+    estimand : Expression or None
+        Formula of the interventional distribution.
+    hedge : tuple of tuple of str, or None
+        The two nested districts that prove that no formula exists.
+    """
+
+    graph: DAG
+    treatment: tuple[str, ...]
+    outcome: tuple[str, ...]
+    given: tuple[str, ...]
+    strategy: Strategy
+    estimand: Expression | None
+    hedge: tuple[tuple[str, ...], tuple[str, ...]] | None = None
+
+    checks = Checks({})
+
+    @property
+    def identified(self) -> bool:
+        """Whether the graph alone identifies the effect."""
+        return self.estimand is not None
+
+    @property
+    def adjustment_sets(self) -> Iterator[frozenset[str]]:
+        """Every minimal adjustment set."""
+        return self.graph.adjustment_sets(self.treatment, self.outcome)
+
+    @property
+    def frontdoor_sets(self) -> Iterator[frozenset[str]]:
+        """Every minimal front-door set."""
+        return self.graph.frontdoor_sets(self.treatment, self.outcome)
+
+    @property
+    def instruments(self) -> Iterator[tuple[str, frozenset[str]]]:
+        """Every instrument, with each minimal set that it needs."""
+        return self.graph.instruments(self.treatment, self.outcome)
+
+    @property
+    def title(self) -> str:
+        """The question."""
+        given = f" given {', '.join(self.given)}" if self.given else ""
+        return f"Effect of {', '.join(self.treatment)} on {', '.join(self.outcome)}{given}"
+
+    @property
+    def answer(self) -> str:
+        """The verdict in one sentence."""
+        effect = f"P({', '.join((*self.outcome,))} | do({', '.join(self.treatment)}){_bar(self.given)})"
+        if self.estimand is not None:
+            return f"Identified ({self.strategy}): {effect} = {self.formula()}."
+        return f"Not identified by the graph alone. {self.explain()}"
+
+    def formula(self, latex: bool = False) -> str:
+        """Return the formula as text or LaTeX; a treatment that is summed over is written with a prime.
+
+        Raises
+        ------
+        IdentificationError
+            If there is none.
+        """
+        if self.estimand is None:
+            raise IdentificationError("there is no formula.", hint=self.explain())
+        shown = with_primes(self.estimand, frozenset((*self.treatment, *self.given)))
+        return shown.latex() if latex else shown.text()
+
+    def explain(self) -> str:
+        """Say why."""
+        if self.strategy == "no effect":
+            return "No causal path leads from the treatment to the outcome: the effect is zero."
+        if self.strategy == "adjustment":
+            chosen = next(self.adjustment_sets)
+            needed = f"Adjust for {', '.join(sorted(chosen))}" if chosen else "Nothing needs to be adjusted for"
+            return f"{needed}: every path that is not causal is then blocked."
+        if self.strategy == "front-door":
+            chosen = next(self.frontdoor_sets)
+            return (
+                f"No set of covariates will do, but {', '.join(sorted(chosen))} carries all of the effect unconfounded."
+            )
+        if self.strategy == "formula":
+            return "No adjustment or front-door set exists; the general algorithm finds a formula."
+        assert self.hedge is not None
+        outer, inner = (", ".join(part) for part in self.hedge)
+        said = (
+            f"Common causes that were not measured join {outer}, and still join {inner} once the treatment is set (a hedge): "
+            "two models with the same data can differ in the effect."
+        )
+        if self.strategy == "instrument":
+            instrument, others = next(self.instruments)
+            beside = f" given {', '.join(sorted(others))}" if others else ""
+            said += f" {instrument} is an instrument{beside}: with a further assumption (such as linearity) it identifies one."
+        return said
+
+    def verify(self, n_models: int = 20, levels: int = 2, random_state: int = 0) -> Verification:
+        """Evaluate the formula in random models and compare it with the true interventional distribution.
+
+        Parameters
+        ----------
+        n_models : int
+            Models with random probabilities and the structure of the graph.
+        levels : int
+            Values of each variable.
+        random_state : int
+            Seed.
+
+        Returns
+        -------
+        Verification
+
+        Raises
+        ------
+        IdentificationError
+            If there is no formula.
+        DesignError
+            If the graph has too many nodes for a table of all values.
+        """
+        if self.estimand is None:
+            raise IdentificationError("there is no formula to verify.", hint=self.explain())
+        names, mixed = self.graph.nodes, self.graph.projected()
+        kept = [at for at, name in enumerate(names) if name not in self.graph.latent]
+        if levels ** (len(kept) + sum(map(len, mixed.siblings)) // 2) > 2 ** (2 * _MOST_NODES):
+            raise DesignError(
+                f"a table over {len(kept)} variables is too large.", hint="Verify a graph of fewer variables or levels."
+            )
+        place = {at: new for new, at in enumerate(kept)}
+        small = Mixed.of(
+            len(kept),
+            [(place[a], place[b]) for b in kept for a in mixed.parents[b]],
+            [(place[a], place[b]) for a in kept for b in mixed.siblings[a] if a < b],
+        )
+        labels = [names[at] for at in kept]
+        rng = np.random.default_rng(random_state)
+        worst = max(self._error(DiscreteModel.drawn(small, rng, levels), labels, levels) for _ in range(n_models))
+        return Verification(float(worst), n_models)
+
+    def _error(self, model: DiscreteModel, labels: list[str], levels: int) -> float:
+        assert self.estimand is not None
+        x, y, z = ([labels.index(name) for name in part] for part in (self.treatment, self.outcome, self.given))
+        told = self.estimand.evaluate(model.joint(), labels)
+        worst = 0.0
+        for values in product(range(levels), repeat=len(x)):
+            truth = model.joint(dict(zip(x, values, strict=True)))
+            truth = truth.sum(axis=tuple(axis for axis in range(truth.ndim) if axis not in (*y, *z)), keepdims=True)
+            if z:
+                truth = truth / truth.sum(axis=tuple(y), keepdims=True)
+            here = told
+            for axis, value in zip(x, values, strict=True):
+                here = here.take([value if here.shape[axis] > 1 else 0], axis=axis)
+            worst = max(worst, float(np.abs(here - truth).max()))
+        return worst
+
+    def estimate(self, data: Any, estimator: Any, **roles: Any) -> Any:
+        """Fit an estimator with the covariates that the graph asks for.
+
+        Parameters
+        ----------
+        data : table
+            With a column for each measured node that is used.
+        estimator : Estimator
+            One that declares the strategy, such as ``ck.AIPW()`` or ``ck.OLS()`` for adjustment.
+        **roles
+            Further keywords of ``fit``, such as ``control=`` or ``cluster=``.
+
+        Returns
+        -------
+        Result
+
+        Raises
+        ------
+        IdentificationError
+            If the effect is not identified by adjustment, or the estimator does not carry out that strategy.
+        """
+        if self.strategy not in ("adjustment", "no effect"):
+            raise IdentificationError(
+                f"{type(estimator).__name__} adjusts for covariates, and no set of covariates will do here.",
+                hint=self.explain(),
+            )
+        if "adjustment" not in estimator.strategies:
+            raise IdentificationError(
+                f"{type(estimator).__name__} does not estimate by adjustment (it does {', '.join(estimator.strategies)}).",
+                hint="Use AIPW, DoubleML or OLS.",
+            )
+        if len(self.treatment) != 1 or len(self.outcome) != 1:
+            raise IdentificationError("several treatments or outcomes need a fit each.", hint="Ask for one pair.")
+        best = next(self.graph.adjustment_sets(self.treatment, self.outcome, kind="optimal"), None)
+        chosen = best if best is not None else next(self.adjustment_sets)
+        named: Mapping[str, Any] = {"covariates": sorted(chosen), **roles}
+        return estimator.fit(data, outcome=self.outcome[0], treatment=self.treatment[0], **named)
+
+    def to_table(self) -> Table:
+        """Return what was found, by kind."""
+        rows: list[tuple[str, str]] = [("strategy", self.strategy)]
+        if self.estimand is not None:
+            rows.append(("formula", self.formula()))
+        rows += [("adjustment set", _set(chosen)) for chosen in _first(self.adjustment_sets)]
+        rows += [("front-door set", _set(chosen)) for chosen in _first(self.frontdoor_sets)]
+        rows += [("instrument", f"{name} given {_set(needed)}") for name, needed in _first(self.instruments)]
+        return Table.of(("what", "which"), rows)
+
+
+def identify(graph: DAG, treatment: Nodes, outcome: Nodes, given: Nodes) -> Identification:
+    """Find the simplest strategy that identifies an effect; the arguments are numbers of nodes."""
+    names = graph.nodes
+    mixed = graph.projected()
+    observed = frozenset(at for at, name in enumerate(names) if name not in graph.latent)
+    hedge = None
+    estimand: Expression | None = None
+    try:
+        estimand = Identifier(mixed, names).effect(outcome, treatment, given, observed)
+    except Hedge as found:
+        hedge = tuple(tuple(names[at] for at in sorted(part)) for part in (found.outer, found.inner))
+    one, two = (tuple(names[at] for at in sorted(part)) for part in (treatment, outcome))
+    strategy: Strategy = "formula" if estimand is not None else "none"
+    if estimand is None:
+        if next(graph.instruments(one, two), None) is not None:
+            strategy = "instrument"
+    elif not given:
+        if not mixed.without_edges(into=treatment).descendants(treatment) & outcome:
+            strategy = "no effect"
+        elif next(graph.adjustment_sets(one, two), None) is not None:
+            strategy = "adjustment"
+        elif next(graph.frontdoor_sets(one, two), None) is not None:
+            strategy = "front-door"
+    return Identification(
+        graph,
+        one,
+        two,
+        tuple(names[at] for at in sorted(given)),
+        strategy,
+        estimand,
+        hedge,  # type: ignore[arg-type]
+    )
+
+
+def _first(found: Iterator[Any], most: int = 5) -> list[Any]:
+    out = []
+    for item in found:
+        out.append(item)
+        if len(out) == most:
+            break
+    return out
+
+
+def _set(names: frozenset[str]) -> str:
+    return "{" + ", ".join(sorted(names)) + "}"
+
+
+def _bar(given: tuple[str, ...]) -> str:
+    return f", {', '.join(given)}" if given else ""
