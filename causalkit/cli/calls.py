@@ -124,7 +124,7 @@ def call_of(name: str, values: Mapping[str, Any], roles: Mapping[str, Any], wher
 
 def functions() -> dict[str, Callable[..., Any]]:
     """Return every function that may follow a fit, by its name in a study file."""
-    found = {}
+    found: dict[str, Callable[..., Any]] = {}
     for family in FAMILIES:
         package = getattr(causalkit, family)
         found |= {f"{family}.{name}": getattr(package, name) for name in package.__all__}

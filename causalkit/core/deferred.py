@@ -19,8 +19,8 @@ class DeferredInfluence(Influence):
     Build it with :func:`influence_or_covariance`. A pickle holds the values themselves.
     """
 
-    @property  # type: ignore[misc]
-    def psi(self) -> Floats:  # type: ignore[override]
+    @property
+    def psi(self) -> Floats:
         """Influence values, shape (n, k)."""
         made = vars(self)["_psi"]
         if callable(made):

@@ -371,6 +371,7 @@ def means_never(label: object, periods: Sequence[object]) -> bool:
 
 
 def place_of(label: Any, periods: Sequence[Any], cohort: str, time: str) -> int:
+    """Return the position of the first period that is not before a cohort's start; the number of periods if none is."""
     try:
         return bisect_left(periods, label)
     except TypeError:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -13,161 +12,27 @@ from causalkit.core import format as fmt
 from causalkit.core._upward import public
 from causalkit.core.check import Check, Checks
 from causalkit.core.design import Design
-from causalkit.core.effects import Effects
 from causalkit.core.estimator import Estimator
-from causalkit.core.passage import Passage
-from causalkit.core.result import Report, Result
+from causalkit.core.result import Result
 from causalkit.core.result_map import ResultMap
 from causalkit.core.sample import Sample
-from causalkit.core.table import Table
 from causalkit.did import comparison_words as words
 from causalkit.did.cohorts import ROLES, Cohorts
 from causalkit.did.comparison_align import (
     aligned,
     common_cells,
     coverage,
-    gap,
     grid_of,
     mass_of_cells,
     treated_cells,
     within,
 )
+from causalkit.did.comparison_report import WHOLE, EstimatorComparison, is_twfe
 from causalkit.did.event_study import AggregateResult, EventStudyResult
 from causalkit.errors import CausalKitError, DesignError
 
 #: Differences between estimators are called real below this (Holm's adjustment over the estimators).
 ALPHA = 0.05
-COLUMNS = ("estimator", "estimate", "se", "pvalue", "ci_low", "ci_high", "minus_reference")
-MORE = ("estimator", "controls", "measured_from", "share_of_cells", "minus_reference", "se_of_difference")
-#: An average that speaks of at least this share of the treated observations speaks of all.
-WHOLE = 1.0 - 1e-9
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class EstimatorComparison(Report):
-    """Estimators of one panel, made comparable.
-
-    Parameters
-    ----------
-    results : ResultMap
-        Each estimator's own result, as a fit would return it.
-    averages : mapping of str to Effects
-        The average over the same treated cells, by estimator.
-    covered : mapping of str to float
-        The share of the treated observations that each average speaks of: below one where an estimator leaves some out.
-    left_out : mapping of str to str
-        Estimators that could not be used, and why.
-    reference : str
-        The estimator that the others are compared with.
-    reasons : tuple of str
-        Why they differ, in words.
-    weighing : Weighing or None
-        What two-way fixed effects does with the effects of the reference.
-    checks : Checks
-        The ledger.
-    """
-
-    results: ResultMap
-    averages: Mapping[str, Effects]
-    covered: Mapping[str, float]
-    left_out: Mapping[str, str]
-    reference: str
-    reasons: tuple[str, ...]
-    weighing: words.Weighing | None
-    checks: Checks
-
-    plots = ("event_studies", "effects")
-
-    @cached_property
-    def gaps(self) -> dict[str, tuple[float, float | None]]:
-        """Each average minus that of the reference, and the standard error of the difference (None where not known)."""
-        base = self.averages[self.reference]
-        return {name: gap(average, base) for name, average in self.averages.items() if name != self.reference}
-
-    @property
-    def title(self) -> str:
-        """What this is."""
-        return "Estimators compared"
-
-    @property
-    def answer(self) -> str:
-        """The range of the robust estimators, and the contrast."""
-        robust = {name: float(self.averages[name].values[0]) for name in self.comparable}
-        low, high = (pick(robust, key=robust.__getitem__) for pick in (min, max))
-        said = (
-            f"The average effect on treated units is between {fmt.number(robust[low])} ({low}) and "
-            f"{fmt.number(robust[high])} ({high}) by {fmt.plural(len(robust), 'estimator')} that allow effects to differ."
-        )
-        others = [name for name, result in self.results.items() if _is_twfe(result)]
-        return " ".join(
-            [said, *(f"{name} gives {fmt.number(float(self.averages[name].values[0]))}." for name in others)]
-        )
-
-    @property
-    def comparable(self) -> tuple[str, ...]:
-        """The estimators that allow effects to differ and speak of all treated observations."""
-        return tuple(
-            name
-            for name, result in self.results.items()
-            if not _is_twfe(result) and (self.covered[name] >= WHOLE or name == self.reference)
-        )
-
-    def to_table(self) -> Table:
-        """Return one row per estimator: the average with its error, and how far it is from that of the reference."""
-        rows = []
-        for name, average in self.averages.items():
-            low, high = (float(limit[0]) for limit in average.ci())
-            difference = self.gaps.get(name, (None, None))[0]
-            rows.append(
-                (name, float(average.values[0]), float(average.se[0]), float(average.pvalue[0]), low, high, difference)
-            )
-        return Table.of(COLUMNS, rows)
-
-    def differences(self) -> Table:
-        """Return what tells the estimators apart: controls, base period, cells, and the difference with its error."""
-        rows = []
-        for name, result in self.results.items():
-            estimator = result.estimator
-            said = (words.controls_of(estimator), words.base_of(estimator), self.covered[name])
-            rows.append((name, *said, *self.gaps.get(name, (None, None))))
-        return Table.of(MORE, rows)
-
-    def passages(self) -> tuple[Passage, ...]:
-        """Return the table as a finding, the reasons and the event studies as its certainty."""
-        out = [
-            Passage("found", self.title, (self.answer,), self.to_table(), "effects"),
-            Passage("certainty", "Why the estimators differ", self.reasons, self.differences()),
-            Passage("certainty", "Event studies of all estimators", figure="event_studies"),
-        ]
-        if self.left_out:
-            rows = Table.of(("estimator", "reason"), self.left_out.items())
-            out.append(Passage("certainty", "Estimators that could not be used", table=rows))
-        return tuple(out)
-
-    def summary(self) -> str:
-        """Return the answer, the table, the reasons and the checks."""
-        why = [f"- {reason}" for reason in self.reasons]
-        out = [f"- {name} could not be used: {reason}" for name, reason in self.left_out.items()]
-        return "\n".join([super().summary(), "", "Why they differ", *why, *out])
-
-    def plot_data(self, kind: str) -> Mapping[str, Any]:
-        """Return the averages for ``"effects"``, the effects by event time for ``"event_studies"``."""
-        if kind == "effects":
-            limits = [average.ci() for average in self.averages.values()]
-            return {
-                "title": self.title,
-                "terms": list(self.averages),
-                "estimate": np.array([float(average.values[0]) for average in self.averages.values()]),
-                "low": np.array([float(low[0]) for low, _ in limits]),
-                "high": np.array([float(high[0]) for _, high in limits]),
-                "null": 0.0,
-                "xlabel": "average effect on treated units",
-            }
-        studies = {name: _by_event_time(result) for name, result in self.results.items()}
-        return {
-            "title": "Event studies",
-            "series": {name: study for name, study in studies.items() if study is not None},
-        }
 
 
 def compare(
@@ -298,14 +163,14 @@ def _compared(cohorts: Cohorts, estimators: Mapping[str, Estimator[Any]]) -> Est
             found[name] = _fitted(estimator, cohorts.sample)
         except CausalKitError as error:
             left_out[name] = str(error)
-    if not any(not _is_twfe(result) for result in found.values()):
+    if not any(not is_twfe(result) for result in found.values()):
         raise DesignError(f"no estimator can be used: {next(iter(left_out.values()), 'none was named')}")
     common, mass = common_cells(found), mass_of_cells(cohorts)
     averages = {name: aligned(result, common, mass) for name, result in found.items()}
     covered = {name: coverage(result, common, cohorts) for name, result in found.items()}
-    reference = next(name for name, result in found.items() if not _is_twfe(result))
+    reference = next(name for name, result in found.items() if not is_twfe(result))
     weighing = None
-    contrast = next((name for name, result in found.items() if _is_twfe(result)), None)
+    contrast = next((name for name, result in found.items() if is_twfe(result)), None)
     first = found[reference]
     if contrast is not None and isinstance(first, EventStudyResult):
         weighing = words.weigh(
@@ -333,32 +198,6 @@ def _fitted(estimator: Estimator[Any], sample: Sample) -> Result:
         raise DesignError(f"it takes no {lacking[0]}=.")
     result: Result = estimator.seeded().estimate(sample)
     return result
-
-
-def _is_twfe(result: Result) -> bool:
-    return type(result.estimator).__name__ == "TWFE"
-
-
-def _by_event_time(result: Result) -> dict[str, Any] | None:
-    """Return the effects by event time of one estimator, with the static contrast made dynamic."""
-    if isinstance(result, EventStudyResult):
-        result = result.aggregate("event_time")
-    elif _is_twfe(result) and result.sample is not None:
-        try:
-            result = result.estimator.replace(dynamic=True).estimate(result.sample)
-        except CausalKitError:
-            return None
-    if not isinstance(result, AggregateResult):
-        return None
-    low, high = result.effects.ci()
-    return {
-        "position": result.event_times,
-        "estimate": result.effects.values,
-        "low": low,
-        "high": high,
-        "reference": result.reference,
-        "contrast": type(result.estimator).__name__ == "TWFE",
-    }
 
 
 def _agreement(comparison: EstimatorComparison) -> Check:
@@ -395,8 +234,10 @@ def _reasons(comparison: EstimatorComparison, cohorts: Cohorts, contrast: str | 
     results, reference = comparison.results, comparison.reference
     cells, every = common_cells(results), set(mass_of_cells(cohorts))
     out = [
-        f"All averages are over the same {fmt.plural(len(cells), 'treated cell')} (cohort and period), each weighted by its "
-        f"units, on {fmt.plural(cohorts.n_units, 'unit')}; effects are measured from a universal base period."
+        (
+            f"All averages are over the same {fmt.plural(len(cells), 'treated cell')} (cohort and period), each weighted by its "
+            f"units, on {fmt.plural(cohorts.n_units, 'unit')}; effects are measured from a universal base period."
+        )
     ]
     if cells and cells != every:
         studies = {name: result for name, result in results.items() if isinstance(result, EventStudyResult)}

@@ -29,8 +29,10 @@ ABOUT: dict[str, tuple[str, str, str]] = {
     "ImputationDiD": (
         NOT_YET,
         ALL_EARLIER,
-        "all untreated observations predict the missing outcome: precise where parallel trends hold in every period, "
-        "biased by early departures from them",
+        (
+            "all untreated observations predict the missing outcome: precise where parallel trends hold in every period, "
+            "biased by early departures from them"
+        ),
     ),
     "TwoStageDiD": (NOT_YET, ALL_EARLIER, "the estimate of imputation, with another variance"),
     "ExtendedTWFE": ("", ALL_EARLIER, "the estimate of imputation on a balanced panel, by regression"),

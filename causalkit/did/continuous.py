@@ -19,11 +19,11 @@ from causalkit.core.roles import Assignment, Role
 from causalkit.core.rows import Groups
 from causalkit.core.sample import Sample
 from causalkit.did.cohorts import ROLES, Cohorts
-from causalkit.did.continuous_cells import DoseCells, doses_of, fit_cells
+from causalkit.did.continuous_cells import doses_of, fit_cells
 from causalkit.did.continuous_result import EFFECT, RESPONSE, DoseResult
 from causalkit.did.continuous_spline import Spline
-from causalkit.did.event_study import Cells, pre_trends_check
-from causalkit.did.plan import Cell, plan_cells
+from causalkit.did.event_study import pre_trends_check
+from causalkit.did.plan import cells_of, plan_cells
 from causalkit.did.triple_difference_cells import share_of_treated
 from causalkit.errors import DesignError, InferenceUnavailable
 from causalkit.kernels.arrays import Bools, Floats, read_only
@@ -191,7 +191,7 @@ class ContinuousDiD(Estimator[DoseResult]):
             n=cohorts.sample.n,
             dropped=cohorts.dropped,
             roles=sample.given,
-            cells=_cells_of(cohorts, plan, found),
+            cells=cells_of(cohorts, plan, found.counts),
             shares=shares,
             by_effect=_with_shares(cohorts, found.effect, found.of_effect, shares, of_shares),
             by_response=_with_shares(cohorts, found.response, found.of_response, shares, of_shares),
@@ -259,19 +259,6 @@ def _carried(cohorts: Cohorts, values: Floats, psi: Floats) -> Estimate:
 
 def _with_shares(cohorts: Cohorts, values: Floats, psi: Floats, shares: Floats, of_shares: Floats) -> Estimate:
     return _carried(cohorts, np.concatenate([values, shares]), np.hstack([psi, of_shares]))
-
-
-def _cells_of(cohorts: Cohorts, plan: Sequence[Cell], found: DoseCells) -> Cells:
-    g, t = (np.array([getattr(cell, name) for cell in plan], dtype=np.int64) for name in ("cohort", "time"))
-    return Cells(
-        tuple(cohorts.labels[j] for j in g),
-        tuple(cohorts.periods[j] for j in t),
-        cohorts.event_times[g, t],
-        np.asarray(t >= cohorts.starts[g]),
-        g,
-        found.counts[0],
-        found.counts[1],
-    )
 
 
 def _terms(at: Floats) -> tuple[str, ...]:

@@ -95,7 +95,7 @@ class Comparison:
         is_treated : bool
             Whether the units are of the cohort, or of its controls.
         """
-        left = outcome[self.times]
+        left: Floats = outcome[self.times]
         left -= outcome[self.bases]
         left -= self.slopes.T @ x
         p = None if self.logit is None else self.logit.probability(x)

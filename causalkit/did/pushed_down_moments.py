@@ -244,15 +244,22 @@ def _merged(panel: _Panel) -> _Groups:
                 products[:, i, j] = products[:, j, i] = answer.numeric(f"s{i}_{j}")
         codes, names = answer.labels("shown")
         for row, label in enumerate(answer.numeric("c")):
-            shown = [names[codes[row]]] if codes[row] >= 0 else []
-            fresh = [counts[row], sums[row], products[row], shown]
+            example = [names[codes[row]]] if codes[row] >= 0 else []
+            fresh = [counts[row], sums[row], products[row], example]
             known = held.get(float(label))
             held[float(label)] = fresh if known is None else [a + b for a, b in zip(known, fresh, strict=True)]
     labels = sorted(held)
     counts = np.array([held[label][0] for label in labels]).astype(np.int64)
-    shown = tuple(name for label in labels for name in held[label][3])
-    sums, products = (np.array([held[label][at] for label in labels]) for at in (1, 2))
-    return _Groups(np.array(labels), *counts.T, shown, sums, products)
+    return _Groups(
+        labels=np.array(labels),
+        units=counts[:, 0],
+        rows=counts[:, 1],
+        full=counts[:, 2],
+        varying=counts[:, 3],
+        shown=tuple(name for label in labels for name in held[label][3]),
+        sums=np.array([held[label][1] for label in labels]),
+        products=np.array([held[label][2] for label in labels]),
+    )
 
 
 def _refuse_varying(groups: _Groups, cohort: str, unit: str) -> None:

@@ -16,8 +16,8 @@ from causalkit.core.params import choice, integer
 from causalkit.core.roles import Assignment, Role
 from causalkit.core.sample import Sample
 from causalkit.did.cohorts import ROLES, Cohorts
-from causalkit.did.event_study import Cells, EventStudyResult, pre_trends_check
-from causalkit.did.plan import plan_cells
+from causalkit.did.event_study import EventStudyResult, pre_trends_check
+from causalkit.did.plan import cells_of, plan_cells, reference_of
 from causalkit.did.triple_difference_cells import Triples, compare_triples, eligible_units, share_of_treated, triples_of
 from causalkit.kernels.arrays import Bools, Floats, read_only
 
@@ -158,7 +158,7 @@ class TripleDifference(Estimator[EventStudyResult]):
             ways[1:],
         )
         joint = Estimate(np.concatenate([found.values, shares]), carrier)
-        cells = _cells_of(cohorts, found)
+        cells = cells_of(cohorts, found.plan, found.counts)
         result = EventStudyResult(
             estimator=self,
             effects=Effects(cells.terms, joint.linear(np.eye(size)[: len(plan)]), cells.columns()),
@@ -173,7 +173,7 @@ class TripleDifference(Estimator[EventStudyResult]):
             shares=shares,
             joint=joint,
             base_period=self.base_period,
-            reference=_reference(cohorts, self.anticipation) if self.base_period == "universal" else None,
+            reference=reference_of(cohorts, self.anticipation) if self.base_period == "universal" else None,
         )
         checks: dict[str, Any] = {
             **cohorts.checks(),
@@ -185,31 +185,11 @@ class TripleDifference(Estimator[EventStudyResult]):
         return replace(result, checks=Checks(checks))
 
 
-def _cells_of(cohorts: Cohorts, found: Triples) -> Cells:
-    g, t = (np.array([getattr(cell, name) for cell in found.plan], dtype=np.int64) for name in ("cohort", "time"))
-    return Cells(
-        tuple(cohorts.labels[j] for j in g),
-        tuple(cohorts.periods[j] for j in t),
-        cohorts.event_times[g, t],
-        np.asarray(t >= cohorts.starts[g]),
-        g,
-        found.counts[0],
-        found.counts[1],
-    )
-
-
 def _wide_covariates(cohorts: Cohorts) -> Floats | None:
     values = cohorts.covariates()
     if values.shape[1] == 0:
         return None
     return np.stack([cohorts.panel.wide(column) for column in values.T], axis=2)
-
-
-def _reference(cohorts: Cohorts, anticipation: int) -> float | None:
-    """Event time of the universal base period, where it is the same for all cohorts."""
-    base = cohorts.starts - anticipation - 1
-    found = np.unique([cohorts.event_times[g, b] for g, b in enumerate(base) if b >= 0])
-    return float(found[0]) if len(found) == 1 else None
 
 
 def _eligible_check(cohorts: Cohorts, eligible: Bools, found: Triples) -> Check:

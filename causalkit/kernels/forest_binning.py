@@ -19,7 +19,7 @@ MAX_BINS = 255
 @njit(cache=True, nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
 def bin_rows(
     x: Floats, edges: Floats, starts: Ints, is_category: Bools, first: int, low_f: int, high_f: int, out: Bytes,
-    value: Floats, at: Ints,
+    value: Floats, at: NDArray[np.uint64],
 ) -> None:  # fmt: skip
     """Code rows ``first ... first + out.shape[1]`` of the columns ``low_f ... high_f`` of ``x``.
 
@@ -52,11 +52,11 @@ def bin_rows(
             value[i] = x[first + i, f]
             at[i] = low
         while size > 1:  # all values take a step together, and none a branch: many steps are under way at once
-            half = size >> 1
+            half = np.uint64(size >> 1)
             for i in range(out.shape[1]):
-                at[i] += half * int(edges[at[i] + half - 1] < value[i])
-            size -= half
+                at[i] += half * np.uint64(edges[at[i] + half - np.uint64(1)] < value[i])
+            size -= size >> 1
         for i in range(out.shape[1]):
             if size == 1:
-                at[i] += int(edges[at[i]] < value[i])
-            out[f, i] = MISSING if np.isnan(value[i]) else at[i] - low
+                at[i] += np.uint64(edges[at[i]] < value[i])
+            out[f, i] = MISSING if np.isnan(value[i]) else at[i] - np.uint64(low)

@@ -71,7 +71,7 @@ def pack(
 def _next(flat: Bytes, base: int, word: int, set_of: Codes, sets: Words, categories: bool) -> int:
     """Return the child to which the row goes whose codes start at ``base``."""
     child = (word >> 32) & _CHILD
-    code = np.int64(flat[base + ((word >> 8) & _COLUMN)])
+    code = np.int64(flat[np.uint64(base) + np.uint64((word >> 8) & _COLUMN)])  # unsigned: no wrapping to check
     right = np.int64(code > (word & 255))
     if categories:
         inside = np.int64((sets[set_of[child], code >> 6] >> np.uint64(code & 63)) & np.uint64(1))

@@ -62,7 +62,7 @@ class Binning:
 
     def _fill(self, x: Floats, first: int, low: int, high: int, out: Bytes) -> None:
         m = out.shape[1]
-        value, at = np.empty(m), np.empty(m, np.int64)
+        value, at = np.empty(m), np.empty(m, np.uint64)
         bin_rows(x, self.edges, self.starts, self.is_category, first, low, high, out, value, at)
 
     @classmethod
