@@ -77,7 +77,8 @@ class EstimatorComparison(Report):
     def answer(self) -> str:
         """The range of the robust estimators, and the contrast."""
         robust = {name: float(self.averages[name].values[0]) for name in self.comparable}
-        low, high = (pick(robust, key=robust.__getitem__) for pick in (min, max))
+        # Estimates that differ by rounding only are named after the first of them.
+        low, high = (pick(robust, key=lambda name: round(robust[name], 12)) for pick in (min, max))
         said = (
             f"The average effect on treated units is between {fmt.number(robust[low])} ({low}) and "
             f"{fmt.number(robust[high])} ({high}) by {fmt.plural(len(robust), 'estimator')} that allow effects to differ."
@@ -155,6 +156,7 @@ class EstimatorComparison(Report):
 
 
 def is_twfe(result: Result) -> bool:
+    """Whether a result is that of two-way fixed effects: the contrast."""
     return type(result.estimator).__name__ == "TWFE"
 
 
@@ -162,7 +164,7 @@ def _by_event_time(result: Result) -> dict[str, Any] | None:
     """Return the effects by event time of one estimator, with the static contrast made dynamic."""
     if isinstance(result, EventStudyResult):
         result = result.aggregate("event_time")
-    elif _is_twfe(result) and result.sample is not None:
+    elif is_twfe(result) and result.sample is not None:
         try:
             result = result.estimator.replace(dynamic=True).estimate(result.sample)
         except CausalKitError:

@@ -253,9 +253,8 @@ class DCDH(Estimator[DCDHResult]):
 def _carried(switches: Switches, values: Floats, psi: Floats) -> Estimate:
     """Return the estimate with influence values by unit."""
     way = switches.panel.sample.groups("cluster")
-    groups = None
-    if way is not None and way.name != switches.panel.unit.name:
-        groups = Groups(read_only(switches.clusters), way.labels, way.name)
+    codes = switches.clusters
+    groups = None if way is None or codes is None else Groups(read_only(codes), way.labels, way.name)
     labels = np.empty(switches.n_units, dtype=object)
     labels[:] = switches.panel.unit.labels
     rows = Rows(np.arange(switches.n_units), switches.panel.sample.rows.token, labels)

@@ -148,13 +148,16 @@ def _expected(switches: Switches, change: Floats, w: Floats, mine: Bools, contro
     return mean, factor
 
 
-def _means(kind: Ints, change: Floats, w: Floats, clusters: Codes, members: Bools) -> tuple[Floats, Ints]:
+def _means(kind: Ints, change: Floats, w: Floats, clusters: Codes | None, members: Bools) -> tuple[Floats, Ints]:
     """Return, for each unit, the mean change of the members of its kind, and how many clusters they are."""
     size = int(kind.max()) + 1
     total = np.bincount(kind[members], w[members], size)
     summed = np.bincount(kind[members], (w * np.where(members, change, 0.0))[members], size)
-    pairs = np.unique(np.column_stack([kind[members], clusters[members]]), axis=0)
-    count = np.bincount(pairs[:, 0], minlength=size)
+    if clusters is None:
+        count = np.bincount(kind[members], minlength=size)
+    else:
+        ways = int(clusters.max()) + 1
+        count = np.bincount(np.unique(kind[members] * ways + clusters[members]) // ways, minlength=size)
     average = np.divide(summed, total, out=np.zeros(size), where=total > 0)
     return average[kind], count[kind]
 

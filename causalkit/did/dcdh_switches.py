@@ -110,12 +110,10 @@ class Switches:
         return np.unique(keys, axis=0, return_inverse=True)[1].ravel().astype(np.int64)
 
     @cached_property
-    def clusters(self) -> Codes:
-        """Cluster of each unit; its own number where no single cluster was named."""
+    def clusters(self) -> Codes | None:
+        """Cluster of each unit; None where units are their own."""
         way = self.panel.sample.groups("cluster")
-        if way is None or way.name == self.panel.unit.name:
-            return np.arange(self.n_units, dtype=np.int32)
-        return self.panel.constant("cluster")
+        return None if way is None or way.name == self.panel.unit.name else self.panel.constant("cluster")
 
 
 def _levels(sample: Sample) -> Floats:

@@ -102,7 +102,7 @@ class Comparison:
         if is_treated:
             left -= self.treated[:, None]
             left *= w / self.totals[0]
-            return left if p is None else left - self.by_score.T @ (x * (w * (1.0 - p)))
+            return left if p is None else np.asarray(left - self.by_score.T @ (x * (w * (1.0 - p))))
         factor = -w * (self.by_slopes @ x)
         if self.logit is None or p is None:
             left *= factor
@@ -111,7 +111,7 @@ class Comparison:
         left *= factor - odds
         # what the mean of the controls and the propensity model add, as one product
         beside = np.concatenate([x * (w * p), odds[None]])
-        return left + np.column_stack([self.by_score.T, self.control]) @ beside
+        return np.asarray(left + np.column_stack([self.by_score.T, self.control]) @ beside)
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,7 +145,7 @@ class Comparisons:
     @cached_property
     def shares(self) -> Floats:
         """Share of each cohort in all units, by their weights in the first period."""
-        return self._totals[:-1] / self._totals.sum()
+        return np.asarray(self._totals[:-1] / self._totals.sum())
 
     @cached_property
     def _totals(self) -> Floats:

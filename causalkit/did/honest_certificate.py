@@ -10,7 +10,7 @@ from causalkit.errors import InferenceUnavailable
 from causalkit.kernels.arrays import Floats
 
 if TYPE_CHECKING:
-    from causalkit.did.honest_did import Problem
+    from causalkit.did.honest_problem import Problem
 
 
 def largest_gap(problem: Problem, magnitudes: Floats) -> float:

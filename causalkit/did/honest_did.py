@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -16,17 +16,15 @@ from causalkit.core.check import Check, Checks
 from causalkit.core.passage import Passage
 from causalkit.core.result import Report
 from causalkit.core.table import Table
-from causalkit.did.honest_fixed_length import FixedLength
-from causalkit.did.honest_moments import DualVertices
+from causalkit.did.honest_problem import Method, Problem
 from causalkit.did.honest_restrictions import KINDS, Kind, Restriction
-from causalkit.did.honest_vector import EventVector, event_vector
+from causalkit.did.honest_vector import event_vector
 from causalkit.errors import DesignError, InferenceUnavailable
 from causalkit.kernels.arrays import Floats
 
 if TYPE_CHECKING:
     from causalkit.inference.confidence_set import ConfidenceSet
 
-Method = Literal["c-lf", "conditional", "flci"]
 METHODS = {
     "c-lf": "conditional test after a least-favourable one",
     "conditional": "conditional test",
@@ -39,47 +37,6 @@ AXES = {
 }
 #: A break-even value is not searched beyond this many times the first magnitude.
 LARGEST = 2.0**20
-
-
-@dataclass(frozen=True, eq=False)
-class Problem:
-    """One effect, the class of violations and the way its interval is made; in units of the largest standard error."""
-
-    vector: EventVector
-    weights: Floats
-    restriction: Restriction
-    method: Method
-    alpha: float
-    vertices: DualVertices = field(default_factory=DualVertices)
-
-    @cached_property
-    def scale(self) -> float:
-        """The unit: the largest standard error."""
-        return float(np.sqrt(np.diag(self.vector.vcov).max()))
-
-    @cached_property
-    def fixed_length(self) -> FixedLength:
-        """The estimators that the interval of fixed length chooses from."""
-        vector = self.vector
-        return FixedLength.of(vector.values / self.scale, vector.vcov / self.scale**2, vector.n_pre, self.weights)
-
-    def limits(self, magnitude: float) -> tuple[float, float] | None:
-        """Return the robust interval at one magnitude, or None where every value is rejected."""
-        inner = magnitude / self.scale if self.restriction.kind == "smoothness" else magnitude
-        if self.method == "flci":
-            low, high, _ = self.fixed_length.interval(inner, self.alpha)
-            return low * self.scale, high * self.scale
-        vector, found = self.vector, (math.inf, -math.inf)
-        values, vcov = vector.values / self.scale, vector.vcov / self.scale**2
-        for piece in self.restriction.pieces(vector.n_pre):
-            rows, limit = self.restriction.inequalities(vector.n_pre, vector.n_post, inner, piece)
-            test = self.vertices.test(
-                values, vcov, vector.n_pre, self.weights, rows, limit, self.alpha, self.method == "c-lf"
-            )
-            ends = test.hull(found)
-            if ends is not None:
-                found = min(found[0], ends[0]), max(found[1], ends[1])
-        return None if found[0] > found[1] else (found[0] * self.scale, found[1] * self.scale)
 
 
 @dataclass(frozen=True, eq=False, repr=False)

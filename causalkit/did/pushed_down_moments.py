@@ -249,7 +249,7 @@ def _merged(panel: _Panel) -> _Groups:
             known = held.get(float(label))
             held[float(label)] = fresh if known is None else [a + b for a, b in zip(known, fresh, strict=True)]
     labels = sorted(held)
-    counts = np.array([held[label][0] for label in labels]).astype(np.int64)
+    counts: Ints = np.array([held[label][0] for label in labels], dtype=np.int64)
     return _Groups(
         labels=np.array(labels),
         units=counts[:, 0],
@@ -300,7 +300,7 @@ def _cohorts(groups: _Groups, panel: _Panel, cohort: str, time: str) -> tuple[Pu
             int((groups.units - groups.full)[missed].sum()),
             int((groups.rows - groups.full * last)[missed].sum()),
         ),
-        int(groups.full[late].sum()),
+        int(groups.units[late].sum()),
     )
     require_both(found.labels, found.sizes, cohort)
     return found, members

@@ -51,12 +51,19 @@ def bin_rows(
         for i in range(out.shape[1]):
             value[i] = x[first + i, f]
             at[i] = low
-        while size > 1:  # all values take a step together, and none a branch: many steps are under way at once
-            half = np.uint64(size >> 1)
+        if size > 0:  # the last 2^power edges, or the first: either holds the place
+            power = 0
+            while 2 << power <= size:
+                power += 1
+            skip, probe = np.uint64(size - (1 << power)), low + (1 << power) - 1
             for i in range(out.shape[1]):
-                at[i] += half * np.uint64(edges[at[i] + half - np.uint64(1)] < value[i])
-            size -= size >> 1
-        for i in range(out.shape[1]):
-            if size == 1:
+                at[i] += skip * np.uint64(edges[probe] < value[i])
+            # all values take a step together and none a branch, so that many steps are under way at once
+            for step in range(power - 1, -1, -1):
+                half, shift = np.uint64((1 << step) - 1), np.uint64(step)
+                for i in range(out.shape[1]):
+                    at[i] += np.uint64(edges[at[i] + half] < value[i]) << shift
+            for i in range(out.shape[1]):
                 at[i] += np.uint64(edges[at[i]] < value[i])
+        for i in range(out.shape[1]):
             out[f, i] = MISSING if np.isnan(value[i]) else at[i] - np.uint64(low)

@@ -10,7 +10,6 @@ from causalkit.kernels.forest_binning import MISSING, Bytes
 from causalkit.kernels.forest_growing import Features
 from causalkit.kernels.forest_splitting import Words
 
-
 #: A node is one word. From its lowest bit on: the largest code that goes left, 8 bits; the column of codes, 23; whether
 #: these are categories, 1; the left child, 31; and the sign, set for a leaf, which leads to itself.
 _COLUMN, _CATEGORY, _CHILD = 0x7FFFFF, 1 << 31, 0x7FFFFFFF
@@ -76,7 +75,7 @@ def _next(flat: Bytes, base: int, word: int, set_of: Codes, sets: Words, categor
     if categories:
         inside = np.int64((sets[set_of[child], code >> 6] >> np.uint64(code & 63)) & np.uint64(1))
         right ^= (word >> 31) & (right ^ inside ^ 1) & 1
-    return child + right
+    return int(child + right)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]

@@ -231,6 +231,142 @@ def _best_of_pairs(high: Array, low: Array, total: Array) -> float:
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _gaps(scores: Floats) -> tuple[Array, Array, Array]:
+    """Differences of scores of each pair of actions, (m, pairs); the sum of each action; each row's spread of scores."""
+    m, k = scores.shape
+    gap, total, spread = np.empty((m, k * (k - 1) // 2)), np.zeros(k), np.empty(m)
+    for i in range(m):
+        q = 0
+        for a in range(k):
+            total[a] += scores[i, a]
+            for b in range(a + 1, k):
+                gap[i, q] = scores[i, a] - scores[i, b]
+                q += 1
+        spread[i] = scores[i].max() - scores[i].min()
+    return gap, total, spread
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _layout(sizes: Array) -> tuple[Array, Array, Array]:
+    """Blocks of each feature's tree (a power of two), and where its values and its nodes begin."""
+    p = sizes.size
+    width = np.empty(p, dtype=np.int64)
+    value_at, node_at = np.zeros(p + 1, dtype=np.int64), np.zeros(p + 1, dtype=np.int64)
+    for g in range(p):
+        width[g] = 1
+        while width[g] * BLOCK < sizes[g]:
+            width[g] *= 2
+        value_at[g + 1], node_at[g + 1] = value_at[g] + sizes[g], node_at[g] + 2 * width[g]
+    return width, value_at, node_at
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _by_value(codes: Array, size: int) -> tuple[Array, Array]:
+    """Rows by value of a feature, and where the rows of each value begin, shape (size + 1,)."""
+    m = codes.size
+    starts = np.zeros(size + 1, dtype=np.int64)
+    for i in range(m):
+        starts[codes[i] + 1] += 1
+    for c in range(size):
+        starts[c + 1] += starts[c]
+    order, place = np.empty(m, dtype=np.int64), starts[:-1].copy()
+    for i in range(m):
+        order[place[codes[i]]] = i
+        place[codes[i]] += 1
+    return order, starts
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _start(
+    codes: Array, gap: Array, width: Array, value_at: Array, node_at: Array
+) -> tuple[Array, Array, Array, Array, Array, Array]:
+    """All rows on the right side: sums and counts by value of the left side and of both, and the trees over them."""
+    (p, m), pairs = codes.shape, gap.shape[1]
+    lefts, wholes = np.zeros((value_at[p], pairs)), np.zeros((value_at[p], pairs))
+    counts_left, counts = np.zeros(value_at[p], dtype=np.int32), np.zeros(value_at[p], dtype=np.int32)
+    nodes, held = np.zeros((node_at[p], pairs, 6)), np.zeros((node_at[p], 2), dtype=np.int32)
+    for g in range(p):
+        for i in range(m):
+            v = value_at[g] + codes[g, i]
+            counts[v] += 1
+            for q in range(pairs):
+                wholes[v, q] += gap[i, q]
+        one, two = value_at[g], value_at[g + 1]
+        _rebuild(
+            lefts[one:two], wholes[one:two], counts_left[one:two], counts[one:two], width[g],
+            nodes[node_at[g] : node_at[g + 1]], held[node_at[g] : node_at[g + 1]],
+        )  # fmt: skip
+    return lefts, wholes, counts_left, counts, nodes, held
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _move_rows(
+    moved: Array, by_row: Array, gap: Array, width: Array, value_at: Array, node_at: Array, state: Array
+) -> None:
+    """Bring rows to the left side, feature by feature; the trees of features with few values are made anew."""
+    lefts, wholes, counts_left, counts, nodes, held = state
+    for g in range(width.size):
+        one, two = value_at[g], value_at[g + 1]
+        mine, every = lefts[one:two], wholes[one:two]
+        tree, size = nodes[node_at[g] : node_at[g + 1]], held[node_at[g] : node_at[g + 1]]
+        whole_anew = moved.size * 8 > two - one
+        for row in moved:
+            v = by_row[row, g]
+            counts_left[one + v] += 1
+            for q in range(gap.shape[1]):
+                mine[v, q] += gap[row, q]
+            if not whole_anew:
+                _move(v, mine, every, width[g], tree, size)
+        if whole_anew:
+            _rebuild(mine, every, counts_left[one:two], counts[one:two], width[g], tree, size)
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _reward_bound(total: Array, node_at: Array, nodes: Array) -> float:
+    """Reward of the best second cuts of both sides, whatever the size of their leaves."""
+    pairs = nodes.shape[1]
+    high, low = np.empty(pairs), np.empty(pairs)
+    reward = 0.0
+    for s in range(2):
+        most = total[s].max()
+        for g in range(node_at.size - 1):
+            root = nodes[node_at[g] + 1]
+            for q in range(pairs):
+                high[q], low[q] = root[q, 3 * s + 1], root[q, 3 * s + 2]
+            most = max(most, _best_of_pairs(high, low, total[s]))
+        reward += most
+    return reward
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _reward(
+    total: Array, inside: Array, least: int, width: Array, value_at: Array, node_at: Array, state: Array
+) -> float:
+    """Reward of the best second cuts of both sides, which hold ``inside`` rows, with leaves of ``least`` rows or more."""
+    lefts, wholes, counts_left, counts, nodes, held = state
+    pairs = nodes.shape[1]
+    high, low = np.empty(pairs), np.empty(pairs)
+    reward = 0.0
+    for s in range(2):
+        most = total[s].max()
+        for g in range(width.size):
+            if inside[s] < 2 * least:
+                break
+            one, two = value_at[g], value_at[g + 1]
+            tree, size = nodes[node_at[g] : node_at[g + 1]], held[node_at[g] : node_at[g + 1]]
+            some, every = counts_left[one:two], counts[one:two]
+            start = _value_at(least, s, some, every, width[g], size)
+            end = _value_at(inside[s] - least + 1, s, some, every, width[g], size) - 1
+            if start > end:
+                continue
+            for q in range(pairs):
+                high[q], low[q] = _prefix_range(start, end, q, s, lefts[one:two], wholes[one:two], width[g], tree)
+            most = max(most, _best_of_pairs(high, low, total[s]))
+        reward += most
+    return reward
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def sweep(
     feature: int, codes: Array, sizes: Array, scores: Floats, least: int, best: float, slack: float
 ) -> tuple[float, int]:
@@ -251,118 +387,33 @@ def sweep(
         Reward of the best tree of depth two (leaves may end early) with this first feature; cut -1 where none beats
         ``best``.
     """
-    p, m = codes.shape
-    k = scores.shape[1]
-    pairs = k * (k - 1) // 2
-    gap = np.empty((m, pairs))
-    right = np.zeros(k)
-    for i in range(m):
-        q = 0
-        for a in range(k):
-            right[a] += scores[i, a]
-            for b in range(a + 1, k):
-                gap[i, q] = scores[i, a] - scores[i, b]
-                q += 1
+    m, k = scores.shape
+    gap, whole, spread = _gaps(scores)
     by_row = codes.T.copy()
-    width = np.empty(p, dtype=np.int64)
-    value_at, node_at = np.zeros(p + 1, dtype=np.int64), np.zeros(p + 1, dtype=np.int64)
-    for g in range(p):
-        width[g] = 1
-        while width[g] * BLOCK < sizes[g]:
-            width[g] *= 2
-        value_at[g + 1], node_at[g + 1] = value_at[g] + sizes[g], node_at[g] + 2 * width[g]
-    lefts, wholes = np.zeros((value_at[p], pairs)), np.zeros((value_at[p], pairs))
-    counts_left, counts = np.zeros(value_at[p], dtype=np.int32), np.zeros(value_at[p], dtype=np.int32)
-    nodes, held = np.zeros((node_at[p], pairs, 6)), np.zeros((node_at[p], 2), dtype=np.int32)
-    for g in range(p):
-        for i in range(m):
-            v = value_at[g] + codes[g, i]
-            counts[v] += 1
-            for q in range(pairs):
-                wholes[v, q] += gap[i, q]
-        one, two = value_at[g], value_at[g + 1]
-        _rebuild(
-            lefts[one:two], wholes[one:two], counts_left[one:two], counts[one:two], width[g],
-            nodes[node_at[g] : node_at[g + 1]], held[node_at[g] : node_at[g + 1]],
-        )  # fmt: skip
-    # Rows by value of the feature.
-    u = sizes[feature]
-    starts = np.zeros(u + 1, dtype=np.int64)
-    for i in range(m):
-        starts[codes[feature, i] + 1] += 1
-    for c in range(u):
-        starts[c + 1] += starts[c]
-    order, place = np.empty(m, dtype=np.int64), starts[:-1].copy()
-    for i in range(m):
-        c = codes[feature, i]
-        order[place[c]] = i
-        place[c] += 1
-    spread = np.empty(m)
-    for i in range(m):
-        spread[i] = scores[i].max() - scores[i].min()
-    left = np.zeros(k)
-    total = np.empty((2, k))
-    high, low = np.empty(pairs), np.empty(pairs)
+    width, value_at, node_at = _layout(sizes)
+    state = _start(codes, gap, width, value_at, node_at)
+    order, starts = _by_value(codes[feature], sizes[feature])
+    total, inside = np.zeros((2, k)), np.zeros(2, dtype=np.int64)
+    total[1] = whole
     cut, done, bound = -1, 0, np.inf
-    for c in range(u - 1):
+    for c in range(sizes[feature] - 1):
         first, last = starts[c], starts[c + 1]
         for r in range(first, last):
             bound += spread[order[r]]
             for a in range(k):
-                left[a] += scores[order[r], a]
-                right[a] -= scores[order[r], a]
+                total[0, a] += scores[order[r], a]
+                total[1, a] -= scores[order[r], a]
         if bound <= best + slack or last < least or m - last < least:
             continue
-        for g in range(p):
-            one, two = value_at[g], value_at[g + 1]
-            mine, all_ = lefts[one:two], wholes[one:two]
-            tree, size = nodes[node_at[g] : node_at[g + 1]], held[node_at[g] : node_at[g + 1]]
-            whole_anew = (last - done) * 8 > sizes[g]
-            for r in range(done, last):
-                v = by_row[order[r], g]
-                counts_left[one + v] += 1
-                for q in range(pairs):
-                    mine[v, q] += gap[order[r], q]
-                if not whole_anew:
-                    _move(v, mine, all_, width[g], tree, size)
-            if whole_anew:
-                _rebuild(mine, all_, counts_left[one:two], counts[one:two], width[g], tree, size)
+        _move_rows(order[done:last], by_row, gap, width, value_at, node_at, state)
         done = last
-        for a in range(k):
-            total[0, a], total[1, a] = left[a], right[a]
-        reward = 0.0
-        for s in range(2):
-            most = total[s].max()
-            for g in range(p):
-                root = nodes[node_at[g] + 1]
-                for q in range(pairs):
-                    high[q], low[q] = root[q, 3 * s + 1], root[q, 3 * s + 2]
-                most = max(most, _best_of_pairs(high, low, total[s]))
-            reward += most
+        reward = _reward_bound(total, node_at, state[4])
         bound = reward
         if reward <= best + slack:
             continue
         if least > 1:  # the reward above is a bound: leaves may be too small
-            reward = 0.0
-            for s in range(2):
-                inside = last if s == 0 else m - last
-                most = total[s].max()
-                for g in range(p):
-                    if inside < 2 * least:
-                        break
-                    one, two = value_at[g], value_at[g + 1]
-                    tree, size = nodes[node_at[g] : node_at[g + 1]], held[node_at[g] : node_at[g + 1]]
-                    some, every = counts_left[one:two], counts[one:two]
-                    start = _value_at(least, s, some, every, width[g], size)
-                    end = _value_at(inside - least + 1, s, some, every, width[g], size) - 1
-                    if start > end:
-                        continue
-                    for q in range(pairs):
-                        high[q], low[q] = _prefix_range(
-                            start, end, q, s, lefts[one:two], wholes[one:two], width[g], tree
-                        )
-                    most = max(most, _best_of_pairs(high, low, total[s]))
-                reward += most
+            inside[0], inside[1] = last, m - last
+            reward = _reward(total, inside, least, width, value_at, node_at, state)
             if reward <= best + slack:
                 continue
         best, cut = reward, c

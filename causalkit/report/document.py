@@ -32,6 +32,12 @@ HEADS = {
     "ci_high": "CI high",
     "term": "Term",
     "n": "n",
+    "estimator": "Estimator",
+    "controls": "Controls",
+    "measured_from": "Measured from",
+    "minus_reference": "Difference",
+    "se_of_difference": "Its std. error",
+    "share_of_cells": "Share of cells",
 }
 """Column heads of the toolkit's own tables as a reader sees them; other heads are shown as they are."""
 

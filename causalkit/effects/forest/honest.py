@@ -189,7 +189,8 @@ def _leaves(
 ) -> Codes:
     """Leaf node of each row of one tree."""
     words = Words.of(feature, threshold, child, missing_left, sets, kind)
-    return words.leaves(codes, read_only(np.arange(len(feature), dtype=np.int32)), _ROOT)[0]
+    found: Codes = words.leaves(codes, read_only(np.arange(len(feature), dtype=np.int32)), _ROOT)[0]
+    return found
 
 
 def _seen(t: Training, rows: Ints, leaf: Codes, feature: Codes, child: Codes) -> Bools:

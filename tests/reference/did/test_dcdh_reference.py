@@ -1,4 +1,4 @@
-"""DCDH against moderndid's port of did_multiplegt_dyn: a simulated panel, and the banking deregulation data."""
+"""DCDH against the authors' did_multiplegt_dyn (Python) and moderndid's port: a simulated panel, banking deregulation."""
 
 from __future__ import annotations
 
@@ -41,6 +41,30 @@ def test_against_moderndid(name):
     np.testing.assert_allclose([result.estimate, result.se], case["ate"], atol=1e-12)
     np.testing.assert_allclose(result.pre_trends().pvalue, case["placebo_p"], atol=1e-10)
     np.testing.assert_allclose(result.equal_effects().pvalue, case["equal_p"], atol=1e-10)
+
+
+AUTHORS = json.loads((HERE / "dcdh_did_multiplegt_dyn_0.1.9.json").read_text())["cases"]
+
+
+@pytest.mark.parametrize("name", AUTHORS)
+def test_against_the_authors(name):
+    case = AUTHORS[name]
+    options = case["options"]
+    estimator = ck.DCDH(n_effects=3, n_placebos=2, **{key: options[key] for key in FIELDS if key in options})
+    result = estimator.fit(
+        level_panel(),
+        outcome="y",
+        unit="unit",
+        time="time",
+        treatment="level",
+        cluster=options["cluster"],
+        weights=options.get("weight"),
+    )
+    rows = ["Placebo_2", "Placebo_1", "Effect_1", "Effect_2", "Effect_3"]
+    np.testing.assert_allclose(result.effects.values, [case["estimate"][row] for row in rows], atol=1e-12)
+    np.testing.assert_allclose(result.effects.se, [case["se"][row] for row in rows], rtol=1e-10)
+    total = "Average_Total_Effect"
+    np.testing.assert_allclose([result.estimate, result.se], [case["estimate"][total], case["se"][total]], rtol=1e-10)
 
 
 #: moderndid 0.4.1: did_multiplegt(favara_imbs, yname="Dl_vloans_b", idname="county", tname="year", dname="inter_bra",

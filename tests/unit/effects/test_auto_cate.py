@@ -33,7 +33,7 @@ def test_stack_weights_trade_loss_for_evenness():
 
         def objective(logits, losses=losses):
             a = np.exp(logits) / np.exp(logits).sum()
-            return a @ losses / (4 * losses.min() / 60) + a @ np.log(4 * a)
+            return a @ losses / (8 * losses.min() / 60) + a @ np.log(4 * a)
 
         logits = minimize(objective, np.zeros(4), options={"gtol": 1e-9}).x
         shares = np.exp(logits) / np.exp(logits).sum()

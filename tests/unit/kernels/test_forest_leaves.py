@@ -54,11 +54,42 @@ def test_categories_follow_their_set():
     sets[0, 0] = 1 << 2
     sets[0, 3] = 1 << 63  # 255, the missing values
     arrays = np.array([0, -1, -1], np.int32), np.zeros(3, np.int32), np.array([1, 0, 0], np.int32), np.zeros(3, bool)
-    out, levels = find(
-        arrays, sets, np.ones(1, bool), np.zeros(1, np.int32), np.array([[2, 3, 255, 66]], np.uint8)
-    )
+    out, levels = find(arrays, sets, np.ones(1, bool), np.zeros(1, np.int32), np.array([[2, 3, 255, 66]], np.uint8))
     assert levels.tolist() == [1]
     assert out.tolist() == [[1, 2, 1, 2]]
+
+
+def test_numbers_gaps_and_categories_in_many_trees_by_hand():
+    rng = np.random.default_rng(0)
+    kind, trees, n = np.array([False, True, False]), 12, 31
+    feature = rng.integers(0, 3, n).astype(np.int32)
+    child = np.zeros(n, np.int32)
+    order = iter(range(1, n, 2))
+    for node in range(n):
+        child[node] = next(order, 0)
+    feature[child == 0] = -1
+    on_category = (feature >= 0) & kind[feature]
+    threshold = np.where(on_category, np.cumsum(on_category) - 1, rng.integers(0, 255, n)).astype(np.int32)
+    threshold[0] = 254 if not on_category[0] else threshold[0]
+    sets = rng.integers(0, 2**64, (int(on_category.sum()), 4), dtype=np.uint64)
+    missing_left = rng.random(n) < 0.5
+    codes = rng.integers(0, 256, (3, 400)).astype(np.uint8)
+    codes[:, ::5] = 255
+    start = n * np.arange(trees)
+    many = [np.tile(a, trees) for a in (feature, threshold, child, missing_left)]
+    many[2] += np.where(many[0] >= 0, np.repeat(start, n), 0).astype(np.int32)
+    out, levels = find(many, sets, kind, start.astype(np.int32), codes)
+    assert (levels == 4).all()
+    for i in range(400):
+        node = 0
+        while feature[node] >= 0:
+            code = int(codes[feature[node], i])
+            if on_category[node]:
+                left = bool(int(sets[threshold[node], code >> 6]) >> (code & 63) & 1)
+            else:
+                left = missing_left[node] if code == 255 else code <= threshold[node]
+            node = child[node] + (not left)
+        assert (out[:, i] == start + node).all()
 
 
 def test_a_leaf_without_an_arm_gives_way_to_its_sibling():
