@@ -81,11 +81,12 @@ class DCDH(Estimator[DCDHResult]):
 
     Notes
     -----
-    A unit whose treatment has been both above and below its first one is left out from then on. The variance treats the
-    treatments as given: influence values use changes demeaned among units with the same first treatment, the same first
-    change and the same treatment after it (for controls: with the same first treatment), with a factor for the means
-    that are estimated, as in the authors' ``did_multiplegt_dyn``. It is conservative where effects differ within these
-    groups. Covariates, trends by group and continuous first treatments are not offered.
+    A unit whose treatment has been both above and below its first one is left out from then on. A first change right after
+    a period in which the unit was not observed can't be dated: the unit is a control before it, never a switcher. The
+    variance treats the treatments as given: influence values use changes demeaned among units with the same first
+    treatment, the same first change and the same treatment after it (for controls: with the same first treatment), with a
+    factor for the means that are estimated, as in the authors' ``did_multiplegt_dyn``. It is conservative where effects
+    differ within these groups. Covariates, trends by group and continuous first treatments are not offered.
 
     References
     ----------

@@ -249,13 +249,13 @@ def _merged(panel: _Panel) -> _Groups:
             known = held.get(float(label))
             held[float(label)] = fresh if known is None else [a + b for a, b in zip(known, fresh, strict=True)]
     labels = sorted(held)
-    counts: Ints = np.array([held[label][0] for label in labels], dtype=np.int64)
+    tallied: Ints = np.array([held[label][0] for label in labels]).astype(np.int64)
     return _Groups(
         labels=np.array(labels),
-        units=counts[:, 0],
-        rows=counts[:, 1],
-        full=counts[:, 2],
-        varying=counts[:, 3],
+        units=tallied[:, 0],
+        rows=tallied[:, 1],
+        full=tallied[:, 2],
+        varying=tallied[:, 3],
         shown=tuple(name for label in labels for name in held[label][3]),
         sums=np.array([held[label][1] for label in labels]),
         products=np.array([held[label][2] for label in labels]),

@@ -242,7 +242,9 @@ def fit_bagged(
         halves = half_samples(arms[train], None if groups is None else groups[train], n_boot, rng)
         bags = _fit_fold(make_stage(), x, targets, train, halves, weights, groups, average_cov, judge, rng)
         ahead = x[held_out]
-        return bags.pruned(), held_out, bags.predict(ahead), bags.ranking(ahead)
+        found = bags.predict(ahead)
+        kept = bool(np.all(bags.factor > 0))  # then the shrunk deviations tell the others
+        return bags.pruned(), held_out, found, found.mean / bags.factor if kept else bags.ranking(ahead)
 
     present = [int(fold) for fold in np.unique(folds)]
     if n_jobs == 1:

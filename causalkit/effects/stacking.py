@@ -66,8 +66,8 @@ def stack_weights(
     losses = (mass @ (y[:, None] - x) ** 2) / people.sum()
     noise = float(losses.min())
     if noise <= 0.0:
-        perfect: Floats = (losses <= 0.0).astype(np.float64)
-        return perfect[1:] / perfect.sum()
+        perfect: Floats = (losses[1:] <= 0.0) / np.count_nonzero(losses <= 0.0)
+        return perfect
     count = people.sum() ** 2 / (people @ people) / _design_effect(mass * y * x.mean(axis=1), groups)
     found = np.exp(-count * (losses - noise) / (TEMPERATURE * noise))
     found /= found.sum()

@@ -139,7 +139,13 @@ class DAG:
     def open_path(
         self, x: str | Iterable[str], y: str | Iterable[str], given: str | Iterable[str] = ()
     ) -> tuple[str, ...]:
-        """Return a shortest path that leaves ``x`` and ``y`` dependent given others; empty where they are separated."""
+        """Return a shortest path that leaves ``x`` and ``y`` dependent given others; empty where they are separated.
+
+        Parameters
+        ----------
+        x, y, given : str or list of str
+            Sets of nodes.
+        """
         path = self._graph.open_path(self._set(x), self._set(y), self._set(given))
         return tuple(self.nodes[at] for at in path)
 
@@ -252,7 +258,13 @@ class DAG:
         return identify(self, one, two, known)
 
     def frontdoor_sets(self, x: str | Iterable[str], y: str | Iterable[str]) -> Iterator[frozenset[str]]:
-        """Yield every minimal front-door set (Pearl 2009, definition 3.3.3), small ones first."""
+        """Yield every minimal front-door set (Pearl 2009, definition 3.3.3), small ones first.
+
+        Parameters
+        ----------
+        x, y : str or list of str
+            Treatments and outcomes.
+        """
         one, two = self._set(x), self._set(y)
         return (self._names(s) for s in frontdoor_sets(self._graph, one, two, self._set(self.latent)))
 

@@ -103,6 +103,11 @@ ARGUMENTS = {
         "key_a",
         "key_b",
     },
+    # x and y as everywhere in graph theory; the DESIGN's own words otherwise.
+    "DAG": {
+        *("edges", "latent", "bidirected", "nodes", "selected", "node", "x", "y", "given", "kind", "include", "exclude"),
+        *("cost", "effect", "covariates"),
+    },
     "difference": {"a", "b", "independent"},
     "inference": {
         # Arrays, not columns: estimates with their errors, draws, codes of clusters, and a user's own statistic.
@@ -347,7 +352,10 @@ def _every_public_parameter() -> dict[str, set[str]]:
 
 
 #: Words that mean something else here: degrees of freedom, not a data frame.
-OTHER_MEANING = {"inference.sup_t_critical": {"df"}}
+OTHER_MEANING = {
+    "inference.sup_t_critical": {"df"},
+    **{f"DAG.{name}": {"y"} for name in dir(causalkit.DAG) if not name.startswith("_")},  # a node, not an array
+}
 
 
 def test_no_synonyms():
@@ -358,7 +366,7 @@ def test_no_synonyms():
 
 def test_the_vocabulary_has_no_synonym_itself():
     assert not (FIT | CONFIGURATION | LEVEL_OF_A_TEST) & STRAYS
-    assert not set().union(*OF_ONE_CLASS.values(), *ARGUMENTS.values()) & (STRAYS - {"df"})
+    assert not set().union(*OF_ONE_CLASS.values(), *ARGUMENTS.values()) & (STRAYS - {"df", "y"})
 
 
 def test_result_words():

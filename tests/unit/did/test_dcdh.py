@@ -121,6 +121,17 @@ def test_unbalanced():
         ck.DCDH(unbalanced="raise").fit(holes, treatment="level", **ROLES)
 
 
+def test_a_change_after_a_gap_is_not_dated():
+    level = np.zeros((12, 5))
+    level[:4, 3:] = 1.0
+    level[4:6, 3:] = 1.0
+    data = _panel(level, np.arange(5) + 3.0 * level)
+    holes = data[~(data.unit.isin([4, 5]) & (data.time == 3))]
+    result = ck.DCDH(n_placebos=0).fit(holes, treatment="level", **ROLES)
+    assert result.effects.columns["n_treated"] == [4, 4]
+    np.testing.assert_allclose(result.effects.values, 3.0)
+
+
 def test_refused():
     data, _ = _staggered(6)
     with pytest.raises(ck.DesignError, match="n_effects=9: only 4 effects"):

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from causalkit.errors import DataError, DesignError
 from causalkit.kernels.arrays import Floats
 from causalkit.uplift.ranking import paired_difference, rank_units, rank_weighted_effect, toc
+from causalkit.uplift.ranks import falling_order
 
 METHODS = ("autoc", "qini")
 
@@ -93,8 +94,9 @@ def test_weight_zero_is_a_dropped_row(method: str) -> None:
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_influence_values_are_the_derivative_in_the_weights(method: str) -> None:
-    scores, priority, weights = draw(60)
+def test_influence_values_are_the_derivative_where_weights_are_equal(method: str) -> None:
+    scores, priority, _ = draw(60)
+    weights = np.full(60, 3.0)
     psi = rank_weighted_effect(scores, priority, method, weights).psi
     step = 1e-6
     slopes = []
@@ -107,6 +109,55 @@ def test_influence_values_are_the_derivative_in_the_weights(method: str) -> None
         slopes.append((high - low) / (2 * step))
     assert psi == pytest.approx(np.array(slopes), abs=1e-9)
     assert psi.sum() == pytest.approx(0.0, abs=1e-14)
+    assert psi == pytest.approx(rank_weighted_effect(scores, priority, method).psi, abs=1e-15)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(("levels", "off"), [(None, 0.002), (3, 0.03)])
+@pytest.mark.parametrize("sigma", [0.5, 2.5])
+def test_influence_values_are_those_of_leaving_one_out(
+    method: str, levels: int | None, off: float, sigma: float
+) -> None:
+    scores, priority, _ = draw(120, levels=levels)
+    weights = np.exp(sigma * np.random.default_rng(1).normal(size=120))
+    found = rank_weighted_effect(scores, priority, method, weights)
+    changes = []
+    for i in range(120):
+        rest = np.arange(120) != i
+        left = rank_weighted_effect(scores[rest], priority[rest], method, weights[rest]).estimate
+        changes.append(119 / 120 * (found.estimate - left))
+    assert found.psi == pytest.approx(np.array(changes), abs=off * np.abs(changes).max())
+
+
+def test_the_standard_error_is_right_under_extreme_weights() -> None:
+    rng = np.random.default_rng(2)
+    estimates, squares = [], []
+    for _ in range(400):
+        weights = np.exp(1.5 * rng.normal(size=300))
+        priority = rng.normal(size=300)
+        found = rank_weighted_effect(0.5 * priority + 2 * rng.normal(size=300), priority, "autoc", weights)
+        estimates.append(found.estimate)
+        squares.append(found.se**2)
+    ratio = np.sqrt(np.mean(squares)) / np.std(estimates, ddof=1)
+    assert abs(ratio - 1.0) < 3 * 0.05  # the derivative alone gives .83; 400 draws tell it to about 5 %
+
+
+@pytest.mark.parametrize("kind", ["normal", "ties", "close", "far", "huge", "signed zeros"])
+def test_many_rows_are_sorted_as_few_are(kind: str) -> None:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=60_000)
+    priority = {
+        "normal": x,
+        "ties": np.round(x, 1),
+        "close": 1.0 + 1e-9 * x,
+        "far": 1e9 + x,
+        "huge": x * 1e300,
+        "signed zeros": np.where(x > 0, 0.0, -0.0) + np.where(np.abs(x) > 1, x, 0.0),
+    }[kind]
+    order, ranked = falling_order(priority)
+    exact = np.argsort(-priority, kind="stable")
+    np.testing.assert_array_equal(ranked, priority[exact])
+    np.testing.assert_array_equal(order, exact)
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -42,7 +42,9 @@ def report(strong, strong_model):
 def test_labels_are_those_of_the_claims(report, strong_model):
     p = strong_model.prediction()
     exact = label(claim_pvalues(p, 0.1, 0.2, report.cutoff), 0.05)
-    np.testing.assert_array_equal(report.codes, exact.codes)
+    gone = report.codes != exact.codes
+    assert (report.segments[gone] == "undecided").all()
+    assert gone.sum() == sum(report.withdrawn.values()) < 0.05 * len(gone)
     assert report.counts == {name: int(np.sum(report.segments == name)) for name in SEGMENTS}
     assert sum(report.counts.values()) == 3000
 
