@@ -12,12 +12,12 @@ from causalkit.core.result import difference as difference
 from causalkit.core.settings import options as options
 from causalkit.data.moments import Moments as Moments
 from causalkit.did.callaway_santanna import CallawaySantAnna as CallawaySantAnna
+from causalkit.did.continuous import ContinuousDiD as ContinuousDiD
+from causalkit.did.dcdh import DCDH as DCDH
 from causalkit.did.extended_twfe import ExtendedTWFE as ExtendedTWFE
 from causalkit.did.imputation import ImputationDiD as ImputationDiD
 from causalkit.did.local_projections import LocalProjectionsDiD as LocalProjectionsDiD
 from causalkit.did.stacked import StackedDiD as StackedDiD
-from causalkit.did.continuous import ContinuousDiD as ContinuousDiD
-from causalkit.did.dcdh import DCDH as DCDH
 from causalkit.did.sun_abraham import SunAbraham as SunAbraham
 from causalkit.did.triple_difference import TripleDifference as TripleDifference
 from causalkit.did.twfe import TWFE as TWFE
@@ -38,8 +38,8 @@ from causalkit.errors import DataError as DataError
 from causalkit.errors import DesignError as DesignError
 from causalkit.errors import IdentificationError as IdentificationError
 from causalkit.errors import InferenceUnavailable as InferenceUnavailable
-from causalkit.inference.confidence_set import ConfidenceSet as ConfidenceSet
 from causalkit.graph.dag import DAG as DAG
+from causalkit.inference.confidence_set import ConfidenceSet as ConfidenceSet
 from causalkit.linear.ols import OLS as OLS
 from causalkit.uplift.evaluation import UpliftEvaluation as UpliftEvaluation
 from causalkit.uplift.policy_tree import PolicyTree as PolicyTree

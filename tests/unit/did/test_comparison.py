@@ -122,7 +122,7 @@ def test_a_real_disagreement_is_called_out():
 
 def test_without_never_treated_units_some_are_left_out(stores):
     found = ck.did.compare(stores[stores["start"] > 0], **STORES)
-    assert "never-treated" in found.left_out[NEVER] or "never treated" in found.left_out[NEVER]
+    assert 'control_group="not_yet_treated"' in found.left_out[NEVER]
     assert found.reference == NOT_YET
     assert not found.weighing.exact
     assert any("could not be used" in line for line in found.summary().splitlines())

@@ -113,8 +113,7 @@ def test_influence_values_are_the_derivative_where_weights_are_equal(method: str
 
 
 @pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize(("levels", "off"), [(None, 0.002), (3, 0.03)])
-@pytest.mark.parametrize("sigma", [0.5, 2.5])
+@pytest.mark.parametrize(("levels", "off", "sigma"), [(None, 0.002, 0.5), (None, 0.002, 2.5), (3, 0.03, 0.5)])
 def test_influence_values_are_those_of_leaving_one_out(
     method: str, levels: int | None, off: float, sigma: float
 ) -> None:
