@@ -134,8 +134,8 @@ def rank_units(priority: Floats, weights: Floats | None = None) -> Ranking:
     if weights is not None and starts.size < order.size:
         within = _alternate_within_blocks(w, starts, sizes)
         order, w = order[within], w[within]
-    parts = (read_only(part) for part in (order, starts, sizes, w, ranked))
-    return Ranking(n, *parts, is_weighted=weights is not None and bool(np.ptp(w) > 0))
+    differ = weights is not None and bool(np.ptp(w) > 0)
+    return Ranking(n, read_only(order), read_only(starts), read_only(sizes), read_only(w), read_only(ranked), differ)
 
 
 def falling_order(priority: Floats) -> tuple[Ints, Floats]:

@@ -49,7 +49,9 @@ def test_two_way_fixed_effects_misses_the_truth_of_the_staggered_rollout(written
     stores = ck.datasets.staggered_rollout()
     truth = stores.loc[stores["treated"] == 1, "true_effect"].mean()
     rows = {row["estimator"]: row for row in part(written[0]["staggered"], "Estimators compared")["table"]}
-    assert rows["CallawaySantAnna, never treated"]["ci_low"] < truth < rows["CallawaySantAnna, never treated"]["ci_high"]
+    assert (
+        rows["CallawaySantAnna, never treated"]["ci_low"] < truth < rows["CallawaySantAnna, never treated"]["ci_high"]
+    )
     assert rows["TWFE"]["ci_high"] < truth
     page = (written[1] / "staggered.html").read_text(encoding="utf-8")
     assert "Why the estimators differ" in page

@@ -142,7 +142,9 @@ def test_estimators_of_your_own(stores):
 
 def test_covariates_weights_and_a_treatment_column(stores):
     rng = np.random.default_rng(0)
-    data = stores.assign(x=rng.normal(size=len(stores)), w=rng.uniform(1, 2, stores["store"].nunique())[stores["store"]])
+    data = stores.assign(
+        x=rng.normal(size=len(stores)), w=rng.uniform(1, 2, stores["store"].nunique())[stores["store"]]
+    )
     by_treatment = {key: value for key, value in STORES.items() if key != "cohort"} | {"treatment": "treated"}
     found = ck.did.compare(data, covariates=["x"], weights="w", **by_treatment)
     assert len(found.averages) >= 7

@@ -25,7 +25,11 @@ def test_one_period_earlier_with_one_cohort_is_a_comparison_of_means(accounts, e
     found = ck.did.placebo_in_time(estimator.fit(accounts, **ACCOUNTS), periods=1)
     means = accounts.groupby([accounts["start"] > 0, "month"])["hours"].mean()
     gap = means[True] - means[False]
-    base = gap[5] if isinstance(estimator, ck.CallawaySantAnna | ck.SunAbraham | ck.LocalProjectionsDiD) else gap[:5].mean()
+    base = (
+        gap[5]
+        if isinstance(estimator, ck.CallawaySantAnna | ck.SunAbraham | ck.LocalProjectionsDiD)
+        else gap[:5].mean()
+    )
     assert found.found[0].estimate == pytest.approx(gap[6] - base, abs=1e-10)
 
 
