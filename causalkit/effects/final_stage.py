@@ -16,8 +16,8 @@ from causalkit.nuisance.features import FeatureMatrix
 from causalkit.nuisance.learners import ConstantModel, Model
 
 #: Boosting rounds, and shrinkage of each: fixed, because the shrinkage towards the constant is chosen afterwards.
-ROUNDS = 40
-RATE = 0.1
+ROUNDS = 20
+RATE = 0.2
 #: Bins per covariate.
 BINS = 63
 

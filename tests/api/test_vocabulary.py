@@ -105,7 +105,20 @@ ARGUMENTS = {
     },
     # x and y as everywhere in graph theory; the DESIGN's own words otherwise.
     "DAG": {
-        *("edges", "latent", "bidirected", "nodes", "selected", "node", "x", "y", "given", "kind", "include", "exclude"),
+        *(
+            "edges",
+            "latent",
+            "bidirected",
+            "nodes",
+            "selected",
+            "node",
+            "x",
+            "y",
+            "given",
+            "kind",
+            "include",
+            "exclude",
+        ),
         *("cost", "effect", "covariates"),
     },
     "difference": {"a", "b", "independent"},
@@ -120,10 +133,12 @@ ARGUMENTS = {
     # The event-study vector: n_pre coefficients stand before the base period; magnitudes of the violation, its bias or
     # trend; power of a pre-test against a slope; the margin of an equivalence test.
     "did": {
+        # did.compare: which estimators; placebo_in_time: by how many periods; randomization_inference: as in `inference`
+        *("estimators", "anticipation", "periods", "n_draws", "max_exact", "alternative"),
         *("unbalanced", "result", "n_pre", "restriction", "magnitudes", "bias", "trend", "null"),
         *("power", "slope", "margin"),
     },
-    "datasets": {"n", "heterogeneity", "n_stores", "n_units", "n_periods", "name"},
+    "datasets": {"n", "heterogeneity", "drift", "n_stores", "n_regions", "n_units", "n_periods", "name"},
     "report": {
         "kind",
         "path",

@@ -31,7 +31,7 @@ def table(name):
     return pd.read_csv(Path(folder) / name)
 
 
-def _compare_bacon(ours, theirs:
+def _compare_bacon(ours, theirs):
     found = {(part.kind, str(part.treated), str(part.control)): part for part in ours.comparisons}
     rows = theirs["rows"]
     assert len(found) == len(rows["estimate"])
