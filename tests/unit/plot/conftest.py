@@ -73,6 +73,15 @@ def numbers() -> dict[str, dict[str, Any]]:
             "estimate": event, "low": event - 0.4, "high": event + 0.4, "band_low": event - 0.6, "band_high": event + 0.6,
             "post": [False] * 3 + [True] * 4, "reference": -1.0, "xlabel": "time since the start",
         },
+        "event_studies": {
+            "series": {
+                name: {
+                    "position": [-4, -3, -2, 0, 1, 2, 3], "estimate": event + shift, "low": event - 0.4,
+                    "high": event + 0.4, "reference": -1.0, "contrast": name == "TWFE",
+                }
+                for name, shift in (("CallawaySantAnna", 0.0), ("TWFE", 0.1))
+            },
+        },
         "sensitivity": {
             "magnitude": [0.0, 0.5, 1.0, 1.5, 2.0], "low": [0.9, 0.7, 0.3, -0.2, -0.8], "high": [1.9, 2.1, 2.5, 3.0, 3.6],
             "estimate": 1.4, "original_low": 0.95, "original_high": 1.85, "null": 0.0, "breakdown": 1.31,
