@@ -48,11 +48,14 @@ def test_never_has_many_spellings(never):
 
 @pytest.mark.parametrize("kind", ["dates", "strings", "thousands"])
 def test_times_of_any_kind_give_the_same_cohorts(kind):
-    data, change = table(), {
-        "dates": lambda year: pd.Timestamp(int(year), 1, 1),
-        "strings": lambda year: f"{int(year)}Q1",
-        "thousands": lambda year: int(year) * 1000,
-    }
+    data, change = (
+        table(),
+        {
+            "dates": lambda year: pd.Timestamp(int(year), 1, 1),
+            "strings": lambda year: f"{int(year)}Q1",
+            "thousands": lambda year: int(year) * 1000,
+        },
+    )
     data["year"] = data["year"].map(change[kind])
     data["first"] = data["first"].map(lambda year: None if year == 0 else change[kind](year))
     found = read(data)
