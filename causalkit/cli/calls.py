@@ -72,9 +72,9 @@ class Call:
         """
         name = type(estimator).__name__
         if self.function is None:
-            from causalkit.cli.study import returned_by
+            from causalkit.cli.study import gives
 
-            if not hasattr(returned_by(estimator), self.label):
+            if not gives(estimator, self.label):
                 raise DesignError(f"{where}: a result of {name} can't {self.label}.", hint="Leave this step out.")
             return
         family = self.label.partition(".")[0]

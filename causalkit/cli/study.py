@@ -8,7 +8,7 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, get_args, get_type_hints
 
 import causalkit
 from causalkit.cli.calls import Call, call_of, is_call
@@ -54,7 +54,7 @@ class Step:
             If the estimator gives no effects person by person, or a column of the step can't play its role.
         """
         name = type(self.tool).__name__
-        if not hasattr(returned_by(estimator), "cate"):
+        if not gives(estimator, "cate"):
             raise DesignError(
                 f"{where}: {name} needs effects person by person, which {type(estimator).__name__} does not give.",
                 hint="Use a model of effects as the estimator, such as DRLearner or CausalForest.",
@@ -65,9 +65,10 @@ class Step:
         Design(bound).bind(data, {"missing": "native", **given})
 
 
-def returned_by(estimator: Estimator[Any]) -> Any:
-    """Return the class that ``fit`` of an estimator returns, by its annotation."""
-    return get_type_hints(type(estimator).estimate).get("return")
+def gives(estimator: Estimator[Any], method: str) -> bool:
+    """Tell whether what ``fit`` of an estimator returns (one of several classes, perhaps) has a method, by annotation."""
+    returned = get_type_hints(type(estimator).estimate).get("return")
+    return any(hasattr(kind, method) for kind in (get_args(returned) or (returned,)))
 
 
 @dataclass(frozen=True)

@@ -147,7 +147,7 @@ class CallawaySantAnna(Estimator[EventStudyResult]):
         """Fit; a lazy table answers with sums, and is collected only where they do not suffice."""
         frame = Frame.read(data)
         if not frame.is_lazy:
-            return super()._fit(frame, **given)
+            return super()._fit(data, **given)
         from causalkit.did.pushed_down_event_study import fit_lazy
 
         return fit_lazy(self, frame, data, given)
@@ -190,5 +190,10 @@ def result_of(
         reference=reference_of(cohorts, estimator.anticipation) if universal else None,
         **fields,
     )
-    told: dict[str, Any] = {**checks, "pre_trends": lambda: pre_trends_check(result), **found.checks(cohorts)}
+    n_units = int(cohorts.sizes.sum())
+    told: dict[str, Any] = {
+        **checks,
+        "pre_trends": lambda: pre_trends_check(result, n_units=n_units),
+        **found.checks(cohorts),
+    }
     return replace(result, checks=Checks(told))

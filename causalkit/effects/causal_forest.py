@@ -16,6 +16,7 @@ from causalkit.core.settings import n_jobs_or_default
 from causalkit.effects.average_result import headline_fields
 from causalkit.effects.bagged import Spread
 from causalkit.effects.crossfit_study import ROLES, Canonical, cross_fit, validate_folds
+from causalkit.effects.dose_forest import DoseModel
 from causalkit.effects.model import EffectModel, fingerprint
 from causalkit.nuisance.defaults import as_classifier, as_regressor
 from causalkit.nuisance.features import FeatureMatrix
@@ -23,12 +24,11 @@ from causalkit.nuisance.learners import Learner
 from causalkit.nuisance.outcome import Probability, Standardized
 
 if TYPE_CHECKING:
-    from causalkit.effects.dose_forest import DoseModel
     from causalkit.effects.forest.predictor import ForestPredictor
 
 
 @dataclass(frozen=True, kw_only=True)
-class CausalForest(Estimator["EffectModel | DoseModel"]):
+class CausalForest(Estimator[EffectModel | DoseModel]):
     """Effects by covariates: an honest causal forest with pointwise confidence intervals.
 
     The estimand is ``E[Y(a) - Y(control) | X = x]``; for a dose, the effect of one more unit. Outcome and arms are

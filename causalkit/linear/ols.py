@@ -253,7 +253,7 @@ class OLS(Estimator[OLSResult]):
         """Fit; a lazy table answers with sums, and is collected only where they do not suffice."""
         frame = Frame.read(data)
         if not frame.is_lazy:
-            return super()._fit(frame, **given)
+            return super()._fit(data, **given)
         from causalkit.linear.pushed_down import fit_lazy
 
         return fit_lazy(self, frame, data, given)

@@ -74,6 +74,7 @@ def kept_labels(
     variance: float = 1.0,
     weights: Floats | None = None,
     groups: Codes | None = None,
+    sliced: bool = True,
 ) -> Labels:
     """Withdraw the labels that held-out scores do not bear out.
 
@@ -91,6 +92,9 @@ def kept_labels(
         Weights of rows.
     groups : Codes, shape (n,), optional
         Clusters.
+    sliced : bool
+        False where nothing shows that people differ: the order of confidence then means nothing, and each segment is
+        tested as a whole.
 
     Returns
     -------
@@ -106,7 +110,8 @@ def kept_labels(
         order = np.argsort(-confidence, kind="stable")
         rows, confidence = rows[order], confidence[order]
         worst = 0.0
-        for start, stop in pairwise(_edges(rows, confidence, claim, variance)):
+        edges = _edges(rows, confidence, claim, variance) if sliced else [0, rows.size]
+        for start, stop in pairwise(edges):
             here = rows[start:stop]
             if worst <= alpha:
                 found = max(_pvalue(part.held_out[here], here, variance, weights, groups) for part in claim)

@@ -170,7 +170,7 @@ class Segmentation:
         if not found.found(self.alpha):
             claims = np.maximum(claims, claim_pvalues(_averaged(evidence), self.tolerance, margin, cutoff))
         first = label(claims, self.alpha, self.method)  # type: ignore[arg-type]
-        labels = self._borne_out(first, evidence, margin, cutoff)
+        labels = self._borne_out(first, evidence, margin, cutoff, sliced=found.found(self.alpha))
         low, high = t_interval(p.effect, p.effect_se, p.df, self.alpha)
         validation = _validate(evidence, labels.codes)
         ledger = {**evidence.checks(), "heterogeneity": found.check(self.alpha)}
@@ -198,7 +198,7 @@ class Segmentation:
             withdrawn=withdrawn,
         )
 
-    def _borne_out(self, labels: Labels, evidence: Evidence, margin: float, cutoff: float) -> Labels:
+    def _borne_out(self, labels: Labels, evidence: Evidence, margin: float, cutoff: float, sliced: bool) -> Labels:
         """Withdraw labels that held-out scores do not bear out."""
         control = evidence.arm_scores[:, 0]
         parts = {
@@ -206,7 +206,7 @@ class Segmentation:
             for code in range(UNDECIDED)
         }
         variance = OUT_OF_FOLD_VARIANCE if evidence.source == "out_of_fold" else 1.0
-        return kept_labels(labels, parts, self.alpha, variance, evidence.weights, evidence.codes)
+        return kept_labels(labels, parts, self.alpha, variance, evidence.weights, evidence.codes, sliced)
 
     def _margin(self, evidence: Evidence) -> float:
         if self.margin is not None:

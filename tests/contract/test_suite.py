@@ -154,7 +154,7 @@ def test_only_estimators_are_checked(wrong):
 
 
 def test_roles_without_data_are_told():
-    roles = {**ck.OLS.roles, "cohort": ck.OLS.roles["outcome"]}
+    roles = {**ck.OLS.roles, "dosage": ck.OLS.roles["outcome"]}
     kind = dataclasses.make_dataclass("Panel", [], bases=(Own,), frozen=True, namespace={"roles": roles})
-    with pytest.raises(ck.DesignError, match=r"no data for cohort=.*Pass data="):
+    with pytest.raises(ck.DesignError, match=r"no data for dosage=.*Pass data="):
         check_estimator(kind())
