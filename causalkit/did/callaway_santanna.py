@@ -17,8 +17,9 @@ from causalkit.core.sample import Sample
 from causalkit.data.frame import Frame
 from causalkit.did.cell_estimates import CellEstimates, on_panel
 from causalkit.did.cohorts import ROLES, Cohorts
-from causalkit.did.event_study import AGGREGATIONS, EventStudyResult, pre_trends_check
+from causalkit.did.event_study import AGGREGATIONS, EventStudyResult
 from causalkit.did.plan import Adoption, cells_of, plan_cells, reference_of
+from causalkit.did.pre_trends import pre_trends_check
 from causalkit.did.repeated_cross_sections import on_rows, rows_as_units, without_units
 
 

@@ -22,8 +22,8 @@ from causalkit.did.cohorts import ROLES, Cohorts
 from causalkit.did.continuous_cells import doses_of, fit_cells
 from causalkit.did.continuous_result import EFFECT, RESPONSE, DoseResult
 from causalkit.did.continuous_spline import Spline
-from causalkit.did.event_study import pre_trends_check
 from causalkit.did.plan import cells_of, plan_cells
+from causalkit.did.pre_trends import pre_trends_check
 from causalkit.did.triple_difference_cells import share_of_treated
 from causalkit.errors import DesignError, InferenceUnavailable
 from causalkit.kernels.arrays import Bools, Floats, read_only

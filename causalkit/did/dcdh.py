@@ -21,7 +21,8 @@ from causalkit.core.sample import Sample
 from causalkit.did.cohorts import ROLES
 from causalkit.did.dcdh_horizons import Horizon, horizon_of, same_switchers
 from causalkit.did.dcdh_switches import Switches
-from causalkit.did.event_study import OVERALL, AggregateResult, event_time_of, pre_trends_check
+from causalkit.did.event_study import OVERALL, AggregateResult, event_time_of
+from causalkit.did.pre_trends import pre_trends_check
 from causalkit.errors import DesignError, InferenceUnavailable
 from causalkit.kernels.arrays import Floats, read_only
 

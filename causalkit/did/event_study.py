@@ -9,10 +9,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from causalkit.core import format as fmt
-from causalkit.core.check import Check
 from causalkit.core.effects import Effects, Test
-from causalkit.core.estimate import Carrier, Estimate, Influence
+from causalkit.core.estimate import Estimate
 from causalkit.core.passage import Passage
 from causalkit.core.result import Result
 from causalkit.errors import DesignError, InferenceUnavailable
@@ -360,52 +358,6 @@ class AggregateResult(Result):
                 "xlabel": "time since the start" if self.kind == "event_time" else self.kind,
             }
         return data
-
-
-def pre_trends_check(
-    result: EventStudyResult | AggregateResult, alpha: float = 0.05, n_units: int | None = None
-) -> Check:
-    """Return the check of parallel trends before the start.
-
-    With a normal approximation for each effect a joint test of many rejects too often; the verdict therefore takes the
-    Wald statistic for a Hotelling one, whose distribution is F with as many clusters (or units) as there are. Where the result
-    holds a covariance only, ``n_units`` says how many.
-    """
-    try:
-        found = result.pre_trends()
-        pvalue = _hotelling(found, result.effects.numbers.carrier, n_units)
-    except InferenceUnavailable as error:
-        return Check(
-            "pre_trends", "untestable", str(error).split(" Hint")[0], advice="Parallel trends rest on argument."
-        )
-    bad = pvalue < alpha
-    return Check(
-        "pre_trends",
-        "fail" if bad else "pass",
-        f"Effects before the start are {'not ' if bad else ''}all compatible with zero (joint test, p-value "
-        f"{fmt.pvalue(pvalue)}); a pass does not prove parallel trends.",
-        statistic=found.statistic,
-        pvalue=pvalue,
-        advice="See the event study, and how large a violation the effect survives: did.honest(result)." if bad else "",
-    )
-
-
-def _hotelling(found: Test, carrier: Carrier, n_units: int | None) -> float:
-    """Return the p-value of a joint test, from F where it took the number of clusters to be infinite."""
-    df = found.df if isinstance(found.df, tuple) else (1.0, found.df)
-    q, count = df[0], n_units
-    if isinstance(carrier, Influence):
-        count = len(carrier.rows) if carrier.groups is None else carrier.groups.count
-    if count is None or np.isfinite(df[1]):
-        return found.pvalue
-    if count <= q:
-        raise InferenceUnavailable(
-            f"{count} clusters can't test {q:g} effects before the start jointly.",
-            hint="Test fewer, or use more clusters.",
-        )
-    from scipy.stats import f
-
-    return float(f.sf(found.statistic * (count - q) / (q * (count - 1)), q, count - q))
 
 
 def _is(labels: tuple[Any, ...], name: Any) -> Bools:

@@ -25,8 +25,9 @@ from causalkit.did.cell_regression import (
     with_reference,
 )
 from causalkit.did.cohorts import ROLES, Cohorts
-from causalkit.did.event_study import AGGREGATIONS, EventStudyResult, pre_trends_check
+from causalkit.did.event_study import AGGREGATIONS, EventStudyResult
 from causalkit.did.leads import ImputationResult
+from causalkit.did.pre_trends import pre_trends_check
 from causalkit.did.saturated import VCOV, numbers_of, two_way_fit
 from causalkit.errors import DesignError
 from causalkit.kernels.arrays import Floats

@@ -16,9 +16,10 @@ from causalkit.core.params import choice, flag, integer
 from causalkit.core.roles import Assignment, Role
 from causalkit.core.sample import Sample
 from causalkit.did.cohorts import ROLES, Cohorts
-from causalkit.did.event_study import AGGREGATIONS, pre_trends_check
+from causalkit.did.event_study import AGGREGATIONS
 from causalkit.did.imputed_cells import ImputedCells, describe_imputed, imputable_check, impute
 from causalkit.did.leads import ImputationResult
+from causalkit.did.pre_trends import pre_trends_check
 from causalkit.did.untreated import UntreatedFit, cells_to_impute, with_untreated
 from causalkit.kernels.arrays import Floats, read_only
 

@@ -24,7 +24,8 @@ from causalkit.did.cell_regression import (
     with_reference,
 )
 from causalkit.did.cohorts import ROLES, Cohorts
-from causalkit.did.event_study import AGGREGATIONS, EventStudyResult, pre_trends_check
+from causalkit.did.event_study import AGGREGATIONS, EventStudyResult
+from causalkit.did.pre_trends import pre_trends_check
 from causalkit.did.saturated import VCOV
 from causalkit.errors import DesignError
 

@@ -16,8 +16,9 @@ from causalkit.core.params import choice, integer
 from causalkit.core.roles import Assignment, Role
 from causalkit.core.sample import Sample
 from causalkit.did.cohorts import ROLES, Cohorts
-from causalkit.did.event_study import EventStudyResult, pre_trends_check
+from causalkit.did.event_study import EventStudyResult
 from causalkit.did.plan import cells_of, plan_cells, reference_of
+from causalkit.did.pre_trends import pre_trends_check
 from causalkit.did.triple_difference_cells import Triples, compare_triples, eligible_units, share_of_treated, triples_of
 from causalkit.kernels.arrays import Bools, Floats, read_only
 
