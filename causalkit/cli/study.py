@@ -62,7 +62,11 @@ class Step:
         frame, given = Frame.read(data), {**roles, **self.keywords}
         frame.require([column for key in self.keywords if key not in LEVELS for column in names_of(self.keywords[key])])
         bound = {role: spec for role, spec in causalkit.UpliftEvaluation.roles.items() if role in given}
-        Design(bound).bind(data, {"missing": "native", **given})
+        sample = Design(bound).bind(data, {"missing": "native", **given})
+        if sample.has("treatment") and not isinstance(self.tool, causalkit.Targeting | causalkit.PolicyTree):
+            from causalkit.uplift.held_out import require_one_arm
+
+            require_one_arm(sample)
 
 
 def gives(estimator: Estimator[Any], method: str) -> bool:
@@ -161,6 +165,8 @@ class Study:
         """Run everything."""
         say(f"reading {self.source.name}")
         data = self.load()
+        for number, step in enumerate(self.steps, 1):  # a fit is not thrown away for what could be known before
+            step.validate(data, self.estimator, self.roles, f"[[then]] number {number}")
         say(f"fitting {type(self.estimator).__name__}")
         result = self.estimator.fit(data, **self.roles)  # type: ignore[attr-defined]
         parts: list[Presentable] = [result]

@@ -11,6 +11,7 @@ from causalkit.core.estimate import Estimate, Influence
 from causalkit.core.rows import Groups
 from causalkit.data.frame import Frame
 from causalkit.errors import DataError, DesignError, InferenceUnavailable
+from causalkit.kernels.arrays import Ints
 
 if TYPE_CHECKING:
     from causalkit.core.result import Result
@@ -76,6 +77,49 @@ def _ways(result: Result, carrier: Influence, cluster: Any) -> tuple[Groups, ...
     return (_groups(result, carrier, cluster),)
 
 
+def _units_of_rows(result: Result, carrier: Influence) -> Ints | None:
+    """Return the unit of each row used, where influence values are by unit and rows are not; else None."""
+    sample = result.sample
+    if sample is None or sample.n == len(carrier.rows):
+        return None
+    unit = sample.groups("unit")
+    if unit is None or carrier.rows.labels is None:
+        raise InferenceUnavailable(
+            "this result keeps one influence value per unit, and not which rows belong to it.",
+            hint="Name cluster= at the fit.",
+        )
+    place = {label: at for at, label in enumerate(carrier.rows.labels.tolist())}
+    known = np.array([place.get(label, -1) for label in unit.labels], dtype=np.int64)
+    return known[unit.codes]
+
+
+def _groups_of_units(result: Result, carrier: Influence, labels: Any, of_row: Ints) -> Groups:
+    """Turn labels of rows into labels of units; a unit lies in one cluster."""
+    assert result.sample is not None
+    if labels.shape == (result.sample.n_input,):
+        labels = labels[result.sample.rows.positions]
+    if labels.shape != of_row.shape:
+        raise DesignError(
+            f"cluster= has shape {labels.shape}; {len(of_row)} rows of {len(carrier.rows)} units were used.",
+            hint="Pass one label for each row used, or for each unit.",
+        )
+    codes, names = Frame.read({"cluster": labels}).labels("cluster")
+    inside = of_row >= 0
+    if (codes[inside] < 0).any():
+        raise DataError(
+            f"cluster= has {int((codes[inside] < 0).sum())} missing labels.", hint="Give every row a cluster."
+        )
+    of_unit = np.full(len(carrier.rows), -1, dtype=np.int32)
+    of_unit[of_row[inside]] = codes[inside]
+    varies = np.unique(of_row[inside][of_unit[of_row[inside]] != codes[inside]])
+    if len(varies):
+        raise DataError(
+            f"cluster= varies within {len(varies)} units, first within {carrier.rows.labels.tolist()[varies[0]]!r}.",
+            hint="Cluster by something that holds whole units.",
+        )
+    return Groups(of_unit, names, "cluster")
+
+
 def _groups(result: Result, carrier: Influence, cluster: Any) -> Groups:
     if isinstance(cluster, str):
         raise DesignError(
@@ -83,6 +127,9 @@ def _groups(result: Result, carrier: Influence, cluster: Any) -> Groups:
             hint="Pass the labels of the rows used, such as df.loc[...][column], or name cluster= at the fit.",
         )
     labels = np.asarray(cluster)
+    of_row = _units_of_rows(result, carrier)
+    if of_row is not None and labels.shape != (len(carrier.rows),):
+        return _groups_of_units(result, carrier, labels, of_row)
     if labels.shape[0] == (result.sample.n_input if result.sample is not None else -1) != len(carrier.rows):
         labels = labels[carrier.rows.positions]
     if labels.shape != (len(carrier.rows),):

@@ -20,11 +20,12 @@ from causalkit.core.sample import Dropped, Number, Sample
 from causalkit.data.frame import Frame
 from causalkit.data.screen import Screen
 from causalkit.did.cell_estimates import CellEstimates, unit_counts
-from causalkit.did.cohorts import cohorts_check, late_note
+from causalkit.did.cohorts import cohorts_check
 from causalkit.did.event_study import EventStudyResult
 from causalkit.did.panel_moments import MomentCells, PanelMoments
 from causalkit.did.plan import plan_cells
 from causalkit.did.pushed_down_moments import PushedCohorts, push_moments
+from causalkit.did.starts import late_note
 from causalkit.errors import DataError
 from causalkit.kernels.arrays import read_only
 from causalkit.linear.pushed_down_design import NeedsRows

@@ -18,8 +18,9 @@ from causalkit.data.expressions import indicator, is_infinite, is_missing
 from causalkit.data.frame import Frame
 from causalkit.data.lazy_columns import LazyColumns
 from causalkit.data.screen import Screen, Wanted, screen
-from causalkit.did.cohorts import event_times_of, means_never, place_of, require_both
+from causalkit.did.cohorts import event_times_of, require_both
 from causalkit.did.panel_moments import PanelMoments
+from causalkit.did.starts import means_never, place_of
 from causalkit.errors import DataError
 from causalkit.kernels.arrays import Floats, Ints
 from causalkit.linear.pushed_down_design import NeedsRows

@@ -90,12 +90,12 @@ class DAG:
                 hint="A DAG needs one; write -> or, for a common cause, <->.",
             )
         for one, two in bidirected:
-            parsed.add("<->", one, two)
+            parsed.add("<->", str(one), str(two))
         names = list(dict.fromkeys([*(nodes or ()), *parsed.nodes]))
         self._number = {name: at for at, name in enumerate(names)}
         self.nodes: tuple[str, ...] = tuple(names)
-        self.latent = frozenset({*latent, *parsed.latent})
-        self.selected = frozenset({*selected, *parsed.selected})
+        self.latent = frozenset({*_listed(latent), *parsed.latent})
+        self.selected = frozenset({*_listed(selected), *parsed.selected})
         for name in (*self.latent, *self.selected):
             self._at(name)
         self.directed = tuple(dict.fromkeys(parsed.directed))
@@ -248,7 +248,8 @@ class DAG:
         Identification
             ``identified``, ``strategy``, ``estimand``, ``explain()``, ``verify()`` and ``estimate(data, estimator)``.
         """
-        one, two, known = self._set(x), self._set(y), self._set(given)
+        problem, known = self._problem(x, y, "total"), self._set(given)
+        one, two = problem.treatment, problem.outcome
         _disjoint({"the treatment": one, "the outcome": two, "given": known}, self.nodes)
         hidden = (one | two | known) & self._set(self.latent)
         if hidden:
@@ -350,7 +351,8 @@ class DAG:
         return self._number[name]
 
     def _set(self, names: str | Iterable[str]) -> Nodes:
-        return frozenset(map(self._at, [names] if isinstance(names, str) else names)) or NONE
+        listed = names if isinstance(names, Iterable) and not isinstance(names, str) else [names]
+        return frozenset(self._at(name if isinstance(name, str) else str(name)) for name in listed) or NONE
 
     def _names(self, nodes: Iterable[int]) -> frozenset[str]:
         return frozenset(self.nodes[at] for at in nodes)
@@ -388,6 +390,10 @@ class DAG:
             f"the graph has a cycle: {' -> '.join(reversed(cycle))}.",
             hint="Causes come before effects; remove one edge.",
         )
+
+
+def _listed(names: str | Iterable[Any]) -> list[str]:
+    return [names] if isinstance(names, str) else [str(name) for name in names]
 
 
 def _sorted(pair: tuple[str, str]) -> tuple[str, str]:

@@ -100,12 +100,11 @@ class Identifier:
             later = frozenset(order[order.index(node) + 1 :]) & p.nodes
             above = self._sum(later, p.formula)
             return Ratio(above, self._sum(frozenset([node]), above))
-        graph, needed = self.graph, list(before)
-        for other in before:
-            rest = frozenset(needed) - {other}
-            if graph.separated(frozenset([node]), frozenset([other]), rest):
-                needed.remove(other)
-        return Probability((self.names[node],), self._named(needed))
+        # Tian and Pearl (2002): what comes before matters through the node's district and its parents only.
+        earlier = self.graph.subgraph(frozenset(before) | {node})
+        district = next(part for part in earlier.districts(frozenset(before) | {node}) if node in part)
+        blanket = district.union(*(earlier.parents[member] for member in district)) - {node}
+        return Probability((self.names[node],), self._named(blanket))
 
     def _marginal(self, p: _Distribution, y: Nodes) -> Expression:
         if p.formula is None:

@@ -65,12 +65,17 @@ def read_graph(source: Any) -> Parsed:
     if isinstance(source, Mapping):
         for tail, heads in source.items():
             parsed.nodes.setdefault(_name(tail))
-            for head in [heads] if isinstance(heads, str) else heads:
+            for head in [heads] if isinstance(heads, str) else heads or ():
                 parsed.add("->", _name(tail), _name(head))
         return parsed
     if hasattr(source, "edges") and hasattr(source, "nodes"):
+        if hasattr(source, "is_directed") and not source.is_directed():
+            raise DesignError("the graph has edges without a direction.", hint="Pass a directed graph.")
+        told = dict(source.nodes(data=True)) if callable(source.nodes) else {}
         for node in source.nodes:
             parsed.nodes.setdefault(_name(node))
+            if str(told.get(node, {}).get("observed", "yes")).lower() in ("no", "false"):
+                parsed.latent.add(_name(node))
         edges: Iterable[Any] = source.edges() if callable(source.edges) else source.edges
         for tail, head, *_ in edges:
             parsed.add("->", _name(tail), _name(head))
@@ -106,9 +111,11 @@ class _Reader:
 
     def __init__(self, text: str) -> None:
         text = re.sub(r"//[^\n]*|/\*.*?\*/", " ", text, flags=re.S)
+        text = text.replace("→", "->").replace("←", "<-").replace("↔", "<->")
         body = re.search(
             r"^\s*(?:strict\s+)?(?:dag|digraph|pdag|mag|pag|graph)\b[^{]*\{(.*)\}\s*;?\s*$", text, flags=re.S
         )
+        self.loose = body is not None  # between braces nodes may stand side by side
         self.text = (body.group(1) if body else text).replace("\n", ";\n")
         self.at = 0
         self.parsed = Parsed()
@@ -128,6 +135,7 @@ class _Reader:
             options = self._options()
             for node in left:
                 self._declare(node, options)
+            self._end_of_statement()
             return
         while arrow is not None:
             token_after = self._next()
@@ -137,8 +145,26 @@ class _Reader:
             for one in left:
                 for two in right:
                     self.parsed.add(arrow, one, two)
+            self.edges = [(one, two) for one in left for two in right]
             left, arrow = right, self._arrow()
-        self._options()
+        options = self._options()
+        if "both" in options:  # how DOT draws an edge with two heads
+            for edge in self.edges:
+                if edge in self.parsed.directed:
+                    self.parsed.directed.remove(edge)
+                    self.parsed.bidirected.append(edge)
+        self._end_of_statement()
+
+    def _end_of_statement(self) -> None:
+        start = self.at
+        token = self._next()
+        self.at = start
+        if token == "," and not self.loose:
+            raise self._error("a comma joins nothing here: write {a b} -> c")
+        if token not in (None, ";", ",", "}") and not self.loose:
+            raise self._error(
+                f"{token!r} stands beside another name: join them by an arrow, or set a semicolon between"
+            )
 
     def _group(self, token: str) -> list[str]:
         if token != "{":
@@ -157,6 +183,8 @@ class _Reader:
         name = re.sub(r"\\(.)", r"\1", token[1:-1]) if token.startswith('"') else token
         if not name:
             raise self._error("a name is empty")
+        if token == "subgraph" or not (token.startswith('"') or any(char.isalnum() or char == "_" for char in token)):
+            raise self._error(f"{token!r} is no name")
         self.parsed.nodes.setdefault(name)
         return name
 
@@ -183,9 +211,12 @@ class _Reader:
             if inner is None:
                 raise self._error("a bracket is not closed")
             if inner == "=":
-                value = self._next()
-                if found and found[-1] == "observed" and value in ("no", '"no"'):
+                value = (self._next() or "").strip('"').lower()
+                setting = (found[-1] if found else "", value)
+                if setting in (("observed", "no"), ("style", "dashed")):
                     found.append("latent")
+                if setting == ("dir", "both"):
+                    found.append("both")
             elif inner not in (",", ";"):
                 found.append(inner.lower())
         return found

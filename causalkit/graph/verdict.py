@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from causalkit.graph.dag import DAG
 
 Strategy = Literal["no effect", "adjustment", "front-door", "formula", "instrument", "none"]
-#: More nodes than this make the table of all values too large to verify a formula on.
-_MOST_NODES = 16
+#: Cells of the largest table of all values on which a formula is verified.
+_MOST_CELLS = 2**20
 
 
 @dataclass(frozen=True)
@@ -169,7 +169,7 @@ class Identification(Report):
             raise IdentificationError("there is no formula to verify.", hint=self.explain())
         names, mixed = self.graph.nodes, self.graph.projected()
         kept = [at for at, name in enumerate(names) if name not in self.graph.latent]
-        if levels ** (len(kept) + sum(map(len, mixed.siblings)) // 2) > 2 ** (2 * _MOST_NODES):
+        if levels ** (len(kept) + sum(map(len, mixed.siblings)) // 2) > _MOST_CELLS:
             raise DesignError(
                 f"a table over {len(kept)} variables is too large.", hint="Verify a graph of fewer variables or levels."
             )

@@ -245,7 +245,7 @@ def _from_model(data: Any, model: Any, given: Mapping[str, Any], maker: Maker, a
 def _from_numbers(data: Any, given: Mapping[str, Any], maker: Maker, all_arms: bool) -> Evidence:
     effect = given.get("effect")
     if effect is not None and not isinstance(effect, str) and any(hasattr(effect, m) for m in ("effect", "predict")):
-        given = {**given, "effect": _predicted(data, effect, given.get("covariates"))}
+        given = {**given, "effect": _predicted(data, effect, given)}
     sample = _bind(data, {key: value for key, value in given.items() if _was_given(value)})
     if not all_arms:
         require_one_arm(sample)
@@ -323,8 +323,12 @@ def _take_prediction(p: EffectPrediction, at: Ints) -> EffectPrediction:
     )
 
 
-def _predicted(data: Any, model: Any, covariates: Any) -> Floats:
-    """Effects of these rows by a fitted model of another library (``effect(X)`` or ``predict(X)``)."""
+def _predicted(data: Any, model: Any, given: Mapping[str, Any]) -> Floats:
+    """Effects of these rows by a fitted model of another library (``effect(X)`` or ``predict(X)``).
+
+    A model of arms, such as econml's, is asked for the arms that are compared here: its own default is its first two.
+    """
+    covariates = given.get("covariates")
     names = [covariates] if isinstance(covariates, str) else list(covariates or ())
     if not names:
         raise DesignError(
@@ -333,7 +337,19 @@ def _predicted(data: Any, model: Any, covariates: Any) -> Floats:
         )
     table = Frame.read(data).select(names).collect().table.to_native()
     call = model.effect if hasattr(model, "effect") else model.predict
-    found = np.asarray(call(table), dtype=float)
+    asked: dict[str, Any] = {}
+    if getattr(model, "discrete_treatment", False) and hasattr(model, "effect"):
+        arms = _bind(data, {key: value for key, value in given.items() if _was_given(value) and key != "effect"}).arms
+        if arms.count > 2 and given.get("treatment_level") is None:
+            require_one_arm(_bind(data, {k: v for k, v in given.items() if _was_given(v) and k != "effect"}))
+        asked = {"T0": arms.control, "T1": arms.treatment_level}
+    try:
+        found = np.asarray(call(table, **asked), dtype=float)
+    except (ValueError, AssertionError, TypeError) as error:
+        raise DesignError(
+            f"{type(model).__name__} can't predict from the columns {', '.join(names)}: {error}.",
+            hint="Pass covariates= in the order of its fit, and arms that it was fitted with.",
+        ) from error
     if found.size != len(found.reshape(len(found), -1)):
         raise DesignError(
             f"{type(model).__name__} predicts an array of shape {found.shape}.",

@@ -42,6 +42,20 @@ _BINARY = ("sklift", "sklift_nonnegative")
 _ON_SCORES = ("grf", "gain", "dr")
 
 
+#: Influence values that sum to less than this share of the outcome's spread are rounding.
+_ROUNDING = 1e-9
+
+
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class MetricResult(Result):
+    """A measure of one ranking."""
+
+    @property
+    def title(self) -> str:
+        """What was measured."""
+        return f"{self.estimand[:1].upper()}{self.estimand[1:]}"
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Observed(Estimator[Result]):
     """The configuration behind the functions of this module."""
@@ -78,12 +92,15 @@ class _Observed(Estimator[Result]):
         scale, n_groups = small_sample(ranking, codes)
         kind = "HC1" if groups is None else "CR1"
         psi = found.psi - found.psi.sum() * ranking.unsort(ranking.weights)
+        value = found.value
+        if np.ptp(sample.number("score")) == 0 and np.abs(psi).sum() <= _ROUNDING * sample.outcome.std():
+            value, psi = 0.0, np.zeros_like(psi)  # no ranking at all: what is left is rounding
         df = np.array([free_groups(n_groups, codes)])
         carrier = Influence(read_only(psi[:, None]), sample.rows, groups, scale, df, kind)
         name = self.measure if self.measure != "uplift_at" else f"uplift_top_{100 * self.q:g}"
-        return Result(
+        return MetricResult(
             estimator=self,
-            effects=Effects((name,), Estimate(np.array([found.value]), carrier).folded()),
+            effects=Effects((name,), Estimate(np.array([value]), carrier).folded()),
             headline=name,
             estimand=f"{name} (method {self.method!r}) of a ranking by the effect of {sample.arms.contrast()}",
             checks=Checks({"missing": missing_check(sample)}),

@@ -216,3 +216,15 @@ def test_cross_sections_follow_changes_of_unit_in_covariates(method):
     a = estimator.fit(data, **rows, covariates=["x"])
     b = estimator.fit(data.assign(x=1e4 + 50 * data["x"]), **rows, covariates=["x"])
     same(a, b, 1e-9)
+
+
+@pytest.mark.parametrize("estimator", [ck.CallawaySantAnna(), ck.SunAbraham(), ck.TWFE()])
+def test_labels_of_rows_cluster_as_the_column_does(estimator):
+    stores = ck.datasets.staggered_rollout(n_units=120, random_state=3)
+    stores["area"] = stores["store"].rank(method="dense").astype(int) // 6
+    roles = {"outcome": "sales", "unit": "store", "time": "year", "cohort": "start"}
+    plain, clustered = estimator.fit(stores, **roles), estimator.fit(stores, cluster="area", **roles)
+    later = plain.with_vcov("CR0", cluster=stores["area"].to_numpy())
+    assert later.se == pytest.approx(clustered.with_vcov("CR0").se, rel=1e-12)
+    with pytest.raises(ck.DataError, match="varies within 120 units"):
+        plain.with_vcov("CR0", cluster=stores["year"].to_numpy())

@@ -129,3 +129,16 @@ def test_clusters_hold_whole_units():
     data["state"] = np.arange(len(data)) % 3
     with pytest.raises(DataError, match="varies within"):
         _ = read(data, cluster="state").clusters
+
+
+def test_a_cohort_of_zero_is_ambiguous_where_time_starts_at_zero():
+    data = table(periods=(0, 1, 2, 3), cohorts=(1, 2, 0, 0))
+    with pytest.raises(DesignError, match="treated from the start, or never treated"):
+        read(data)
+    data["first"] = data["first"].astype(float).where(data["first"] > 0)
+    assert read(data).labels == (1, 2)
+
+
+def test_one_cluster_is_refused():
+    with pytest.raises(DesignError, match="one cluster only"):
+        _ = read(table().assign(state="x"), cluster="state").clusters

@@ -97,6 +97,26 @@ def test_what_is_no_graph_is_refused(text, said):
         ck.DAG(text)
 
 
+def test_what_was_not_measured_survives_the_way_out_and_back():
+    graph = ck.DAG("t -> y; t <-> y; u -> t; u -> z", latent=["u"])
+    for back in (ck.DAG(graph.to_dot()), ck.DAG(graph.to_dagitty()), ck.DAG(graph.to_networkx())):
+        assert "u" in back.latent
+        assert not back.identify("t", "y").identified
+
+
+@pytest.mark.parametrize(
+    "text", ["y ~ x + z", "a,b -> c", "a -> b,c", "a -> b # note", "a o-> b", "digraph { subgraph s { a } }"]
+)
+def test_other_languages_are_not_guessed_at(text):
+    with pytest.raises(DesignError, match="can't be read"):
+        ck.DAG(text)
+
+
+def test_arrows_may_be_drawn_and_names_may_be_numbers():
+    assert ck.DAG("a → b ← c") == ck.DAG("a -> b; c -> b")
+    assert list(ck.DAG([(1, 2), (2, 3)]).adjustment_sets(1, 3)) == [frozenset()]
+
+
 def test_unknown_names_and_overlaps_are_named():
     graph = ck.DAG("price -> sales")
     with pytest.raises(DesignError, match="no node 'prices'") as error:

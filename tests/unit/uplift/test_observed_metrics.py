@@ -113,3 +113,14 @@ def test_refusals_teach() -> None:
         ck.uplift.qini(outcome, np.arange(500) % 3, score, control=0)
     with pytest.raises(ck.DataError, match="one arm has no row among the first"):
         ck.uplift.uplift_at(outcome, treatment, score + 100 * treatment, q=0.1, method="overall")
+
+
+@pytest.mark.parametrize(
+    ("measure", "method"),
+    [("qini", "libuplift"), ("qini", "libuplift_raw"), ("auuc", "libuplift"), ("auuc", "causalml")],
+)
+def test_a_constant_score_ranks_nothing(measure, method):
+    rng = np.random.default_rng(1)
+    treated = (rng.random(500) < 0.45).astype(int)
+    found = getattr(ck.uplift, measure)(rng.normal(size=500) + treated, treated, np.ones(500), method=method)
+    assert (found.estimate, found.se, found.pvalue) == (0.0, 0.0, 1.0)

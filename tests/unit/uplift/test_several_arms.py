@@ -114,3 +114,27 @@ def test_a_comparison_makes_scores_once(fresh, monkeypatch):
     # Other learners or roles are other scores.
     tool.compare(table, score={"x": "x", "short": np.where(np.arange(len(table)) < 5, np.nan, table["x"])}, **roles)
     assert len(made) == 4
+
+
+def test_a_model_of_econml_is_asked_for_the_arms_that_are_compared():
+    from econml.dml import LinearDML
+    from sklearn.linear_model import LinearRegression, LogisticRegression
+
+    rng = np.random.default_rng(0)
+    people = pd.DataFrame(rng.normal(size=(900, 2)), columns=["a", "b"])
+    arm = rng.integers(0, 3, 900)
+    people["arm"] = np.array(["none", "mail", "call"])[arm]
+    people["y"] = (arm == 1) * (1 + people["a"]) + (arm == 2) * (1 - people["a"]) + rng.normal(size=900)
+    model = LinearDML(
+        model_y=LinearRegression(), model_t=LogisticRegression(), discrete_treatment=True, random_state=0
+    ).fit(people["y"], people["arm"], X=people[["a", "b"]])
+    roles = {"outcome": "y", "treatment": "arm", "control": "none", "covariates": ["a", "b"]}
+    for level, sign in (("mail", 1.0), ("call", -1.0)):
+        found = ck.UpliftEvaluation(random_state=0).fit(people, effect=model, treatment_level=level, **roles)
+        wanted = ck.UpliftEvaluation(random_state=0).fit(
+            people, effect=1 + sign * people["a"].to_numpy(), treatment_level=level, **roles
+        )
+        assert found.effects.values[0] == pytest.approx(wanted.effects.values[0], abs=0.1)
+        assert found.effects.values[0] > 0.5
+    with pytest.raises(ck.DesignError, match="treatment_level="):
+        ck.UpliftEvaluation(random_state=0).fit(people, effect=model, **roles)
