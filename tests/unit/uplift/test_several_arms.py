@@ -116,6 +116,7 @@ def test_a_comparison_makes_scores_once(fresh, monkeypatch):
     assert len(made) == 4
 
 
+@pytest.mark.filterwarnings("ignore")  # importing econml warns of its own dependencies
 def test_a_model_of_econml_is_asked_for_the_arms_that_are_compared():
     from econml.dml import LinearDML
     from sklearn.linear_model import LinearRegression, LogisticRegression
