@@ -15,6 +15,7 @@ from causalkit.core.estimator import Estimator
 from causalkit.core.params import choice, flag, integer
 from causalkit.core.roles import Assignment, Role
 from causalkit.core.sample import Sample
+from causalkit.did.absorbed import absorbed_check
 from causalkit.did.cohorts import ROLES, Cohorts
 from causalkit.did.event_study import AGGREGATIONS
 from causalkit.did.imputed_cells import ImputedCells, describe_imputed, imputable_check, impute
@@ -159,6 +160,7 @@ class ImputationDiD(Estimator[ImputationResult]):
         )
         checks: dict[str, Any] = {
             **cohorts.checks(),
+            **absorbed_check(cohorts),
             "imputable": lambda: imputable_check(fitted, first),
             "auxiliary": _lone_cells(found, cells.terms, self.leave_one_out),
             "pre_trends": lambda: pre_trends_check(result),

@@ -14,6 +14,7 @@ from causalkit.core.estimator import Estimator
 from causalkit.core.params import choice, integer
 from causalkit.core.roles import Assignment, Role
 from causalkit.core.sample import Sample
+from causalkit.did.absorbed import absorbed_check
 from causalkit.did.cell_regression import (
     cell_indicators,
     cell_regression,
@@ -163,5 +164,9 @@ class SunAbraham(Estimator[EventStudyResult]):
             base_period="universal",
             reference=-1.0 - self.anticipation,
         )
-        checks: dict[str, Any] = {**cohorts.checks(), "pre_trends": lambda: pre_trends_check(result)}
+        checks: dict[str, Any] = {
+            **cohorts.checks(),
+            **absorbed_check(cohorts),
+            "pre_trends": lambda: pre_trends_check(result),
+        }
         return replace(result, checks=Checks(checks))

@@ -15,6 +15,7 @@ from causalkit.core.params import choice, flag, integer
 from causalkit.core.result import Result
 from causalkit.core.roles import Assignment, Role
 from causalkit.core.sample import Sample
+from causalkit.did.absorbed import absorbed_check
 from causalkit.did.cell_regression import cell_regression, cell_totals
 from causalkit.did.cohorts import ROLES, Cohorts
 from causalkit.did.event_study import AGGREGATIONS, OVERALL, AggregateResult, event_time_of
@@ -136,6 +137,7 @@ class TWFE(Estimator[Result]):
         fit = two_way_fit(cohorts, [treated.astype(float)], [name], self.vcov)
         checks: dict[str, Any] = {
             **cohorts.checks(),
+            **absorbed_check(cohorts),
             "negative_weights": lambda: negative_weights_check(cohorts, treated),
         }
         return Result(
@@ -169,6 +171,7 @@ class TWFE(Estimator[Result]):
         }
         checks: dict[str, Any] = {
             **cohorts.checks(),
+            **absorbed_check(cohorts),
             "negative_weights": Check(
                 "negative_weights",
                 "warn" if len(cohorts.starts) > 1 else "pass",

@@ -15,6 +15,7 @@ from causalkit.core.estimator import Estimator
 from causalkit.core.params import choice, integer
 from causalkit.core.roles import Assignment, Role
 from causalkit.core.sample import Sample
+from causalkit.did.absorbed import absorbed_check
 from causalkit.did.cohorts import ROLES, Cohorts
 from causalkit.did.event_study import AGGREGATIONS
 from causalkit.did.imputation import by_unit
@@ -158,6 +159,7 @@ class TwoStageDiD(Estimator[ImputationResult]):
         )
         checks: dict[str, Any] = {
             **cohorts.checks(),
+            **absorbed_check(cohorts),
             "imputable": lambda: imputable_check(fitted, first),
             "pre_trends": lambda: pre_trends_check(result),
         }
