@@ -115,6 +115,12 @@ def event_vector(result: Any, vcov: Any = None, n_pre: int | None = None) -> Eve
 
 
 def _require_universal(result: EventStudyResult | AggregateResult) -> None:
+    after = result.cells.post if isinstance(result, EventStudyResult) else result.post
+    if after.all():
+        raise DesignError(
+            f"{type(result.estimator).__name__} gives no effects before the start, by which violations are measured.",
+            hint='Use CallawaySantAnna(base_period="universal"), SunAbraham or TwoStageDiD.',
+        )
     if result.base_period != "universal" or result.reference is None:
         raise DesignError(
             "effects before the start are measured from the period before each of them, so they are changes, while those "

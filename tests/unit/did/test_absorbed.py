@@ -19,3 +19,9 @@ def test_a_covariate_of_units_is_absorbed_and_said(kind):
     assert absorbed.checks["covariates"].status == "warn"
     assert "size" in absorbed.checks["covariates"].message
     assert kind().fit(stores, covariates=["weather"], **ROLES).checks["covariates"].status == "pass"
+
+
+def test_sensitivity_says_what_imputation_lacks():
+    stores = ck.datasets.staggered_rollout(n_units=60, random_state=1)
+    with pytest.raises(ck.DesignError, match="ImputationDiD gives no effects before the start"):
+        ck.did.honest(ck.ImputationDiD().fit(stores, **ROLES))
