@@ -184,9 +184,13 @@ def _category_columns(codes: Any, scores: Floats, rule: Rule) -> list[Column]:
     return columns
 
 
+#: Numbers closer than this have no decimals worth writing.
+_TINY = 1e-290
+
+
 def simplest_between(low: float, high: float) -> float:
     """The number with the fewest decimals that is at least ``low`` and below ``high``."""
-    if not (isfinite(low) and isfinite(high) and low < high):
+    if not (isfinite(low) and isfinite(high) and low < high) or high - low < _TINY:
         return low
     for digits in range(max(-12, -ceil(log10(high - low)) - 1), 16 - floor(log10(max(abs(low), abs(high), 1e-300)))):
         scale = 10.0**digits
