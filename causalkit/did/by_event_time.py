@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from causalkit.core import format as fmt
 from causalkit.core.check import Check, Checks
 from causalkit.core.effects import Effects
 from causalkit.core.estimate import Estimate, Influence
@@ -16,7 +15,7 @@ from causalkit.core.estimator import Estimator
 from causalkit.core.sample import Sample
 from causalkit.did.cohorts import Cohorts
 from causalkit.did.event_study import AGGREGATIONS, OVERALL, AggregateResult, event_time_of
-from causalkit.errors import InferenceUnavailable
+from causalkit.did.pre_trends import pre_trends_check
 from causalkit.kernels.arrays import Codes, Floats, Ints, read_only
 from causalkit.linear.least_squares import LeastSquares
 
@@ -69,23 +68,5 @@ def by_event_time(
         reference=-1.0 - anticipation,
     )
     return replace(
-        result, checks=Checks({**cohorts.checks(), **checks, "pre_trends": lambda: aggregate_pre_trends(result)})
-    )
-
-
-def aggregate_pre_trends(result: AggregateResult, alpha: float = 0.05) -> Check:
-    """Return the check of parallel trends before the start."""
-    try:
-        found = result.pre_trends()
-    except InferenceUnavailable as error:
-        return Check("pre_trends", "untestable", error.message, advice="Parallel trends rest on argument.")
-    bad = found.pvalue < alpha
-    return Check(
-        "pre_trends",
-        "fail" if bad else "pass",
-        f"Effects before the start are {'not ' if bad else ''}all compatible with zero (joint test, p-value "
-        f"{fmt.pvalue(found.pvalue)}); a pass does not prove parallel trends.",
-        statistic=found.statistic,
-        pvalue=found.pvalue,
-        advice="See the event study; effects after the start may continue what stands before it." if bad else "",
+        result, checks=Checks({**cohorts.checks(), **checks, "pre_trends": lambda: pre_trends_check(result)})
     )

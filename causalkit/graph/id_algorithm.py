@@ -7,8 +7,9 @@ hedge it returns is the proof.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from causalkit.graph.expressions import Expression, Probability, Product, Ratio, Sum
 from causalkit.graph.nodes import Mixed, Nodes
@@ -80,31 +81,49 @@ class Identifier:
             return self._id(y, x | idle, p, v)
         parts = graph.districts(v - x)
         if len(parts) > 1:
-            factors = tuple(self._id(part, v - part, p, v) for part in self._in_order(parts))
+            # A district of the observed distribution is the product of its own conditionals: no search is needed.
+            known = frozenset(graph.districts(v)) if p.formula is None else frozenset()
+            factors = tuple(
+                self._chain(p, part, v) if part in known else self._id(part, v - part, p, v)
+                for part in self._in_order(parts)
+            )
             return self._sum(v - (y | x), Product(factors))
         (part,) = parts
         wholes = graph.districts(v)
         if len(wholes) == 1:
             raise Hedge(v, part)
         whole = next(district for district in wholes if part <= district)
-        order = [node for node in graph.order if node in v]
-        factors = tuple(self._conditional(p, node, order) for node in reversed(order) if node in whole)
-        if whole == part:
-            return self._sum(part - y, _product(factors))
-        return self._id(y, x & whole, _Distribution(whole, _product(factors)), whole)
+        chain = self._chain(p, whole, v)
+        return (
+            self._sum(part - y, chain) if whole == part else self._id(y, x & whole, _Distribution(whole, chain), whole)
+        )
 
-    def _conditional(self, p: _Distribution, node: int, order: list[int]) -> Expression:
-        """Return ``P(node | the nodes before it)``, less those that it does not depend on."""
-        before = order[: order.index(node)]
+    @cached_property
+    def _place(self) -> dict[int, int]:
+        """Position of each node in the topological order."""
+        return {node: at for at, node in enumerate(self.graph.order)}
+
+    def _chain(self, p: _Distribution, nodes: Nodes, v: Nodes) -> Expression:
+        """Return the product of ``P(node | the nodes of v before it)`` over some nodes, the last one first."""
+        last_first = sorted(nodes, key=self._place.__getitem__, reverse=True)
+        return _product(tuple(self._conditional(p, node, v) for node in last_first))
+
+    def _conditional(self, p: _Distribution, node: int, v: Nodes) -> Expression:
+        """Return ``P(node | the nodes of v before it)``, less those that it does not depend on."""
+        place, at = self._place, self._place[node]
         if p.formula is not None:
-            later = frozenset(order[order.index(node) + 1 :]) & p.nodes
+            later = frozenset(other for other in v if place[other] > at) & p.nodes
             above = self._sum(later, p.formula)
             return Ratio(above, self._sum(frozenset([node]), above))
         # Tian and Pearl (2002): what comes before matters through the node's district and its parents only.
-        earlier = self.graph.subgraph(frozenset(before) | {node})
-        district = next(part for part in earlier.districts(frozenset(before) | {node}) if node in part)
-        blanket = district.union(*(earlier.parents[member] for member in district)) - {node}
-        return Probability((self.names[node],), self._named(blanket))
+        district, stack = {node}, [node]
+        while stack:
+            for other in self.graph.siblings[stack.pop()]:
+                if other in v and place[other] < at and other not in district:
+                    district.add(other)
+                    stack.append(other)
+        parents = (parent for member in district for parent in self.graph.parents[member] if parent in v)
+        return Probability((self.names[node],), self._named((district | set(parents)) - {node}))
 
     def _marginal(self, p: _Distribution, y: Nodes) -> Expression:
         if p.formula is None:
@@ -122,12 +141,11 @@ class Identifier:
             return Sum(self._named(over) + inner.over, inner.inner)
         return Sum(self._named(over), inner)
 
-    def _named(self, nodes: Sequence[int] | Nodes) -> tuple[str, ...]:
+    def _named(self, nodes: Iterable[int]) -> tuple[str, ...]:
         return tuple(self.names[node] for node in sorted(nodes))
 
     def _in_order(self, parts: list[Nodes]) -> list[Nodes]:
-        place = {node: at for at, node in enumerate(self.graph.order)}
-        return sorted(parts, key=lambda part: -max(place[node] for node in part))
+        return sorted(parts, key=lambda part: -max(self._place[node] for node in part))
 
 
 def _product(factors: tuple[Expression, ...]) -> Expression:
