@@ -225,6 +225,15 @@ def _sufficient(y: Floats, X: Floats, groups: Codes, coefficient: int, n_paramet
     n_rows, k = X.shape
     if y.shape != (n_rows,):
         raise DataError(f"The outcome has shape {y.shape} but there are {n_rows} rows.")
+    for name, bad in (("outcome", ~np.isfinite(y)), ("design", ~np.isfinite(X).all(axis=1))):
+        if bad.any():
+            raise DataError(
+                f"The {name} is not finite in {int(bad.sum())} rows, the first is row {int(np.argmax(bad))}.",
+                hint="Drop these rows from outcome, design and groups.",
+                rows=(int(np.argmax(bad)),),
+            )
+    if not 0 <= coefficient < k:
+        raise DesignError(f"coefficient={coefficient} is no column of a design with {k}.", hint=f"Use 0 to {k - 1}.")
     dense = np.unique(checked_codes(n_rows, groups), return_inverse=True)[1].astype(np.int32)
     n_clusters = count_clusters(dense)
     require_two_clusters(n_clusters)

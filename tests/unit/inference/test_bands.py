@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import integrate, optimize, stats
 
-from causalkit.errors import InferenceUnavailable
+from causalkit.errors import DesignError, InferenceUnavailable
 from causalkit.inference.bands import bonferroni_critical, sidak_critical, simultaneous_band, sup_t_critical
 
 
@@ -84,3 +84,9 @@ def test_band():
     low, high = simultaneous_band(np.array([1.0, 2.0, 3.0]), np.array([0.5, 0.0, np.nan]), 2.0)
     np.testing.assert_array_equal(low, [0.0, 2.0, np.nan])
     np.testing.assert_array_equal(high, [2.0, 2.0, np.nan])
+
+
+@pytest.mark.parametrize("alpha", [0.0, 1.0, 2.0])
+def test_a_level_is_between_zero_and_one(alpha):
+    with pytest.raises(DesignError, match="not between 0 and 1"):
+        sup_t_critical(np.eye(2), alpha)

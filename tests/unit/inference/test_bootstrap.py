@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from causalkit.errors import DesignError
+from causalkit.errors import DataError, DesignError
 from causalkit.inference.bootstrap import (
     draw_multipliers,
     jackknife,
@@ -186,3 +186,13 @@ def test_size_with_few_clusters():
         y = rng.normal(size=10)[groups] + rng.normal(size=40)
         rejections += wild_cluster_bootstrap(y, X, groups, 1).pvalue <= 0.1
     assert abs(rejections / 400 - 0.1) < 4 * np.sqrt(0.09 / 400)
+
+
+def test_wild_bootstrap_refuses_gaps_and_columns_that_are_not_there():
+    groups, design = np.repeat(np.arange(6), 5), np.column_stack([np.ones(30), np.arange(30.0)])
+    outcome = np.sin(np.arange(30.0))
+    with pytest.raises(DesignError, match="coefficient=7 is no column of a design with 2"):
+        wild_cluster_bootstrap(outcome, design, groups, 7)
+    outcome[4] = np.nan
+    with pytest.raises(DataError, match="outcome is not finite in 1 rows, the first is row 4"):
+        wild_cluster_bootstrap(outcome, design, groups, 1)
