@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import re
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 _CSV = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
 _PARQUET = (".parquet", ".pq")
 _DUCKDB = "duckdb://"
+#: What the engine makes of a name that a header repeats.
+_NUMBERED = re.compile(r"(.+)_\d+")
 _ACCEPTED = 'Name a .csv or .parquet file, or "duckdb://file.db#table".'
 _SAFE = {
     "autoinstall_known_extensions": "false",
@@ -143,7 +146,22 @@ def _relation(connection: Any, kind: str, path: Path, table: str) -> Any:
     file = quote_literal(literal_path(str(path)))
     relation = connection.sql(f"SELECT * FROM read_csv({file}, header=true, sample_size=-1, skip=0, comment='')")
     _refuse_ragged(path, relation.columns)
+    if any((found := _NUMBERED.fullmatch(name)) and found[1] in relation.columns for name in relation.columns):
+        _refuse_repeated(connection, path, file)
     return relation
+
+
+def _refuse_repeated(connection: Any, path: Path, file: str) -> None:
+    """Raise when the header holds a name twice: the engine would number the second, and nobody would notice."""
+    query = (
+        f"SELECT * FROM read_csv({file}, header=false, all_varchar=true, sample_size=-1, skip=0, comment='') LIMIT 1"
+    )
+    (header,) = connection.execute(query).fetchall()
+    twice = [name for name in dict.fromkeys(header) if name is not None and header.count(name) > 1]
+    if twice:
+        raise DataError(
+            f"{str(path)!r} has several columns {twice[0]!r}.", hint="Give each column its own name.", column=twice[0]
+        )
 
 
 def _refuse_ragged(path: Path, columns: list[str]) -> None:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from causalkit.errors import DesignError
 from causalkit.graph.adjustment import Adjustment
 from causalkit.graph.frontdoor import conditional_instruments, frontdoor_sets, independencies
-from causalkit.graph.nodes import NONE, Mixed, Nodes
+from causalkit.graph.nodes import Mixed, Nodes
 from causalkit.graph.reading import in_quotes, quoted, read_graph
 from causalkit.graph.verdict import Identification, identify
 
@@ -89,9 +89,11 @@ class DAG:
                 f"the edge {one!r} -- {two!r} has no direction.",
                 hint="A DAG needs one; write -> or, for a common cause, <->.",
             )
-        for one, two in bidirected:
-            parsed.add("<->", str(one), str(two))
-        names = list(dict.fromkeys([*(nodes or ()), *parsed.nodes]))
+        for pair in bidirected:
+            if isinstance(pair, str) or len(pair) != 2:
+                raise DesignError(f"bidirected= holds {pair!r}, which is no pair.", hint='Write [("a", "b")].')
+            parsed.add("<->", *map(str, pair))
+        names = list(dict.fromkeys([*_listed(nodes or ()), *parsed.nodes]))
         self._number = {name: at for at, name in enumerate(names)}
         self.nodes: tuple[str, ...] = tuple(names)
         self.latent = frozenset({*_listed(latent), *parsed.latent})
@@ -352,7 +354,7 @@ class DAG:
 
     def _set(self, names: str | Iterable[str]) -> Nodes:
         listed = names if isinstance(names, Iterable) and not isinstance(names, str) else [names]
-        return frozenset(self._at(name if isinstance(name, str) else str(name)) for name in listed) or NONE
+        return frozenset(self._at(name if isinstance(name, str) else str(name)) for name in listed)
 
     def _names(self, nodes: Iterable[int]) -> frozenset[str]:
         return frozenset(self.nodes[at] for at in nodes)

@@ -15,11 +15,19 @@ def frontdoor_sets(graph: Mixed, treatment: Nodes, outcome: Nodes, latent: Nodes
     A set qualifies if it stops every causal path from treatment to outcome, no back-door path from the treatment to it is
     open, and the treatment blocks every back-door path from it to the outcome (Pearl 2009, definition 3.3.3).
     """
-    inside = Adjustment(graph, treatment, outcome).causal - outcome
-    if not inside and not graph.descendants(treatment) & outcome:
+    if not graph.descendants(treatment) & outcome:
         return
     reached = graph.without_edges(out_of=treatment).reached(treatment, NONE)
-    candidates = frozenset(range(len(graph))) - treatment - outcome - latent - reached
+    candidates = graph.ancestors(outcome) - treatment - outcome - latent - reached
+    alone = [
+        one
+        for one in (frozenset([node]) for node in sorted(candidates))
+        if _is_frontdoor(graph, treatment, outcome, one)
+    ]
+    yield from alone
+    candidates = candidates.difference(*alone)
+    if not _stops(graph, treatment, outcome, candidates):
+        return  # nor does any part of them
     found: list[Nodes] = []
     for chosen in subsets(candidates):
         if not any(known <= chosen for known in found) and _is_frontdoor(graph, treatment, outcome, chosen):
@@ -28,14 +36,12 @@ def frontdoor_sets(graph: Mixed, treatment: Nodes, outcome: Nodes, latent: Nodes
 
 
 def _is_frontdoor(graph: Mixed, treatment: Nodes, outcome: Nodes, chosen: Nodes) -> bool:
-    if (
-        graph.without_edges(into=chosen, out_of=NONE)
-        .subgraph(frozenset(range(len(graph))) - chosen)
-        .descendants(treatment)
-        & outcome
-    ):
-        return False
-    return not chosen or Adjustment(graph, chosen, outcome).blocks(treatment)
+    return _stops(graph, treatment, outcome, chosen) and Adjustment(graph, chosen, outcome).blocks(treatment)
+
+
+def _stops(graph: Mixed, treatment: Nodes, outcome: Nodes, chosen: Nodes) -> bool:
+    """Tell whether a set stops every causal path."""
+    return not graph.subgraph(frozenset(range(len(graph))) - chosen).descendants(treatment) & outcome
 
 
 def conditional_instruments(
@@ -49,11 +55,10 @@ def conditional_instruments(
     problem = Adjustment(graph, treatment, outcome)
     cut = problem.backdoor_graph
     below = graph.descendants(treatment | outcome)
-    everything = frozenset(range(len(graph)))
-    for node in sorted(everything - treatment - outcome - latent - below):
+    for node in sorted(frozenset(range(len(graph))) - treatment - outcome - latent - below):
         one = frozenset([node])
         above = cut.ancestors(one | outcome)
-        allowed = (above - below - one - latent) & everything
+        allowed = above - below - one - latent
         for chosen in minimal_separators(cut.moral(above), one, outcome, allowed):
             if not graph.separated(one, treatment, chosen):
                 yield node, chosen

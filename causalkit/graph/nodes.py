@@ -147,11 +147,12 @@ class Mixed:
 
     def districts(self, nodes: Nodes) -> list[Nodes]:
         """Return the components that bidirected edges join among some nodes, by their smallest node."""
-        left, found = set(nodes), []
-        while left:
-            part = _closure([min(left)], self.siblings, within=nodes)
-            found.append(part)
-            left -= part
+        seen: set[int] = set()
+        found: list[Nodes] = []
+        for node in sorted(nodes):
+            if node not in seen:
+                found.append(_closure([node], self.siblings, within=nodes))
+                seen |= found[-1]
         return found
 
     def subgraph(self, nodes: Nodes) -> Mixed:

@@ -82,6 +82,8 @@ def read_graph(source: Any) -> Parsed:
         return parsed
     try:
         for edge in source:
+            if isinstance(edge, str):
+                raise TypeError
             tail, head = edge
             parsed.add("->", _name(tail), _name(head))
     except (TypeError, ValueError):

@@ -130,6 +130,9 @@ class Identification(Report):
             )
         if self.strategy == "formula":
             return "No adjustment or front-door set exists; the general algorithm finds a formula."
+        if self.graph.selected:
+            who = ", ".join(sorted(self.graph.selected))
+            return f"Who is in the data depends on {who}; only adjustment is known to survive that, and no set does."
         assert self.hedge is not None
         outer, inner = (", ".join(part) for part in self.hedge)
         said = (
@@ -272,6 +275,8 @@ def identify(graph: DAG, treatment: Nodes, outcome: Nodes, given: Nodes) -> Iden
             strategy = "adjustment"
         elif next(graph.frontdoor_sets(one, two), None) is not None:
             strategy = "front-door"
+    if graph.selected and strategy not in ("adjustment", "no effect"):
+        strategy, estimand = "none", None  # formulas of everyone, where the data are of those selected
     return Identification(
         graph,
         one,

@@ -17,7 +17,7 @@ from causalkit.core.roles import Role
 from causalkit.core.sample import Sample
 from causalkit.effects.averages import estimate_of
 from causalkit.effects.crossfit_study import clusters_of
-from causalkit.errors import DesignError
+from causalkit.errors import DataError, DesignError
 from causalkit.kernels.arrays import Floats
 from causalkit.uplift.off_policy_arrays import Logged, logged
 from causalkit.uplift.off_policy_result import OffPolicyResult, weight_checks
@@ -199,6 +199,8 @@ def _mean(values: Floats, share: Floats) -> tuple[float, Floats]:
 def _ratio(w: Floats, values: Floats, share: Floats) -> tuple[float, Floats]:
     """Weighted mean whose weights sum to one, with the influence values of a ratio."""
     mass = float(share @ w)
+    if mass == 0.0:
+        raise DataError("the policy takes none of the decisions that were logged.", hint='Use method="dm".')
     mean = float(share @ (w * values)) / mass
     return mean, share * w * (values - mean) / mass
 

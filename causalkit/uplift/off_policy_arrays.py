@@ -64,7 +64,9 @@ def _levels(taken: Any, *tables: Any) -> tuple[Any, ...]:
     """The arms: those of the first mapping; else as many as the widest array has columns; else those that occur."""
     for table in tables:
         if _is_mapping(table):
-            return tuple(table.keys())
+            keys = tuple(table.keys())
+            # Whole numbers from 0 are columns of arrays too, whatever the order in which they were written.
+            return tuple(range(len(keys))) if set(keys) == set(range(len(keys))) else keys
     wide = [np.shape(table)[1] for table in tables if table is not None and np.ndim(table) == 2]
     if wide:
         return tuple(range(max(wide)))

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from causalkit.data.frame import Frame
+from causalkit.errors import DataError
 from causalkit.kernels.arrays import Codes, Floats
 from causalkit.uplift import curves as _curves
 from causalkit.uplift.curves import Curve
@@ -114,9 +116,15 @@ def sequential_rate(
     ----------
     Wager (2024), "Sequential validation of treatment heterogeneity", arXiv:2405.05534.
     """
-    stages = np.asarray(stage, dtype=np.int32)
+    stages = _floats(stage)
+    odd = np.flatnonzero(~(np.isfinite(stages) & (stages >= 0) & (stages == np.floor(stages))))
+    if odd.size:
+        raise DataError(
+            f"stage= has {odd.size} values that are no whole number from 0 (first in row {odd[0]}).",
+            hint="Number the stages 0, 1, 2, ...",
+        )
     return by_fold_sequential(
-        _floats(dr_scores), _floats(priority), stages, method, _optional(weights), _codes(cluster)
+        _floats(dr_scores), _floats(priority), stages.astype(np.int32), method, _optional(weights), _codes(cluster)
     )
 
 
@@ -131,4 +139,10 @@ def _optional(values: Any) -> Floats | None:
 def _codes(labels: Any) -> Codes | None:
     if labels is None:
         return None
-    return np.unique(np.asarray(labels), return_inverse=True)[1].astype(np.int32)
+    codes, _ = Frame.read({"cluster": np.asarray(labels)}).labels("cluster")
+    gone = np.flatnonzero(codes < 0)
+    if gone.size:
+        raise DataError(
+            f"cluster= has {gone.size} missing labels (first in row {gone[0]}).", hint="Leave these rows out."
+        )
+    return codes

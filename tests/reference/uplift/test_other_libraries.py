@@ -79,12 +79,11 @@ def test_ties_are_between_causalmls_row_orders() -> None:
     outcome, treatment, score = arrays("small_yb_ties")
     ours = ck.uplift.qini(outcome, treatment, score, method="causalml").estimate
     told = REFERENCE["causalml_qini_over_row_orders_of_ties"]
-    spread = np.ptp(told)
-    assert min(told) - spread < ours < max(told) + spread
+    assert min(told) < ours < max(told)
     rng = np.random.default_rng(0)
     orders = [rng.permutation(len(score)) for _ in range(40)]
     drawn = [ck.uplift.qini(outcome, treatment, score + 1e-9 * order, method="causalml").estimate for order in orders]
-    assert ours == pytest.approx(np.mean(drawn), abs=4 * np.std(drawn) / np.sqrt(len(drawn)) + 1e-4)
+    assert ours == pytest.approx(np.mean(drawn), abs=4 * np.std(drawn) / np.sqrt(len(drawn)))
 
 
 def test_grf_qini_from_scores_of_an_experiment() -> None:

@@ -214,3 +214,11 @@ def test_remote_sources_and_false_databases_are_refused(here):
     write("a.db", "not a database, but long enough to be looked at" * 50)
     with pytest.raises(DataError, match="Can't read"):
         load_source("duckdb://a.db#x")
+
+
+def test_a_header_that_repeats_a_name_is_refused(tmp_path):
+    (tmp_path / "twice.csv").write_text("y,t,x,x\n1,0,2,3\n2,1,4,5\n")
+    with pytest.raises(DataError, match="several columns 'x'"):
+        load_source(tmp_path / "twice.csv")
+    (tmp_path / "numbered.csv").write_text("y,x,x_1\n1,2,3\n")
+    assert list(load_source(tmp_path / "numbered.csv")) == ["y", "x", "x_1"]

@@ -149,3 +149,25 @@ def test_the_direct_effect_blocks_mediators():
     graph = ck.DAG("x -> m -> y; x -> y; z -> m; z -> y")
     assert list(graph.adjustment_sets("x", "y", effect="direct")) == [frozenset({"m", "z"})]
     assert list(graph.adjustment_sets("x", "y")) == [frozenset()]
+
+
+@pytest.mark.parametrize("text", ["x -> y; x -> s; y -> s", "x -> m -> y; x <-> y; m -> s"])
+def test_selection_that_tells_of_the_outcome_is_not_forgotten(text):
+    verdict = ck.DAG(text, selected=["s"]).identify("x", "y")
+    assert not verdict.identified
+    assert "depends on s" in verdict.explain()
+    assert ck.DAG("s -> x; z -> x; z -> y; x -> y", selected=["s"]).identify("x", "y").strategy == "adjustment"
+
+
+def test_many_causes_of_the_outcome_do_not_slow_the_search_for_front_doors():
+    causes = "; ".join(f"z{i} -> y" for i in range(40))
+    assert list(ck.DAG(f"x -> m -> y; x <-> y; {causes}").frontdoor_sets("x", "y")) == [frozenset({"m"})]
+    assert list(ck.DAG(f"x -> y; {causes}").frontdoor_sets("x", "y")) == []
+
+
+def test_what_is_no_pair_is_refused():
+    with pytest.raises(DesignError, match="no pair"):
+        ck.DAG("a -> b", bidirected=("xy", "zw"))
+    with pytest.raises(DesignError, match="no graph"):
+        ck.DAG(["ab", "cd"])
+    assert ck.DAG([(1, 2)], nodes=[1, 2, 3]).nodes == ("1", "2", "3")

@@ -122,3 +122,14 @@ def test_public_curves_and_stages() -> None:
     staged = ck.uplift.sequential_rate(scores, priority, np.arange(300) % 3)
     parts = [rank_weighted_effect(scores[k::3], priority[k::3]) for k in (1, 2)]
     assert staged.statistic == pytest.approx(sum(p.estimate / p.se for p in parts) / np.sqrt(2))
+
+
+def test_stages_and_clusters_of_arrays_have_no_gaps():
+    rng = np.random.default_rng(0)
+    scores, priority = rng.normal(size=(2, 60))
+    with pytest.raises(ck.DataError, match="no whole number from 0"):
+        ck.uplift.sequential_rate(scores, priority, np.tile([0, 0.5, 1], 20))
+    village = np.repeat(np.arange(20.0), 3)
+    village[4] = np.nan
+    with pytest.raises(ck.DataError, match="1 missing labels"):
+        ck.uplift.curve(scores, priority, cluster=village)

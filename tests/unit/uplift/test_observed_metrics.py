@@ -87,7 +87,9 @@ def test_clusters_and_pairs() -> None:
     assert pair.estimate == pytest.approx(
         ck.uplift.qini(outcome, treatment, score).estimate - ck.uplift.qini(outcome, treatment, noise).estimate
     )
-    assert 0 < pair.se < np.hypot(*(ck.uplift.qini(outcome, treatment, s).se for s in (score, noise))) * 1.2
+    a, b = (ck.uplift.qini(outcome, treatment, s).effects.numbers.carrier for s in (score, noise))
+    apart = np.sqrt(a.scale) * a.psi - np.sqrt(b.scale) * b.psi  # the same people: the errors are paired
+    assert pair.se == pytest.approx(np.sqrt((apart**2).sum()), rel=1e-12)
 
 
 def test_area_of_the_gain_curve() -> None:

@@ -133,3 +133,20 @@ def test_refusals_teach(log):
         _value({**log, "arm": np.full(900, 9)})
     with pytest.raises(ck.DesignError, match="expected= has shape"):
         _value({**log, "q": log["q"][:, :2]})
+
+
+def test_the_order_of_a_mapping_means_nothing_to_arrays():
+    rng = np.random.default_rng(0)
+    logged, reward = rng.integers(0, 2, 50), rng.normal(size=50)
+    expected = np.column_stack([np.zeros(50), np.ones(50)])
+    one, two = np.zeros(50), np.ones(50)
+    told = [
+        ck.uplift.off_policy_value(reward, logged, policy, 0.5, expected=expected, method="dm").estimate
+        for policy in ({0: one, 1: two}, {1: two, 0: one})
+    ]
+    assert told == [1.0, 1.0]
+
+
+def test_a_policy_that_was_never_logged_has_no_ratio():
+    with pytest.raises(ck.DataError, match="none of the decisions that were logged"):
+        ck.uplift.off_policy_value(np.arange(20.0), np.zeros(20, int), np.ones(20, int), 0.5, method="snips")
