@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import causalkit
+from causalkit.cli.keys import complete, known
 from causalkit.core.estimator import Estimator
 from causalkit.core.presentation import Presentable
 from causalkit.core.result import Result
@@ -99,8 +100,6 @@ def call_of(name: str, values: Mapping[str, Any], roles: Mapping[str, Any], wher
     DesignError
         If there is no such function, or it has no such argument, or lacks one.
     """
-    import difflib
-
     if name in OPERATIONS:
         from causalkit.did.event_study import EventStudyResult
 
@@ -108,17 +107,10 @@ def call_of(name: str, values: Mapping[str, Any], roles: Mapping[str, Any], wher
     else:
         function = target = _function(name, where)
     parameters = list(inspect.signature(target).parameters.values())[1:]
-    known = [p.name for p in parameters if p.name != "data"]
-    for key in values:
-        if key not in known:
-            close = difflib.get_close_matches(key, known, n=1)
-            hint = f"Did you mean {close[0]!r}?" if close else f"Known: {', '.join(known) or 'none'}."
-            raise DesignError(f"{where} ({name}) has no key {key!r}.", hint=hint)
+    known(values, [p.name for p in parameters if p.name != "data"], f"{where} ({name})", "key")
     takes_data = function is not None and next(iter(inspect.signature(function).parameters)) == "data"
     filled = {*values, "data", *(roles if takes_data else ())}
-    for parameter in parameters:
-        if parameter.default is inspect.Parameter.empty and parameter.name not in filled:
-            raise DesignError(f"{where} does not name the {parameter.name}.", hint=f'Write {parameter.name} = "...".')
+    complete(filled, parameters, where)
     return Call(name, function, dict(values), roles)
 
 

@@ -12,6 +12,7 @@ from typing import Any, get_args, get_type_hints
 
 import causalkit
 from causalkit.cli.calls import Call, call_of, is_call
+from causalkit.cli.keys import complete, known
 from causalkit.cli.listing import fit_keywords
 from causalkit.cli.source import Source
 from causalkit.core import format as fmt
@@ -114,23 +115,23 @@ class Study:
             If a table or a key is not known; the message names close matches.
         """
         config = _load(path)
-        _known(config, TABLES, f"{path.name}", "table")
+        known(config, TABLES, f"{path.name}", "table")
         for table in ("data", "estimator", "roles"):
             if not isinstance(config.get(table), dict):
                 raise DesignError(
                     f"{path.name} has no [{table}] table.", hint=f"Add [{table}]; see examples/vouchers.toml."
                 )
-        _known(config["data"], ("source", "rename", "recode"), "[data]", "key")
+        known(config["data"], ("source", "rename", "recode"), "[data]", "key")
         if "name" not in config["estimator"]:
             raise DesignError("[estimator] has no name.", hint='Write name = "OLS"; `causalkit list` shows all.')
         estimator = Estimator.from_dict(config["estimator"])
-        _known(config["roles"], fit_keywords(type(estimator)), f"[roles] of {type(estimator).__name__}", "role")
-        _complete(config["roles"], type(estimator), "[roles]")
+        known(config["roles"], fit_keywords(type(estimator)), f"[roles] of {type(estimator).__name__}", "role")
+        complete(config["roles"], _of_fit(type(estimator)), "[roles]")
         steps = tuple(
             _step(step, number, config["roles"]) for number, step in enumerate(_listed(config.get("then", [])), 1)
         )
         report = config.get("report", {})
-        _known(report, ("title", "subtitle"), "[report]", "key")
+        known(report, ("title", "subtitle"), "[report]", "key")
         for key, text in report.items():
             if not isinstance(text, str):
                 raise DesignError(f"[report] {key}={text!r} is not text.", hint=f'Write {key} = "...".')
@@ -293,8 +294,8 @@ def _step(config: Mapping[str, Any], number: int, roles: Mapping[str, Any]) -> S
         )
     fields = [f.name for f in dataclasses.fields(kind)]
     keywords = [keyword for keyword in fit_keywords(kind) if keyword != "effect"]
-    _known(values, (*fields, *keywords), f"{where} ({name})", "key")
-    _complete({"effect": None, **values}, kind, where)
+    known(values, (*fields, *keywords), f"{where} ({name})", "key")
+    complete({"effect", *values}, _of_fit(kind), where)
     # Targeting's cost is a number of the configuration, or a column of the table that its `fit` takes.
     settings = {
         key for key, value in values.items() if key in fields and not (key in keywords and isinstance(value, str))
@@ -303,20 +304,6 @@ def _step(config: Mapping[str, Any], number: int, roles: Mapping[str, Any]) -> S
     return Step(tool, {key: value for key, value in values.items() if key not in settings})
 
 
-def _complete(given: Mapping[str, Any], kind: Any, where: str) -> None:
-    """Require the keywords without which ``fit`` can't be called."""
-    for name, parameter in list(inspect.signature(kind.fit).parameters.items())[2:]:
-        if parameter.default is inspect.Parameter.empty and name not in given:
-            raise DesignError(f"{where} does not name the {name}.", hint=f'Write {name} = "...".')
-
-
-def _known(given: Any, known: tuple[str, ...], where: str, what: str) -> None:
-    import difflib
-
-    if not isinstance(given, Mapping):
-        raise DesignError(f"{where} must be a table.")
-    for key in given:
-        if key not in known:
-            close = difflib.get_close_matches(key, known, n=1)
-            hint = f"Did you mean {close[0]!r}?" if close else f"Known: {', '.join(known)}."
-            raise DesignError(f"{where} has no {what} {key!r}.", hint=hint)
+def _of_fit(kind: Any) -> list[inspect.Parameter]:
+    """Return the keywords of ``fit``, without ``self`` and the data."""
+    return list(inspect.signature(kind.fit).parameters.values())[2:]

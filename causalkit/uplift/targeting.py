@@ -220,7 +220,6 @@ class Targeting:
             noise=_noise(evidence, self.value, price if on_outcome else np.zeros_like(price), chosen),
             cheapest=cheapest,
             outcome=base.outcome,
-            contrast=base.contrast,
         )
 
     def _verdict(

@@ -70,8 +70,8 @@ class TargetingPlan(Report):
         Variance of money per person among those treated by the plan, in the treated and the control arm; design effect.
     cheapest : float
         Smallest cost of treating one person.
-    outcome, contrast : str
-        What was affected, and what was compared.
+    outcome : str
+        What was affected.
     """
 
     tool: Targeting
@@ -93,7 +93,6 @@ class TargetingPlan(Report):
     noise: tuple[float, float, float]
     cheapest: float
     outcome: str
-    contrast: str
 
     plots = ("profit",)
 
