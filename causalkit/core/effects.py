@@ -154,9 +154,9 @@ class Effects:
             All effects are covered at once with probability ``1 - alpha`` (sup-t band, Montiel Olea and
             Plagborg-Moeller 2019; multivariate t with the smallest of their degrees of freedom), rather than each on its own.
         """
-        from causalkit.inference.wald import t_interval
+        from causalkit.inference.wald import require_alpha, t_interval
 
-        _require_alpha(alpha)
+        require_alpha(alpha)
         carrier = self.numbers.carrier
         if simultaneous:
             from causalkit.inference.bands import simultaneous_band, sup_t_critical
@@ -240,8 +240,3 @@ def _draws_interval(draws: Floats, alpha: float) -> tuple[Floats, Floats]:
     if rank == 0:
         return np.full(draws.shape[1], -np.inf), np.full(draws.shape[1], np.inf)
     return ordered[rank - 1], ordered[-rank]
-
-
-def _require_alpha(alpha: float) -> None:
-    if not 0.0 < alpha < 1.0:
-        raise DesignError(f"alpha={alpha!r} is not between 0 and 1.", hint="Use alpha=0.05 for a 95 % interval.")

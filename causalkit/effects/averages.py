@@ -54,7 +54,7 @@ def average_effect(
     Robins, Rotnitzky and Zhao (1994); Chernozhukov et al. (2018), *Double/debiased machine learning*, section 5.1.
     """
     columns = scores.reshape(len(scores), -1)
-    share = _shares(len(columns), weights)
+    share = shares(len(columns), weights)
     pivot = columns[0]
     theta = pivot + share @ (columns - pivot)
     psi = share[:, None] * (columns - theta)
@@ -88,7 +88,7 @@ def group_effects(
     Estimate
         One value per group. HC1 and CR1 count every group as a parameter, as a regression on indicators does.
     """
-    share = _shares(len(scores), weights)
+    share = shares(len(scores), weights)
     v = np.ones(len(scores)) if slope is None else slope
     k = len(by.labels)
     mass = np.bincount(by.codes, share * v * v, k)
@@ -181,7 +181,7 @@ def target_effect(
     """
     if target not in TARGETS:
         raise DesignError(f"target={target!r} is not an option.", hint=f"Use one of {', '.join(map(repr, TARGETS))}.")
-    share = _shares(len(outcome), weights)
+    share = shares(len(outcome), weights)
     others = range(1, mu.shape[1])
     if target == "all":
         from causalkit.nuisance.scores import dr_scores
@@ -208,7 +208,8 @@ def overlap_regression(
     return kept, outcome[kept] - mean, (arms[kept] == arm) - chance
 
 
-def _shares(n: int, weights: Floats | None) -> Floats:
+def shares(n: int, weights: Floats | None) -> Floats:
+    """Return what each of ``n`` rows counts for, shape (n,): its weight over their sum, or ``1 / n``."""
     return np.full(n, 1.0 / n) if weights is None else weights / weights.sum()
 
 

@@ -23,6 +23,7 @@ from typing import Protocol
 
 import numpy as np
 
+from causalkit.effects.averages import shares
 from causalkit.inference.vcov import sandwich
 from causalkit.kernels.arrays import Bools, Codes, Floats, Ints, read_only
 from causalkit.nuisance.learners import ConstantModel, Model
@@ -305,7 +306,7 @@ def shrinkage(
     factor, slope, statistic : float
         ``factor = clip(slope, 0, 1) * max(0, 1 - 1/t^2)``; zeros where the prediction does not vary.
     """
-    share = np.full(len(target), 1.0 / len(target)) if weights is None else weights / weights.sum()
+    share = shares(len(target), weights)
     x = predicted - share @ predicted
     y = target - share @ target
     power = float(share @ x**2)
@@ -334,7 +335,7 @@ def _fit_fold(
     rng: np.random.Generator,
 ) -> FoldBags:
     n_boot, t = len(halves), targets.shape[1]
-    share = np.full(len(train), 1.0 / len(train)) if weights is None else weights[train] / weights[train].sum()
+    share = shares(len(train), None if weights is None else weights[train])
     seeds = rng.integers(2**31, size=n_boot)
     centers, own_centers, constants = (np.empty((n_boot, t)) for _ in range(3))
     unseen, count = np.zeros((len(train), t)), np.zeros(len(train))

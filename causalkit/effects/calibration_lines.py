@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from causalkit.effects.averages import shares
 from causalkit.effects.bagged import shrinkage
 from causalkit.effects.prediction import EffectPrediction
 from causalkit.inference.vcov import sandwich
@@ -75,7 +76,7 @@ class CalibrationLines:
         weights, groups : optional
             Weights and clusters.
         """
-        share = np.full(len(priority), 1.0 / len(priority)) if weights is None else weights / weights.sum()
+        share = shares(len(priority), weights)
         effect, psi_effect = _line(scores, priority, share, weights, groups)
         level, psi_level = _line(control_scores, baseline, share, weights, groups)
         count = len(priority) if groups is None else len(np.unique(groups))

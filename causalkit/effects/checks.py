@@ -20,6 +20,10 @@ from causalkit.kernels.arrays import Floats, Ints
 
 #: Standardised differences that are called noticeable, and large (Austin 2009; Stuart 2010).
 NOTICEABLE, LARGE = 0.1, 0.25
+#: Shares of the variance of a treatment that covariates leave, below which an estimate rests on few rows, and on too few.
+_LITTLE, _TOO_LITTLE = 0.05, 0.01
+
+_POOR_MODEL = "The outcome model is worse than a constant; try another regressor=."
 
 
 def effect_checks(sample: Sample, study: Study) -> Checks:
@@ -38,6 +42,30 @@ def effect_checks(sample: Sample, study: Study) -> Checks:
     makers["overlap"] = overlap_check(study)
     makers["outcome_model"] = lambda: outcome_model_check(study)
     return Checks(makers)
+
+
+def dose_checks(sample: Sample, overlap: Check, skill: float) -> Checks:
+    """Return the ledger of a dose; ``skill`` is R² of the outcome model, out of fold."""
+    poor = skill < -0.05
+    model = Check(
+        "outcome_model",
+        "warn" if poor else "pass",
+        f"R² out of fold: {skill:.2f} (0 is no better than a constant).",
+        skill,
+        None,
+        _POOR_MODEL if poor else "",
+    )
+    return Checks(
+        {"missing": missing_check(sample), **outcome_check(sample), "overlap": overlap, "outcome_model": model}
+    )
+
+
+def remainder_check(name: str, left: float) -> Check:
+    """Judge the share of the variance of the treatment ``name`` that covariates leave."""
+    status: Status = "fail" if left < _TOO_LITTLE else "warn" if left < _LITTLE else "pass"
+    told = f"Covariates leave {fmt.share(left)} of the variance of {name} unexplained, out of fold."
+    advice = "" if status == "pass" else "The estimate rests on this remainder; leave out covariates that fix the dose."
+    return Check("overlap", status, told, left, None, advice)
 
 
 def missing_outcomes_check(sample: Sample) -> Check:
@@ -206,7 +234,7 @@ def outcome_model_check(study: Study) -> Check:
         f"{name} out of fold, by arm: {told} (0 is no better than a constant).",
         worst,
         None,
-        "The outcome model is worse than a constant; try another regressor=." if poor else "",
+        _POOR_MODEL if poor else "",
         Table.of(("arm", name), rows),
     )
 

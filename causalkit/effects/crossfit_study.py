@@ -79,8 +79,20 @@ class Study:
         return replace(n, mu=self.scale.level(n.mu), scores=self.scale.level(n.scores))
 
 
+class InCanonicalOrder:
+    """What holds arrays of canonical rows, and the way back to the user's order."""
+
+    order: Ints
+
+    def restore(self, array: _A) -> _A:
+        """Return an array of canonical rows in the user's order."""
+        out: _A = np.empty_like(array)
+        out[self.order] = array
+        return read_only(out)
+
+
 @dataclass(frozen=True, eq=False)
-class Canonical:
+class Canonical(InCanonicalOrder):
     """A study in canonical order with its fitted nuisance models, and the way back.
 
     Every learner that asks for the same nuisances of the same rows is handed the same object, so that what one of them
@@ -95,12 +107,6 @@ class Canonical:
     def table(self) -> BinnedTable:
         """The covariates, binned once for all that is fitted on them."""
         return binned(self.sample.features())
-
-    def restore(self, array: _A) -> _A:
-        """Return an array of canonical rows in the user's order."""
-        out: _A = np.empty_like(array)
-        out[self.order] = array
-        return read_only(out)
 
     def in_user_order(self, sample: Sample) -> Study:
         """Return the study in the order of ``sample``, the one it was made from."""
@@ -150,8 +156,9 @@ def cross_fit(
     DesignError
         If one propensity was given for several arms, or an arm or the clusters are too few for the folds.
     """
-    _refuse_one_propensity(sample)
-    settings = (n_folds, spec_key(regressor), spec_key(classifier), random_state, n_jobs)
+    refuse_one_propensity(sample)
+    # Without n_jobs: the answer is the same for any.
+    settings = (n_folds, spec_key(regressor), spec_key(classifier), random_state)
     return shared(sample, settings, lambda: _cross_fit(sample, n_folds, regressor, classifier, random_state, n_jobs))
 
 
@@ -189,12 +196,13 @@ def _cross_fit(
 
 def validate_folds(sample: Sample, n_folds: int) -> None:
     """Raise what :func:`cross_fit` raises before it fits anything."""
-    _refuse_one_propensity(sample)
+    refuse_one_propensity(sample)
     codes, arms = _codes(clusters_of(sample)), sample.arms
     make_folds(sample.n, n_folds, arms=arms.codes, groups=codes, arm_names=arm_names(arms))
 
 
-def _refuse_one_propensity(sample: Sample) -> None:
+def refuse_one_propensity(sample: Sample) -> None:
+    """Raise DesignError where one propensity was given for several arms."""
     arms = sample.arms
     if sample.has("propensity") and arms.count > 2:
         raise DesignError(

@@ -75,7 +75,7 @@ def local_weights(dose: Floats, share: Floats, at: float, bandwidth: float, orde
     Raises
     ------
     InferenceUnavailable
-        If fewer than ten rows (in effect) lie in the window.
+        If fewer than ten rows (in effect) lie in the window, or their doses are too few for a polynomial of this order.
     """
     u = (dose - at) / bandwidth
     kernel = share * np.maximum(0.0, 0.75 * (1.0 - u * u))
@@ -90,4 +90,9 @@ def local_weights(dose: Floats, share: Floats, at: float, bandwidth: float, orde
     gram = design.T @ (design * kernel[:, None])
     first = np.linalg.lstsq(gram, np.eye(order + 1)[0], rcond=None)[0]
     out: Floats = kernel * (design @ first)
+    if abs(float(out.sum()) - 1.0) > 1e-6:
+        raise InferenceUnavailable(
+            f"too few different doses lie within {bandwidth:.3g} of {at:g} for a local polynomial.",
+            hint="Leave this dose out of doses=, use a larger bandwidth, or compare the doses as arms with control=.",
+        )
     return out

@@ -8,11 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from causalkit.core import format as fmt
-from causalkit.core.check import Check, Checks
-from causalkit.core.effects import Effects, _require_alpha
+from causalkit.core.effects import Effects
 from causalkit.core.features import Schema
-from causalkit.core.input_checks import missing_check, outcome_check
 from causalkit.core.result import Result
 from causalkit.core.sample import Sample
 from causalkit.core.settings import n_jobs_or_default
@@ -20,11 +17,12 @@ from causalkit.data.frame import Frame
 from causalkit.effects.average_result import PlainResult, outcome_name
 from causalkit.effects.averages import average_effect
 from causalkit.effects.bagged import Spread
+from causalkit.effects.checks import dose_checks, remainder_check
 from causalkit.effects.double_ml_plr import Residuals, slope
 from causalkit.effects.double_ml_setup import Setup, ways_of
 from causalkit.effects.model import fingerprint
 from causalkit.errors import DesignError
-from causalkit.inference.wald import t_interval
+from causalkit.inference.wald import require_alpha, t_interval
 from causalkit.kernels.arrays import Floats, read_only
 from causalkit.nuisance.quality import r_squared
 
@@ -35,8 +33,6 @@ if TYPE_CHECKING:
 
 #: Share of the mean conditional variance of the dose below which that of a row is not taken to be.
 LEAST_VARIANCE = 0.02
-#: A share of the variance of the dose that covariates leave, below which the estimate rests on few rows.
-_LITTLE, _TOO_LITTLE = 0.05, 0.01
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,7 +114,7 @@ class DoseModel(Result):
 
         They are right for what the forest estimates on average; where the effect is steep, the forest smooths it.
         """
-        _require_alpha(alpha)
+        require_alpha(alpha)
         spread = self._spread(data)
         se = np.sqrt(np.maximum(spread.covariance[:, 0, 0], 0.0))
         low, high = t_interval(spread.mean[:, 0], se, float(self.effects.df[0]), alpha)
@@ -219,7 +215,11 @@ def dose_forest(run: CausalForest, sample: Sample) -> DoseModel:
         effects=Effects((name,), numbers.folded()),
         headline=name,
         estimand=f"average effect of one more unit of {name} on {outcome_name(sample.given)}",
-        checks=_checks(sample, r_squared(dose, expected, setup.weights), r_squared(setup.z, level, setup.weights)),
+        checks=dose_checks(
+            sample,
+            remainder_check(name, 1.0 - r_squared(dose, expected, setup.weights)),
+            r_squared(setup.z, level, setup.weights),
+        ),
         sample=sample,
         n=sample.n,
         dropped=sample.dropped,
@@ -236,27 +236,3 @@ def dose_forest(run: CausalForest, sample: Sample) -> DoseModel:
         fingerprint=fingerprint(replace(features, values=setup.restore(features.values))),
         n_table=sample.n_input,
     )
-
-
-def _checks(sample: Sample, explained: float, skill: float) -> Checks:
-    name, left = sample.name("treatment"), 1.0 - explained
-    thin = left < _LITTLE
-    overlap = Check(
-        "overlap",
-        "fail" if left < _TOO_LITTLE else "warn" if thin else "pass",
-        f"Covariates leave {fmt.share(left)} of the variance of {name} unexplained, out of fold.",
-        left,
-        None,
-        "The estimate rests on this remainder; leave out covariates that fix the dose." if thin else "",
-    )
-    poor = skill < -0.05
-    outcome = Check(
-        "outcome_model",
-        "warn" if poor else "pass",
-        f"R² out of fold: {skill:.2f} (0 is no better than a constant).",
-        skill,
-        None,
-        "The outcome model is worse than a constant; try another regressor=." if poor else "",
-    )
-    ledger = {"missing": missing_check(sample), **outcome_check(sample), "overlap": overlap, "outcome_model": outcome}
-    return Checks(ledger)

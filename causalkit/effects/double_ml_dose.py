@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from causalkit.core import format as fmt
-from causalkit.core.check import Check, Checks
+from causalkit.core.check import Check, Checks, Status
 from causalkit.core.effects import Effects
 from causalkit.core.estimate import Estimate
-from causalkit.core.input_checks import missing_check, outcome_check
 from causalkit.core.passage import Passage
 from causalkit.core.result import Result
 from causalkit.core.sample import Sample
 from causalkit.effects.average_result import outcome_name
-from causalkit.effects.averages import estimate_of
+from causalkit.effects.averages import estimate_of, shares
+from causalkit.effects.checks import dose_checks
 from causalkit.effects.dose_curve import kernel_density, local_weights, rule_of_thumb
 from causalkit.effects.double_ml_nuisance import Learners
 from causalkit.effects.double_ml_setup import Setup, ways_of
@@ -138,7 +138,7 @@ def dose_response(run: DoubleML, sample: Sample) -> DoseResponse:
     setup = Setup.of(sample)
     dose = setup.dose
     doses = _doses(run, dose, sample.name("treatment"))
-    share = np.full(len(dose), 1.0 / len(dose)) if setup.weights is None else setup.weights / setup.weights.sum()
+    share = shares(len(dose), setup.weights)
     pseudo = [_pseudo(setup, setup.learners(run, repeat), dose, share) for repeat in range(run.n_repeats)]
     width = run.bandwidth or float(np.median([rule_of_thumb(dose, part.values, share) for part in pseudo]))
     ways = ways_of(sample)
@@ -271,7 +271,7 @@ def _checks(sample: Sample, part: Pseudo, share: Floats) -> Checks:
     weight = share * part.ratio
     effective = float(weight.sum() ** 2 / (weight @ weight)) / (1.0 / float(share @ share))
     capped = float(np.mean(part.ratio >= _LARGEST_RATIO))
-    status = "fail" if effective < _TOO_LITTLE else "warn" if effective < _LITTLE or capped > 0 else "pass"
+    status: Status = "fail" if effective < _TOO_LITTLE else "warn" if effective < _LITTLE or capped > 0 else "pass"
     told = (
         f"Weighting for the dose rests on {fmt.share(effective)} of the rows, in effect; {fmt.share(capped)} of the weights "
         "were capped."
@@ -279,19 +279,5 @@ def _checks(sample: Sample, part: Pseudo, share: Floats) -> Checks:
     advice = (
         "" if status == "pass" else "Some doses are rare given covariates: keep to doses that many people could have."
     )
-    poor = part.skill < -0.05
-    return Checks(
-        {
-            "missing": missing_check(sample),
-            **outcome_check(sample),
-            "overlap": Check("overlap", status, told, effective, None, advice),  # type: ignore[arg-type]
-            "outcome_model": Check(
-                "outcome_model",
-                "warn" if poor else "pass",
-                f"R² out of fold: {part.skill:.2f} (0 is no better than a constant).",
-                part.skill,
-                None,
-                "The outcome model is worse than a constant; try another regressor=." if poor else "",
-            ),
-        }
-    )
+    overlap = Check("overlap", status, told, effective, None, advice)
+    return dose_checks(sample, overlap, part.skill)

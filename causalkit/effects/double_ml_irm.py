@@ -12,7 +12,7 @@ from causalkit.core.estimate import Estimate
 from causalkit.core.rows import Groups
 from causalkit.core.sample import Sample
 from causalkit.effects.average_result import AverageEffect, headline_fields
-from causalkit.effects.averages import Clusters, Target, average_effect, target_effect
+from causalkit.effects.averages import Clusters, Target, average_effect, shares, target_effect
 from causalkit.effects.crossfit_study import Study, clusters_of
 from causalkit.effects.double_ml_nuisance import Learners
 from causalkit.effects.double_ml_setup import Setup, ways_of
@@ -125,7 +125,7 @@ def normalized(e: Floats, arms: Codes, weights: Floats | None = None) -> Floats:
         ``e_a`` times the mean over all rows of ``1{arm = a} / e_a``.
     """
     n, k = e.shape
-    share = np.full(n, 1.0 / n) if weights is None else weights / weights.sum()
+    share = shares(n, weights)
     own = np.bincount(arms, share / e[np.arange(n), arms], k)
     return e * own
 

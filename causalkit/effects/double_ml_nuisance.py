@@ -132,9 +132,9 @@ class Learners:
     random_state: int
     n_jobs: int
 
-    def mean(self, y: Floats, extra: Floats | None = None) -> Floats:
-        """E[y | X] out of fold, shape (n,); with ``extra``, E[y | X, extra]."""
-        return self._predict(y, None)[:, 0] if extra is None else self._predict(y, None, extra)[:, 0]
+    def mean(self, y: Floats) -> Floats:
+        """E[y | X] out of fold, shape (n,)."""
+        return self._predict(y, None)[:, 0]
 
     def by_arm(self, y: Floats, arms: Codes, n_arms: int) -> Floats:
         """E[y | X, arm] for every arm, out of fold, shape (n, n_arms)."""
@@ -166,9 +166,8 @@ class Learners:
         high = 1.0 - (n_arms - 1) * floor
         return Propensity(read_only(chances), clipped, floor, high, "estimated", auc, report)
 
-    def _predict(self, y: Floats, members: Any, extra: Floats | None = None) -> Floats:
-        learner = self.outcome_learner(y)
-        values = self.features.values if extra is None else np.column_stack([self.features.values, extra])
+    def _predict(self, y: Floats, members: Any) -> Floats:
+        learner, values = self.outcome_learner(y), self.features.values
 
         def fit(rows: Ints) -> Any:
             taught = [rows] if members is None else [rows[member[rows]] for member in members]

@@ -8,16 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from causalkit.core import format as fmt
-from causalkit.core.check import Check, Checks
+from causalkit.core.check import Checks
 from causalkit.core.effects import Effects
 from causalkit.core.estimate import Estimate
-from causalkit.core.input_checks import missing_check, outcome_check
 from causalkit.core.result import Result
 from causalkit.core.rows import Groups
 from causalkit.core.sample import Sample
 from causalkit.effects.average_result import PlainResult, outcome_name
-from causalkit.effects.averages import estimate_of, group_effects
+from causalkit.effects.averages import estimate_of, group_effects, shares
+from causalkit.effects.checks import dose_checks, effect_checks, remainder_check
 from causalkit.effects.double_ml_irm import study_of
 from causalkit.effects.double_ml_setup import Setup, ways_of
 from causalkit.effects.projection import best_linear_projection
@@ -30,9 +29,6 @@ from causalkit.nuisance.quality import r_squared
 
 if TYPE_CHECKING:
     from causalkit.effects.double_ml import DoubleML
-
-#: A share of the variance of the treatment that covariates leave, below which the estimate rests on few rows.
-_LITTLE, _TOO_LITTLE = 0.05, 0.01
 
 
 @dataclass(frozen=True, eq=False)
@@ -196,7 +192,8 @@ def partially_linear(run: DoubleML, sample: Sample, method: str) -> PartiallyLin
     numbers = median_of([slope(part, dose, weights, ways, sample) for part in parts]) * setup.scale.unit
     term = sample.name("treatment") if arms is None else arms.contrast(1)
     what = f"one more unit of {term}" if arms is None else term
-    checks = _checks(sample, parts[0], dose, quality[0], weights)
+    left = 1.0 - r_squared(dose, dose - parts[0].treatment, weights)
+    checks = dose_checks(sample, remainder_check(sample.name("treatment"), left), quality[0])
     if arms is not None and overlap is not None:
         checks = checks.joined(overlap(sample, float(numbers.theta[0]) / setup.scale.unit))
     return PartiallyLinear(
@@ -225,10 +222,13 @@ def slope(part: Residuals, dose: Floats, weights: Floats | None, ways: tuple[Gro
     (Chernozhukov et al. 2018, equations 4.3 and 4.4), with u and v the residuals of z and d.
     """
     v = part.treatment
-    share = np.full(len(v), 1.0 / len(v)) if weights is None else weights / weights.sum()
+    share = shares(len(v), weights)
     y, d = (part.outcome, v) if part.untreated is None else (part.untreated, dose)
     bread = float((share * v) @ d)
-    if not bread > 1e-12 * float(share @ (dose - dose.mean()) ** 2):
+    varied = float(share @ (dose - dose.mean()) ** 2)
+    # What is left of a dose that covariates determine goes with its errors alone, yet d, unlike v, still varies.
+    spent = part.untreated is not None and float(share @ v**2) <= 1e-6 * varied
+    if spent or not bread > 1e-12 * varied:
         raise DesignError(
             f"covariates determine the treatment {sample.name('treatment')!r}: nothing of it is left to learn from.",
             hint="Leave out the covariate that the treatment follows from.",
@@ -254,8 +254,6 @@ def _residuals(
         expected = chances.values[:, 1]
 
         def checks(sample: Sample, theta: float) -> Checks:
-            from causalkit.effects.checks import effect_checks
-
             mu = ell[:, None] + theta * (np.array([0.0, 1.0]) - expected[:, None])
             inside = replace(chances, values=clip_probabilities(chances.values, 1e-3)[0])
             return effect_checks(sample, study_of(setup, sample, learners, inside, mu))
@@ -264,30 +262,8 @@ def _residuals(
     untreated = None
     if method == "plr_iv":
         w = np.ones(len(z)) if setup.weights is None else setup.weights
-        first = float((w * v) @ u) / float((w * v) @ v)
+        left = float((w * v) @ v)
+        first = float((w * v) @ u) / left if left > 0 else 0.0  # slope() refuses a dose of which nothing is left
         untreated = setup.restore(z - learners.mean(z - first * d))
     parts = Residuals(setup.restore(u), setup.restore(v), untreated)
     return parts, checks, r_squared(z, ell, setup.weights)
-
-
-def _checks(sample: Sample, part: Residuals, dose: Floats, skill: float, weights: Floats | None) -> Checks:
-    left = 1.0 - r_squared(dose, dose - part.treatment, weights)
-    status = "fail" if left < _TOO_LITTLE else "warn" if left < _LITTLE else "pass"
-    told = f"Covariates leave {fmt.share(left)} of the variance of {sample.name('treatment')} unexplained, out of fold."
-    advice = "" if status == "pass" else "The estimate rests on this remainder; leave out covariates that fix the dose."
-    poor = skill < -0.05
-    return Checks(
-        {
-            "missing": missing_check(sample),
-            **outcome_check(sample),
-            "overlap": Check("overlap", status, told, left, None, advice),  # type: ignore[arg-type]
-            "outcome_model": Check(
-                "outcome_model",
-                "warn" if poor else "pass",
-                f"R² out of fold: {skill:.2f} (0 is no better than a constant).",
-                skill,
-                None,
-                "The outcome model is worse than a constant; try another regressor=." if poor else "",
-            ),
-        }
-    )

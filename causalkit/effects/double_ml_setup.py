@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Any, Protocol
 
 from causalkit.core.rows import Groups
 from causalkit.core.sample import Arms, Sample
 from causalkit.core.settings import n_jobs_or_default
-from causalkit.effects.crossfit_study import arm_names, clusters_of
+from causalkit.effects.crossfit_study import InCanonicalOrder, arm_names, clusters_of, refuse_one_propensity
 from causalkit.effects.double_ml_nuisance import Learners, deal_splits
 from causalkit.effects.outcome_scale import Scale
 from causalkit.errors import DesignError
 from causalkit.kernels.arrays import Floats, Ints, read_only
-
-_A = TypeVar("_A", bound=NDArray[Any])
 
 
 class Run(Protocol):
@@ -40,7 +35,7 @@ class Run(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class Setup:
+class Setup(InCanonicalOrder):
     """The rows of a study in canonical order, ready to be cross-fitted.
 
     Parameters
@@ -79,12 +74,8 @@ class Setup:
             weights = read_only(weights / weights.mean())
         column = rows.columns["treatment"]
         arms = column if isinstance(column, Arms) else None
-        if arms is not None and arms.count > 2 and rows.has("propensity"):
-            raise DesignError(
-                f"propensity= is the probability of one arm, and {arms.name!r} has {arms.count}.",
-                hint="Leave it out (the probabilities of all arms are then estimated), or keep two arms.",
-                column=sample.name("propensity"),
-            )
+        if arms is not None:
+            refuse_one_propensity(sample)
         return cls(rows, sample.canonical_order, scale, scale.apply(rows.outcome), weights, ways_of(rows), arms)
 
     @property
@@ -121,12 +112,6 @@ class Setup:
             seed,
             n_jobs_or_default(run.n_jobs),
         )
-
-    def restore(self, array: _A) -> _A:
-        """Return an array of canonical rows in the user's order."""
-        out: _A = np.empty_like(array)
-        out[self.order] = array
-        return read_only(out)
 
 
 def ways_of(sample: Sample) -> tuple[Groups, ...]:

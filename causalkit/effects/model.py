@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from causalkit.core.effects import Effects, _require_alpha
+from causalkit.core.effects import Effects
 from causalkit.core.features import Features, Schema
 from causalkit.core.passage import Passage
 from causalkit.core.result import Result
@@ -25,7 +25,7 @@ from causalkit.effects.prediction import EffectPrediction
 from causalkit.effects.projection import calibration
 from causalkit.effects.row_keys import Keys, in_schema, locate, row_keys
 from causalkit.errors import DesignError, InferenceUnavailable
-from causalkit.inference.wald import t_interval
+from causalkit.inference.wald import require_alpha, t_interval
 from causalkit.kernels.arrays import Floats, Ints, read_only
 
 #: Groups of the calibration figure.
@@ -149,7 +149,7 @@ class EffectModel(AverageEffect):
                 self.no_interval,
                 hint="Use RLearner, DRLearner or CausalForest for intervals of persons; ate() and blp() have them for groups.",
             )
-        _require_alpha(alpha)
+        require_alpha(alpha)
         spread = self._spread(data)
         se = np.sqrt(np.maximum(np.diagonal(spread.covariance, axis1=1, axis2=2)[:, 1:], 0.0))
         low, high = t_interval(spread.mean[:, 1:], se, self._df, alpha)

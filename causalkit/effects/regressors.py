@@ -72,7 +72,7 @@ def group_codes(sample: Sample | None, rows: Rows, covariates: Any) -> Groups:
     DesignError
         If it is not one column, or has one value or too many.
     DataError
-        If a row has no group.
+        If a row has no group, or a group one row only.
     """
     by_name = isinstance(covariates, str)
     if by_name:
@@ -97,6 +97,14 @@ def group_codes(sample: Sample | None, rows: Rows, covariates: Any) -> Groups:
             f"{name!r} has {len(labels)} different values; groups need 2 to {MOST_GROUPS}.",
             hint="Pass an array of labels, such as a covariate cut at its median.",
             column=name if by_name else None,
+        )
+    lone = np.flatnonzero(np.bincount(codes, minlength=len(labels)) == 1)
+    if lone.size:
+        raise DataError(
+            f"group {labels[lone[0]]!r} has one row only, so its error is not known.",
+            hint="Join it with another group.",
+            column=name if by_name else None,
+            rows=rows.positions[codes == lone[0]].tolist(),
         )
     return Groups(read_only(codes), labels, name)
 

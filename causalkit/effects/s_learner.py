@@ -115,8 +115,6 @@ def single_model(
     groups: Codes | None = None,
 ) -> SingleModel:
     """Fit the model on some rows of a table that has the arms behind its covariates (see :func:`with_arms`)."""
-    if weights is not None:
-        rows = rows[weights[rows] > 0]
     own = None if weights is None else weights[rows]
     clusters = None if groups is None else groups[rows]
     return SingleModel(learner.fit(table.view(rows), outcome[rows], own, clusters), n_arms)

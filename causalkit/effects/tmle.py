@@ -10,7 +10,7 @@ from scipy import special
 
 from causalkit.core.estimate import Estimate
 from causalkit.effects.average_result import AverageEffect
-from causalkit.effects.averages import Target, estimate_of, shifted_effect
+from causalkit.effects.averages import Target, estimate_of, shares, shifted_effect
 from causalkit.effects.crossfit_study import Study
 from causalkit.errors import ConvergenceError, DesignError
 from causalkit.kernels.arrays import Bools, Floats, read_only
@@ -65,7 +65,7 @@ def targeted_study(study: Study, method: Submodel) -> Study:
 def targeted_effect(study: Study, target: Target, method: Submodel) -> Estimate:
     """Return the effect on the treated or on the control group, the other arm's outcome model targeted at that group."""
     n, codes = study.nuisances, study.arms.codes
-    share = np.full(len(codes), 1.0 / len(codes)) if study.weights is None else study.weights / study.weights.sum()
+    share = shares(len(codes), study.weights)
     parts = []
     for arm in range(1, study.arms.count):
         own, other = (arm, 0) if target == "treated" else (0, arm)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from scipy import optimize, special
 
-from causalkit.errors import DataError, DesignError, InferenceUnavailable
+from causalkit.errors import DataError, InferenceUnavailable
 from causalkit.inference.multivariate import StudentBox
-from causalkit.inference.wald import t_quantile
+from causalkit.inference.wald import require_alpha, t_quantile
 from causalkit.kernels.arrays import Floats
 
 
@@ -61,8 +61,7 @@ def sup_t_critical(
     >>> round(ck.inference.sup_t_critical(np.eye(3)), 2)  # three independent estimates
     2.39
     """
-    if not 0.0 < alpha < 1.0:
-        raise DesignError(f"alpha={alpha!r} is not between 0 and 1.", hint="Use alpha=0.05 for a 95 % band.")
+    require_alpha(alpha)
     vcov = np.atleast_2d(np.asarray(vcov, dtype=np.float64))
     varies = np.flatnonzero(np.diag(vcov) > 0)
     if varies.size == 0:

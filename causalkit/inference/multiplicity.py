@@ -88,7 +88,7 @@ def romano_wolf(statistics: Floats, draws: Floats) -> Floats:
     Raises
     ------
     DataError
-        If the shapes do not match or a draw is NaN.
+        If the shapes do not match, there are no draws, or one is NaN.
 
     Examples
     --------
@@ -102,6 +102,10 @@ def romano_wolf(statistics: Floats, draws: Floats) -> Floats:
     statistics, draws = np.abs(np.asarray(statistics, float)), np.abs(np.asarray(draws, float))
     if draws.ndim != 2 or draws.shape[1:] != statistics.shape:
         raise DataError(f"Draws of shape {draws.shape} do not go with {statistics.size} statistics.")
+    if len(draws) == 0:
+        raise DataError(
+            "There are no draws to adjust by.", hint="Draw some, as by multiplier_bootstrap(psi, n_boot=999)."
+        )
     present = np.flatnonzero(~np.isnan(statistics))
     if np.isnan(draws[:, present]).any():
         raise DataError("Some draws are NaN.", hint="Drop failed draws before adjusting.")

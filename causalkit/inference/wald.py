@@ -8,10 +8,27 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special
 
-from causalkit.errors import InferenceUnavailable
+from causalkit.errors import DesignError, InferenceUnavailable
 from causalkit.kernels.arrays import Floats
 
 _RANK_TOLERANCE = 1e-10
+
+
+def require_alpha(alpha: float) -> None:
+    """Refuse a level that is not between 0 and 1.
+
+    Parameters
+    ----------
+    alpha : float
+        One minus the confidence level.
+
+    Raises
+    ------
+    DesignError
+        If it is 0, 1, outside, or NaN.
+    """
+    if not 0.0 < alpha < 1.0:
+        raise DesignError(f"alpha={alpha!r} is not between 0 and 1.", hint="Use alpha=0.05 for a 95 % interval.")
 
 
 class WaldTest(NamedTuple):

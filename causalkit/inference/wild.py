@@ -18,6 +18,7 @@ from causalkit.inference.confidence_set import ConfidenceSet
 from causalkit.inference.inversion import extreme_intervals
 from causalkit.inference.meat import checked_codes, cluster_sums, count_clusters, require_two_clusters
 from causalkit.inference.multipliers import all_signs, draw_multipliers
+from causalkit.inference.wald import require_alpha
 from causalkit.kernels.arrays import Codes, Floats, Ints, read_only
 
 _EXACT_CLUSTERS = 12
@@ -61,7 +62,17 @@ class WildBootstrap:
     denominators: Floats = field(repr=False)
 
     def pvalue_at(self, null: float) -> float:
-        """Return the p-value of another null from the same draws."""
+        """Return the p-value of another null from the same draws.
+
+        Raises
+        ------
+        DesignError
+            If ``null`` is not finite.
+        """
+        if not np.isfinite(null):
+            raise DesignError(
+                f"null={null!r} is not a finite number.", hint="Test a value that the coefficient may have."
+            )
         x = (null - self.estimate) / self.se
         top, bottom = self._at(x)
         return float(self._pvalues(int(np.count_nonzero(top >= x * x * bottom * (1.0 - _TIE)))))
@@ -74,11 +85,17 @@ class WildBootstrap:
         alpha : float
             One minus the confidence level.
 
+        Raises
+        ------
+        DesignError
+            If ``alpha`` is not between 0 and 1.
+
         Notes
         -----
         The p-value is a step function of the null. Its steps are the roots of one quartic per draw, so the set is
         exact for the draws at hand; its ends are included.
         """
+        require_alpha(alpha)
         starts, ends = extreme_intervals(self.numerators, self.denominators, imposed=self.impose_null)
         edges = np.unique(np.concatenate([starts, ends, [-np.inf, np.inf]]))
         opened = np.searchsorted(np.sort(starts), edges[:-1], "right")
@@ -146,7 +163,8 @@ def wild_cluster_bootstrap(
     Raises
     ------
     DesignError
-        If there are fewer than two clusters or ``design`` has not full rank.
+        If there are fewer than two clusters, ``design`` has not full rank, ``null`` is not finite, or there are not more
+        rows than parameters.
 
     Notes
     -----
@@ -234,6 +252,12 @@ def _sufficient(y: Floats, X: Floats, groups: Codes, coefficient: int, n_paramet
             )
     if not 0 <= coefficient < k:
         raise DesignError(f"coefficient={coefficient} is no column of a design with {k}.", hint=f"Use 0 to {k - 1}.")
+    parameters = k if n_parameters is None else n_parameters
+    if max(parameters, k) >= n_rows:
+        raise DesignError(
+            f"{n_rows} rows don't determine the error of a fit with {max(parameters, k)} parameters.",
+            hint="Use fewer regressors or absorbed effects, or more rows.",
+        )
     dense = np.unique(checked_codes(n_rows, groups), return_inverse=True)[1].astype(np.int32)
     n_clusters = count_clusters(dense)
     require_two_clusters(n_clusters)
@@ -248,7 +272,6 @@ def _sufficient(y: Floats, X: Floats, groups: Codes, coefficient: int, n_paramet
     estimate = float(basis[:, -1] @ y / pivot)
     residuals = y - basis @ (basis.T @ y)
     residuals -= basis @ (basis.T @ residuals)
-    parameters = k if n_parameters is None else n_parameters
     scale = n_clusters / (n_clusters - 1) * (n_rows - 1) / (n_rows - parameters)
     scores = cluster_sums(basis * residuals[:, None], dense)
     last = cluster_sums(basis * basis[:, -1:], dense)

@@ -19,7 +19,7 @@ from causalkit.core.features import Features, Schema
 from causalkit.effects.fold_models import from_levels
 from causalkit.effects.r_learner import residual_ratios
 from causalkit.effects.s_learner import single_model, with_arms
-from causalkit.effects.x_learner import imputed_effects
+from causalkit.effects.x_learner import blend, imputed_effects
 from causalkit.linear.least_squares import least_squares
 from causalkit.nuisance.binned import BinnedTable
 from causalkit.nuisance.outcome import cross_fit_outcomes, fit_outcomes, outcome_learner
@@ -75,9 +75,9 @@ def test_x_learner(data):
     features, y, w, _ = data
     x = features.values
     imputed = imputed_effects(y, w, by_arm(features, y, w))[:, 0]
-    sides = [LinearRegression().fit(x[w == side], imputed[w == side]).predict(x) for side in (0, 1)]
-    e = LOGIT.fit(x, w).predict_proba(x)[:, 1]
-    agrees(e * sides[0] + (1 - e) * sides[1], "XLearner")
+    controls, treated = (LinearRegression().fit(x[w == side], imputed[w == side]) for side in (0, 1))
+    chances = LOGIT.fit(x, w).predict_proba(x)
+    agrees(blend(((controls, treated),), x, chances)[:, 0], "XLearner")
 
 
 def test_linear_dr_learner(data):

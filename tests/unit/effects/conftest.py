@@ -28,6 +28,14 @@ def trial():
     return simulate()
 
 
+@pytest.fixture
+def unshared(monkeypatch):
+    """Fit all nuisances anew, also those that a living result of equal rows and settings holds."""
+    from causalkit.effects import crossfit_study
+
+    monkeypatch.setattr(crossfit_study, "shared", lambda sample, settings, make: make())
+
+
 @pytest.fixture(scope="session")
 def roles():
     return {"outcome": "y", "treatment": "arm", "covariates": ["x", "age", "group"], "control": "letter"}

@@ -56,6 +56,7 @@ def test_without_covariates_it_is_the_difference_in_means(trial):
     assert found.se == pytest.approx(np.sqrt(sum(a.var() / len(a) for a in arms)), rel=0.02)
 
 
+@pytest.mark.usefixtures("unshared")
 @pytest.mark.parametrize(
     "change",
     [
@@ -83,6 +84,7 @@ def test_follows_the_outcome(trial, roles, unit, shift, binary):
     close(BOOSTED.fit(trial.assign(y=unit * y + shift), **roles), base, unit)
 
 
+@pytest.mark.usefixtures("unshared")
 def test_threads_seeds_and_other_fits_do_not_matter(trial, roles, boosted):
     BOOSTED.fit(trial.iloc[:200], **roles)
     again = BOOSTED.replace(n_jobs=2).fit(trial, **roles)

@@ -117,6 +117,18 @@ def test_local_weights_reproduce_polynomials():
         assert weight @ np.exp(dose) == pytest.approx(fit[-1], rel=1e-8)
 
 
+def test_a_window_with_too_few_different_doses_is_refused():
+    dose, share = np.repeat([0.0, 1.0, 2.0], 50), np.full(150, 1 / 150)
+    for at, width, order in ((0.5, 0.8, 2), (0.4, 0.5, 1)):  # two doses and a parabola, one and a line
+        with pytest.raises(InferenceUnavailable, match="too few different doses"):
+            local_weights(dose, share, at, width, order)
+    assert local_weights(dose, share, 0.5, 0.8, 1) @ dose == pytest.approx(0.5)
+    whole = simulate().assign(dose=lambda t: np.round(t["dose"]))
+    with pytest.raises(InferenceUnavailable, match="too few different doses") as refusal:
+        CURVE.replace(doses=[2.5], bandwidth=0.6).fit(whole, **ROLES)
+    assert "control=" in str(refusal.value)
+
+
 def test_rule_of_thumb_widens_for_a_straight_curve():
     rng = np.random.default_rng(2)
     dose, noise, share = rng.uniform(0, 1, 2000), rng.normal(size=2000), np.full(2000, 1 / 2000)

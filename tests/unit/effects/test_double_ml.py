@@ -80,6 +80,9 @@ def test_groups_by_a_categorical_covariate(doses):
         found.gate("w")
     with pytest.raises(DataError, match="belong to no group"):
         found.gate(np.where(doses["b"] > 2, None, "x"))
+    with pytest.raises(DataError, match="group 'alone' has one row only") as refusal:
+        found.gate(np.where(np.arange(len(doses)) == 7, "alone", "x"))
+    assert refusal.value.rows == (7,)
 
 
 def test_two_ways_of_clusters(doses):
@@ -183,10 +186,16 @@ def test_refusals(trial, roles, doses):
 
 def test_covariates_that_fix_the_treatment(doses):
     from sklearn.linear_model import LinearRegression
+    from sklearn.tree import DecisionTreeRegressor
 
     same, roles = doses.assign(same=2 * doses["dose"]), {**ROLES, "covariates": ["same"]}
     with pytest.raises(DesignError, match="determine the treatment"):
         LINEAR.replace(regressor=LinearRegression()).fit(same, **roles)
+    with pytest.raises(DesignError, match="determine the treatment"):
+        LINEAR.replace(method="plr_iv").fit(same, **roles)
+    whole = same.assign(dose=np.round(same["dose"]).clip(-1, 1)).assign(same=lambda t: t["dose"])
+    with pytest.raises(DesignError, match="determine the treatment"):
+        LINEAR.replace(method="plr_iv", regressor=DecisionTreeRegressor()).fit(whole, **roles)
     assert LINEAR.fit(same, **roles).checks["overlap"].status == "fail"
 
 

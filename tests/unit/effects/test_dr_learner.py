@@ -135,6 +135,7 @@ def test_shuffled_treatment_leaves_little(trial, roles):
     assert np.median(kept) < 0.1
 
 
+@pytest.mark.usefixtures("unshared")
 @pytest.mark.parametrize(
     "change",
     [lambda t: t.sample(frac=1, random_state=3), lambda t: t.assign(group=t["group"].str.upper()), pl.from_pandas],
@@ -159,6 +160,7 @@ def test_follows_the_outcome(trial, roles, unit, shift):
     np.testing.assert_allclose((found.baseline() - shift) / unit, base.baseline(), atol=1e-6)
 
 
+@pytest.mark.usefixtures("unshared")
 def test_threads_and_other_fits_do_not_matter(trial, roles, model):
     BOOSTED.fit(trial.iloc[:200], **roles, propensity=0.5)
     again = BOOSTED.replace(n_jobs=2).fit(trial, **roles, propensity=0.5, cluster="village")

@@ -82,6 +82,7 @@ def test_predictions_without_intervals_are_calibrated_lines(models, name):
     assert found.effect_se[closest] == pytest.approx(model.se, rel=0.02)
 
 
+@pytest.mark.usefixtures("unshared")
 @pytest.mark.parametrize("name", KINDS)
 def test_what_must_not_matter(models, trial, roles, name):
     changed = trial.sample(frac=1, random_state=3).assign(group=lambda t: t["group"].str.upper())
@@ -112,6 +113,7 @@ def test_three_arms_are_each_compared_with_the_control(trial, roles, name):
     assert len(model.prediction(arm=2)) == 400
 
 
+@pytest.mark.usefixtures("unshared")
 @pytest.mark.parametrize("name", KINDS)
 def test_rows_of_weight_zero_teach_nothing(trial, roles, name):
     weights = np.where(np.arange(400) < 100, 0.0, 1.0)
@@ -119,9 +121,7 @@ def test_rows_of_weight_zero_teach_nothing(trial, roles, name):
     whole = trial.assign(w=weights)
     a, b = (KINDS[name].fit(t, **roles, propensity=0.5, weights="w") for t in (whole, spoiled))
     new = trial.assign(x=trial["x"] + 0.001).iloc[100:]
-    # The canonical order, hence the folds, sees the spoiled outcomes; the effects do not.
-    assert np.abs(a.cate(new).mean() - b.cate(new).mean()) < 0.5
-    assert np.abs(b.cate(new)).max() < 30
+    assert np.array_equal(a.cate(new), b.cate(new))
 
 
 @pytest.mark.parametrize("name", KINDS)

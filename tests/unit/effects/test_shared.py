@@ -36,6 +36,12 @@ def test_learners_fit_nuisances_once(table, roles, fits):
     assert np.array_equal(results[-1].cate(), results[1].cate())
 
 
+def test_the_number_of_jobs_does_not_matter(table, roles, fits):
+    one, two = (ck.TLearner(**LINEAR, n_jobs=jobs).fit(table, **roles) for jobs in (1, 2))
+    assert len(fits) == 1
+    assert np.array_equal(one.cate(), two.cate())
+
+
 def test_a_sample_that_is_bound_once_serves_all(table, roles, fits):
     sample = ck.TLearner().bind(table, **roles)
     one, two = (kind(**LINEAR).estimate(sample) for kind in (ck.TLearner, ck.XLearner))

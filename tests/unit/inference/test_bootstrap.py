@@ -170,6 +170,20 @@ def test_units_do_not_matter():
 
 def test_wild_refusals():
     y, X, groups = design()
+    found = wild_cluster_bootstrap(y, X, groups, 1)
+    for null in (np.nan, np.inf):
+        with pytest.raises(DesignError, match="not a finite number"):
+            found.pvalue_at(null)
+        with pytest.raises(DesignError, match="not a finite number"):
+            wild_cluster_bootstrap(y, X, groups, 1, null=null)
+    for alpha in (0.0, 1.0, np.nan):
+        with pytest.raises(DesignError, match="not between 0 and 1"):
+            found.confidence_set(alpha)
+    with pytest.raises(DesignError, match=f"fit with {len(y)} parameters"):
+        wild_cluster_bootstrap(y, X, groups, 1, n_parameters=len(y))
+    k = X.shape[1]
+    with pytest.raises(DesignError, match=f"{k} rows don't determine"):
+        wild_cluster_bootstrap(y[:k], X[:k], np.arange(k), 1)
     with pytest.raises(DesignError, match="two clusters"):
         wild_cluster_bootstrap(y, X, np.zeros_like(groups), 1)
     with pytest.raises(DesignError, match="collinear"):

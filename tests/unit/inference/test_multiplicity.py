@@ -26,6 +26,8 @@ def test_refusals():
         romano_wolf(np.ones(2), np.ones((5, 3)))
     with pytest.raises(DataError, match="NaN"):
         romano_wolf(np.ones(2), np.full((5, 2), np.nan))
+    with pytest.raises(DataError, match="no draws"):
+        romano_wolf(np.ones(2), np.empty((0, 2)))
 
 
 def test_romano_wolf_by_hand():

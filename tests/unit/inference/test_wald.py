@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from causalkit.errors import InferenceUnavailable
-from causalkit.inference.wald import t_interval, t_pvalue, t_quantile, wald_test
+from causalkit.errors import DesignError, InferenceUnavailable
+from causalkit.inference.wald import require_alpha, t_interval, t_pvalue, t_quantile, wald_test
 
 
 def test_matches_statsmodels():
@@ -42,6 +42,13 @@ def test_refusals():
         wald_test(np.zeros(2), np.zeros((2, 2)))
     with pytest.raises(InferenceUnavailable, match="finite"):
         wald_test(np.array([np.nan]), np.eye(1))
+
+
+def test_a_level_is_between_zero_and_one():
+    require_alpha(0.05)
+    for alpha in (0.0, 1.0, -0.1, np.nan):
+        with pytest.raises(DesignError, match="not between 0 and 1"):
+            require_alpha(alpha)
 
 
 @pytest.mark.parametrize("df", [1.3, 7.0, 44.7, 1e4])
