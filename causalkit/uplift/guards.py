@@ -10,6 +10,7 @@ from scipy import special
 from causalkit.core import format as fmt
 from causalkit.core.check import Check
 from causalkit.core.sample import Sample
+from causalkit.effects.averages import shares
 from causalkit.effects.crossfit_study import clusters_of
 from causalkit.inference.vcov import sandwich
 from causalkit.inference.wald import t_quantile, upper_pvalue
@@ -150,7 +151,7 @@ CHANCES = ("chance_of_control", "chance_of_treated")
 def _frame(sample: Sample) -> tuple[Floats, Codes | None, float, float]:
     """Weights that sum to one, cluster codes, small-sample factor and degrees of freedom."""
     weights, groups = sample.optional("weights"), clusters_of(sample)
-    share = np.full(sample.n, 1.0 / sample.n) if weights is None else weights / weights.sum()
+    share = shares(sample.n, weights)
     if groups is None:
         return share, None, sample.n / max(sample.n - 1, 1), inf
     count = groups.count

@@ -16,6 +16,7 @@ from itertools import pairwise
 import numpy as np
 from scipy import special
 
+from causalkit.effects.averages import shares
 from causalkit.effects.prediction import EffectPrediction
 from causalkit.kernels.arrays import Codes, Floats, Ints, read_only
 from causalkit.uplift.labels import UNDECIDED, Labels
@@ -142,9 +143,9 @@ def _edges(rows: Ints, confidence: Floats, claim: list[Part], variance: float) -
 
 def _pvalue(held_out: Floats, rows: Ints, variance: float, weights: Floats | None, groups: Codes | None) -> float:
     """One-sided p-value of "the mean is positive"."""
-    share = np.full(rows.size, 1.0 / rows.size) if weights is None else weights[rows] / weights[rows].sum()
+    share = shares(rows.size, None if weights is None else weights[rows])
     mean = float(share @ held_out)
-    psi = share * (held_out - mean)
+    psi: Floats = share * (held_out - mean)
     if groups is not None:
         _, inside = np.unique(groups[rows], return_inverse=True)
         psi = np.bincount(inside, weights=psi)

@@ -15,7 +15,7 @@ from causalkit.core.estimator import Estimator
 from causalkit.core.input_checks import missing_check
 from causalkit.core.roles import Role
 from causalkit.core.sample import Sample
-from causalkit.effects.averages import estimate_of
+from causalkit.effects.averages import estimate_of, shares
 from causalkit.effects.crossfit_study import clusters_of
 from causalkit.errors import DataError, DesignError
 from causalkit.kernels.arrays import Floats
@@ -64,7 +64,7 @@ class _OffPolicy(Estimator[OffPolicyResult]):
         """Compute from importance weights, outcomes and expected outcomes."""
         rows = Logged(sample.number("score"), sample.outcome, sample.number("own"), sample.number("policy"))
         weights = sample.optional("weights")
-        share = np.full(sample.n, 1.0 / sample.n) if weights is None else weights / weights.sum()
+        share = shares(sample.n, weights)
         value, psi = _value(rows, share, self.method, self.cutoff)
         groups = clusters_of(sample)
         numbers = estimate_of(np.array([value]), psi[:, None], groups, sample.rows)

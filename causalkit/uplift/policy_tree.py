@@ -18,7 +18,7 @@ from causalkit.core.roles import Assignment, Role
 from causalkit.core.sample import Sample
 from causalkit.core.settings import n_jobs_or_default
 from causalkit.data.frame import first_rows
-from causalkit.effects.averages import estimate_of
+from causalkit.effects.averages import estimate_of, shares
 from causalkit.effects.crossfit_study import ROLES, arm_names
 from causalkit.errors import DataError, DesignError
 from causalkit.kernels.arrays import Codes, Floats, read_only
@@ -225,7 +225,7 @@ class PolicyTree(Estimator[PolicyTreeResult]):
         one_arm = sample.given.get("treatment_level") is not None
         n_arms = 2 if one_arm else sample.arms.count
         gains = np.ascontiguousarray(gains[:, :n_arms])
-        share = np.full(sample.n, 1.0 / sample.n) if scores.weights is None else scores.weights / scores.weights.sum()
+        share = shares(sample.n, scores.weights)
         root = self._grow(features, gains, share * sample.n, self.n_cuts)
         names = arm_names(sample.arms)[:n_arms]
         chosen = root.assign(features.values)

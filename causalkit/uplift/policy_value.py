@@ -10,7 +10,7 @@ import numpy as np
 from causalkit.core.rows import Groups
 from causalkit.errors import DesignError, InferenceUnavailable
 from causalkit.inference.vcov import sandwich
-from causalkit.inference.wald import t_pvalue, t_quantile
+from causalkit.inference.wald import require_alpha, t_pvalue, t_quantile
 from causalkit.kernels.arrays import Floats, read_only
 from causalkit.uplift.winner import Choice, hybrid_interval, median_unbiased, two_sided_pvalue
 
@@ -52,8 +52,7 @@ class Profit:
     def ci(self, alpha: float | None = None) -> tuple[float, float]:
         """Return the two-sided ``1 - alpha`` interval."""
         level = self.alpha if alpha is None else alpha
-        if not 0.0 < level < 1.0:
-            raise DesignError(f"alpha={alpha!r} is not between 0 and 1.", hint="Use alpha=0.05 for a 95 % interval.")
+        require_alpha(level)
         if self.choice is not None:
             return hybrid_interval(self.held_out, self.se, self.choice, level, self.df)
         half = float(t_quantile(1.0 - level / 2.0, self.df)) * self.se

@@ -13,7 +13,7 @@ from causalkit.core.check import Checks
 from causalkit.core.effects import Effects
 from causalkit.core.estimate import Estimate, Influence
 from causalkit.core.table import Table
-from causalkit.effects.averages import average_effect
+from causalkit.effects.averages import average_effect, shares
 from causalkit.effects.prediction import EffectPrediction
 from causalkit.errors import DesignError
 from causalkit.inference.wald import t_interval
@@ -189,9 +189,7 @@ class Segmentation:
             cutoff=cutoff,
             effects=validation,
             profile_table=_profile(evidence, labels.codes),
-            rule_table=segment_rules(
-                evidence.sample.features(), labels.codes, _shares(evidence.weights, p.effect.size)
-            ),
+            rule_table=segment_rules(evidence.sample.features(), labels.codes, shares(p.effect.size, evidence.weights)),
             outcome=evidence.outcome,
             contrast=evidence.contrast,
             has_evidence=found.found(self.alpha),
@@ -236,7 +234,7 @@ def _averaged(evidence: Evidence) -> EffectPrediction:
 
 def _validate(evidence: Evidence, codes: Codes) -> Effects:
     """Mean held-out score of each segment that holds ten people or more, with joint influence values."""
-    share = _shares(evidence.weights, len(codes))
+    share = shares(len(codes), evidence.weights)
     scores, present = evidence.scores, [c for c in range(len(SEGMENTS)) if np.sum(codes == c) >= 10]
     theta, psi, columns = [], [], {"n": [], "share": [], "predicted": []}  # type: ignore[var-annotated]
     for code in present:
@@ -260,7 +258,7 @@ def _validate(evidence: Evidence, codes: Codes) -> Effects:
 
 def _profile(evidence: Evidence, codes: Codes) -> Table:
     """Mean of each covariate (share of each category) by segment, and its distance from everyone else's."""
-    features, weights = evidence.sample.features(), _shares(evidence.weights, len(codes))
+    features, weights = evidence.sample.features(), shares(len(codes), evidence.weights)
     rows = []
     for name, column in _columns(features):
         known = ~np.isnan(column)
@@ -289,10 +287,6 @@ def _columns(features: Any) -> list[tuple[str, Floats]]:
         for code, level in enumerate(levels):
             out.append((f"{name}[{level}]", np.where(np.isnan(column), np.nan, column == code)))
     return out
-
-
-def _shares(weights: Floats | None, n: int) -> Floats:
-    return np.full(n, 1.0 / n) if weights is None else weights / weights.sum()
 
 
 __all__ = ["Segmentation"]
