@@ -91,6 +91,20 @@ class Dropped:
     by_arm: tuple[tuple[object, int, int], ...] = ()
     by_arm_and_cluster: tuple[tuple[int, int, int, int], ...] = ()
 
+    def plus(self, reason: str, column: str, rows: int, first: int | None) -> Dropped:
+        """Return the account with one more reason.
+
+        Parameters
+        ----------
+        reason, column : str
+            Why rows were left out, and by which column.
+        rows : int
+            How many.
+        first : int or None
+            The first of them in the user's table.
+        """
+        return replace(self, reasons=(*self.reasons, (reason, column, rows, first)), total=self.total + rows)
+
     def to_table(self) -> Table:
         """Return the reasons as a table."""
         return Table.of(("reason", "column", "rows", "first row"), self.reasons)

@@ -97,7 +97,12 @@ def _designs(cohorts: Cohorts, order: Ints) -> Floats | None:
     parts = [_shortened(cohorts.panel.wide(column)) for column in values.T]
     found = np.ones((max(part.shape[1] for part in parts), 1 + len(parts), len(order)))
     for j, part in enumerate(parts, start=1):
-        moved = (part - part.mean())[order].T
-        spread = float(np.sqrt((moved**2).mean()))
-        found[:, j] = moved / spread if spread > 0 else moved
+        found[:, j] = standardised(part)[order].T
     return found
+
+
+def standardised(values: Floats) -> Floats:
+    """Return values around their mean, in units of their spread."""
+    moved = values - values.mean()
+    spread = float(np.sqrt((moved**2).mean()))
+    return np.asarray(moved / spread) if spread > 0 else moved

@@ -10,13 +10,13 @@ import numpy as np
 
 from causalkit.core.check import Check, Checks
 from causalkit.core.effects import Effects
-from causalkit.core.estimate import Estimate, Influence
+from causalkit.core.estimate import Estimate
 from causalkit.core.estimator import Estimator
 from causalkit.core.sample import Sample
 from causalkit.did.cohorts import Cohorts
 from causalkit.did.event_study import AGGREGATIONS, OVERALL, AggregateResult, event_time_of
 from causalkit.did.pre_trends import pre_trends_check
-from causalkit.kernels.arrays import Codes, Floats, Ints, read_only
+from causalkit.kernels.arrays import Codes, Ints
 from causalkit.linear.least_squares import LeastSquares
 
 
@@ -30,12 +30,6 @@ def small_sample(fit: LeastSquares) -> float:
     """Return the whole CR1 factor of a fit; with several ways of clustering, that of the way with fewest clusters."""
     count = min(fit.vcov.n_clusters)
     return fit.vcov.scale * (count / (count - 1) if len(fit.vcov.n_clusters) > 1 else 1.0)
-
-
-def by_units(cohorts: Cohorts, psi: Floats, scale: float, df: Floats) -> Influence:
-    """Return influence values of units as a CR1 carrier."""
-    ways = cohorts.clusters
-    return Influence(read_only(psi), cohorts.unit_rows, ways[0] if ways else None, scale, df, "CR1", ways[1:])
 
 
 def by_event_time(

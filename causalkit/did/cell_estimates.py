@@ -52,14 +52,7 @@ class CellEstimates:
         """Return the checks of overlap, and of cells that were left out."""
         found = {}
         if self.trimmed is not None:
-            found["overlap"] = Check(
-                "overlap",
-                "warn" if self.trimmed else "pass",
-                f"{self.trimmed} comparisons with a control unit were given no weight: its propensity is above .995."
-                if self.trimmed
-                else "No control unit has a propensity above .995.",
-                advice="The effect then speaks of fewer units; use fewer covariates." if self.trimmed else "",
-            )
+            found["overlap"] = overlap_check(self.trimmed)
         if self.failed:
             rows = [(said(cohorts, cell), why) for cell, why in self.failed]
             told = "; ".join(f"{name} ({why})" for name, why in rows[:3])
@@ -73,6 +66,18 @@ class CellEstimates:
                 table=Table.of(("effect", "reason"), rows),
             )
         return found
+
+
+def overlap_check(trimmed: int) -> Check:
+    """Say how many comparisons have a control unit whose propensity is too high to be weighted."""
+    return Check(
+        "overlap",
+        "warn" if trimmed else "pass",
+        f"{trimmed} comparisons with a control unit were given no weight: its propensity is above .995."
+        if trimmed
+        else "No control unit has a propensity above .995.",
+        advice="The effect then speaks of fewer units; use fewer covariates." if trimmed else "",
+    )
 
 
 def require_cells(cohorts: Adoption, plan: Sequence[Cell], failed: Sequence[tuple[Cell, str]]) -> None:
@@ -101,6 +106,7 @@ def on_panel(cohorts: Cohorts, plan: Sequence[Cell], method: Method) -> CellEsti
     plan : sequence of Cell
     method : {"dr", "ipw", "reg"}
     """
+    cohorts.require_spread()
     panel = Arranged.of(cohorts)
     found: MomentCells | Comparisons
     failed: tuple[tuple[Cell, str], ...] = ()

@@ -35,8 +35,11 @@ def compared_with_last(cohorts: Cohorts, anticipation: int = 0) -> Cohorts:
         return cohorts
     last = int(cohorts.starts[-1])
     name = cohorts.label_of[last]
-    sample = cohorts.sample.take(np.flatnonzero(cohorts.panel.time.codes < last - anticipation))
-    panel = type(cohorts.panel).of(sample)
+    late = np.asarray(cohorts.panel.time.codes >= last - anticipation)
+    first = int(cohorts.sample.rows.positions[late].min())
+    reason = "period in which everybody is treated or may respond"
+    dropped = cohorts.dropped.plus(reason, cohorts.panel.time.name, int(late.sum()), first)
+    panel = type(cohorts.panel).of(replace(cohorts.sample.take(np.flatnonzero(~late)), dropped=dropped))
     note = (
         f"Nobody is never treated: the cohort {name} is compared with, and periods from "
         f"{cohorts.periods[last - anticipation]} on are left out."
@@ -44,7 +47,7 @@ def compared_with_last(cohorts: Cohorts, anticipation: int = 0) -> Cohorts:
     kept = set(panel.unit.labels)
     there = np.array([label in kept for label in cohorts.panel.unit.labels])
     start = np.minimum(cohorts.start[there], panel.n_periods)
-    return replace(cohorts, panel=panel, start=read_only(start), notes=(*cohorts.notes, note))
+    return replace(cohorts, panel=panel, start=read_only(start), notes=(*cohorts.notes, note), dropped=dropped)
 
 
 def cell_indicators(plan: Sequence[tuple[int, int]], n_cohorts: int, n_periods: int) -> Bools:

@@ -11,6 +11,7 @@ import numpy as np
 
 from causalkit.core import format as fmt
 from causalkit.core.check import Check
+from causalkit.core.estimate import Influence
 from causalkit.core.input_checks import missing_check
 from causalkit.core.panel import Panel
 from causalkit.core.roles import Role
@@ -222,6 +223,24 @@ class Cohorts:
         labels = RowLabels(every.astype(np.int32), self.panel.unit.labels)
         return Rows(every, self.sample.rows.token, labels)
 
+    def carrier(self, psi: Floats, kind: str = "CR0", scale: float = 1.0, df: Floats | None = None) -> Influence:
+        """Return influence values of the units as a carrier, clustered as the sample asks.
+
+        Parameters
+        ----------
+        psi : Floats, shape (n_units, k)
+            With 1/n folded in.
+        kind : str
+            Name of the variance.
+        scale : float
+            Its small-sample factor.
+        df : Floats, shape (k,), optional
+            Degrees of freedom; infinite by default.
+        """
+        ways = self.clusters
+        df = np.full(psi.shape[1], np.inf) if df is None else df
+        return Influence(read_only(psi), self.unit_rows, ways[0] if ways else None, scale, df, kind, ways[1:])
+
     def covariates(self) -> Floats:
         """Return numbers and indicators of categories, shape (rows of the sample, p), without a column of ones."""
         return self.sample.features().dummies()[0]
@@ -237,6 +256,23 @@ class Cohorts:
                 column=way.name,
             )
         return Groups(read_only(first), way.labels, way.name)
+
+    def require_spread(self) -> None:
+        """Raise where clusters hold whole cohorts: influence values then sum to zero in each cluster.
+
+        Raises
+        ------
+        DesignError
+        """
+        for way in self.clusters:
+            size = len(way.labels)
+            pairs = np.unique(self.of_unit * size + way.codes)
+            if np.bincount(pairs // size).max() < 2:
+                raise DesignError(
+                    f"every cohort lies within one cluster of {way.name!r}: there is no standard error.",
+                    hint="Cluster by something finer, such as units.",
+                    column=way.name,
+                )
 
     # Leaving units out.
 
@@ -257,12 +293,7 @@ class Cohorts:
             reason, tuple(self.panel.unit.labels[code] for code in np.flatnonzero(out)), int(rows.sum()), first
         )
         sample = self.sample.take(np.flatnonzero(~rows))
-        total = Dropped(
-            (*self.dropped.reasons, (f"unit {reason}", self.panel.unit.name, gone.rows, first)),
-            self.dropped.total + gone.rows,
-            self.dropped.by_arm,
-            self.dropped.by_arm_and_cluster,
-        )
+        total = self.dropped.plus(f"unit {reason}", self.panel.unit.name, gone.rows, first)
         sample = replace(sample, dropped=total)
         panel = Panel.of(sample)
         kept_periods = _positions_of(panel.time.labels, self.periods)

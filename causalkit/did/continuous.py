@@ -12,11 +12,10 @@ import numpy as np
 
 from causalkit.core.check import Check, Checks
 from causalkit.core.effects import Effects
-from causalkit.core.estimate import Estimate, Influence
+from causalkit.core.estimate import Estimate
 from causalkit.core.estimator import Estimator
 from causalkit.core.params import choice, integer
 from causalkit.core.roles import Assignment, Role
-from causalkit.core.rows import Groups
 from causalkit.core.sample import Sample
 from causalkit.did.cohorts import ROLES, Cohorts
 from causalkit.did.continuous_cells import doses_of, fit_cells
@@ -26,7 +25,7 @@ from causalkit.did.plan import cells_of, plan_cells
 from causalkit.did.pre_trends import pre_trends_check
 from causalkit.did.triple_difference_cells import share_of_treated
 from causalkit.errors import DesignError, InferenceUnavailable
-from causalkit.kernels.arrays import Bools, Floats, read_only
+from causalkit.kernels.arrays import Bools, Floats
 
 
 def _check_doses(name: str, value: Any) -> Any:
@@ -166,6 +165,7 @@ class ContinuousDiD(Estimator[DoseResult]):
         """Fit the cells on a bound sample, and average them."""
         starts = replace(sample, columns={role: c for role, c in sample.columns.items() if role != "treatment"})
         cohorts = Cohorts.of(starts, unbalanced=self.unbalanced)
+        cohorts.require_spread()
         dose, column = doses_of(cohorts, sample)
         plan = plan_cells(cohorts, self.control_group, "varying", self.anticipation)
         at, splines = self._curve(cohorts, dose, {cell.cohort for cell in plan})
@@ -183,7 +183,7 @@ class ContinuousDiD(Estimator[DoseResult]):
         psi = np.column_stack([part[1] for part in (total, slope, curves, slopes)])
         result = DoseResult(
             estimator=self,
-            effects=Effects(_terms(at), _carried(cohorts, values, psi), _columns(at)),
+            effects=Effects(_terms(at), Estimate(values, cohorts.carrier(psi)), _columns(at)),
             headline=EFFECT,
             estimand="average effect on treated units of the doses they got, by cohort and then over cohorts",
             checks=Checks({}),
@@ -250,15 +250,8 @@ def _averaged(
     return average, psi.reshape(len(psi), -1) + of_shares @ gain
 
 
-def _carried(cohorts: Cohorts, values: Floats, psi: Floats) -> Estimate:
-    ways: tuple[Groups, ...] = cohorts.clusters
-    df = np.full(len(values), np.inf)
-    carrier = Influence(read_only(psi), cohorts.unit_rows, ways[0] if ways else None, 1.0, df, "CR0", ways[1:])
-    return Estimate(values, carrier)
-
-
 def _with_shares(cohorts: Cohorts, values: Floats, psi: Floats, shares: Floats, of_shares: Floats) -> Estimate:
-    return _carried(cohorts, np.concatenate([values, shares]), np.hstack([psi, of_shares]))
+    return Estimate(np.concatenate([values, shares]), cohorts.carrier(np.hstack([psi, of_shares])))
 
 
 def _terms(at: Floats) -> tuple[str, ...]:

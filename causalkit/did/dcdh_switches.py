@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from causalkit.core.panel import Panel
-from causalkit.core.sample import Arms, Dropped, Number, Sample
+from causalkit.core.sample import Arms, Number, Sample
 from causalkit.errors import DataError, DesignError
 from causalkit.kernels.arrays import Bools, Codes, Floats, Ints
 
@@ -113,7 +113,15 @@ class Switches:
     def clusters(self) -> Codes | None:
         """Cluster of each unit; None where units are their own."""
         way = self.panel.sample.groups("cluster")
-        return None if way is None or way.name == self.panel.unit.name else self.panel.constant("cluster")
+        if way is None or way.name == self.panel.unit.name:
+            return None
+        if way.count < 2:
+            raise DesignError(
+                f"cluster {way.name!r} has one cluster only.",
+                hint="Clustered inference needs two or more, and many to be trusted.",
+                column=way.name,
+            )
+        return self.panel.constant("cluster")
 
 
 def _levels(sample: Sample) -> Floats:
@@ -144,7 +152,5 @@ def _balanced(panel: Panel, unbalanced: Unbalanced) -> Panel:
         )
     rows: Bools = partial[unit.codes]
     count, first = int(rows.sum()), int(sample.rows.positions[np.flatnonzero(rows)].min())
-    reason = ("unit not observed in every period", unit.name, count, first)
-    dropped = sample.dropped
-    total = Dropped((*dropped.reasons, reason), dropped.total + count, dropped.by_arm, dropped.by_arm_and_cluster)
+    total = sample.dropped.plus("unit not observed in every period", unit.name, count, first)
     return Panel.of(replace(sample.take(np.flatnonzero(~rows)), dropped=total))

@@ -182,10 +182,12 @@ class EventStudyResult(Result):
         InferenceUnavailable
             If there are none, or their covariance is singular.
         """
-        before = [term for term, post in zip(self.effects.terms, self.cells.post, strict=True) if not post]
-        if not before:
-            raise InferenceUnavailable("there is no effect before the start to test.", hint="Use more early periods.")
-        return self.effects.joint_test(before)
+        effects, terms = self._tested()
+        return effects.joint_test(terms)
+
+    def _tested(self) -> tuple[Effects, list[str]]:
+        """Return what the test of parallel trends takes for zero: some terms of some effects."""
+        return self.effects, _before_start(self.effects, self.cells.post)
 
     def with_vcov(self, vcov: str, cluster: Any = None) -> EventStudyResult:
         """Return the same estimates with another variance; see :meth:`Result.with_vcov`."""
@@ -278,6 +280,14 @@ class EventStudyResult(Result):
         return sum(per_cohort.values()) if kind != "cohort" else max(per_cohort.values())
 
 
+def _before_start(effects: Effects, post: Bools) -> list[str]:
+    """Return the terms of effects before the start; raise where there are none."""
+    before = [term for term, is_post in zip(effects.terms, post, strict=True) if not is_post]
+    if not before:
+        raise InferenceUnavailable("there is no effect before the start to test.", hint="Use more early periods.")
+    return before
+
+
 #: The term of the headline of an aggregate.
 OVERALL = "average effect"
 
@@ -332,10 +342,12 @@ class AggregateResult(Result):
         InferenceUnavailable
             If there are none.
         """
-        before = [term for term, post in zip(self.effects.terms, self.post, strict=True) if not post]
-        if not before:
-            raise InferenceUnavailable("there is no effect before the start to test.", hint="Use more early periods.")
-        return self.effects.joint_test(before)
+        effects, terms = self._tested()
+        return effects.joint_test(terms)
+
+    def _tested(self) -> tuple[Effects, list[str]]:
+        """Return what the test of parallel trends takes for zero: some terms of some effects."""
+        return self.effects, _before_start(self.effects, self.post)
 
     def with_vcov(self, vcov: str, cluster: Any = None) -> AggregateResult:
         """Return the same averages with another variance; see :meth:`Result.with_vcov`."""

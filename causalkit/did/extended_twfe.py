@@ -27,6 +27,7 @@ from causalkit.did.cell_regression import (
 from causalkit.did.cohorts import ROLES, Cohorts
 from causalkit.did.event_study import AGGREGATIONS, EventStudyResult
 from causalkit.did.leads import ImputationResult
+from causalkit.did.plan import reference_of
 from causalkit.did.pre_trends import pre_trends_check
 from causalkit.did.saturated import VCOV, numbers_of, two_way_fit
 from causalkit.errors import DesignError
@@ -175,7 +176,7 @@ class ExtendedTWFE(Estimator[EventStudyResult]):
             shares=weight_of_cells(cohorts, plan),
             joint=joint,
             base_period="universal",
-            reference=-1.0 - self.anticipation if never else None,
+            reference=reference_of(cohorts, self.anticipation) if never else None,
             **more,
         )
         checks: dict[str, Any] = {**cohorts.checks(), "pre_trends": lambda: pre_trends_check(result)}

@@ -264,7 +264,7 @@ class _Fitter:
         own, total = mine.xx[0], mine.xx[0, 0]
         slopes, inverse = np.zeros((self.size, len(at))), np.zeros((self.size, self.size))
         if self.method != "ipw":
-            inverse = _inverse(theirs.xx)
+            inverse = inverse_of(theirs.xx)
             slopes = inverse @ (theirs.xy[:, times] - theirs.xy[:, bases])
         treated = ((mine.xy[0, times] - mine.xy[0, bases]) - own @ slopes) / total
         by_slopes = inverse @ own / total
@@ -324,8 +324,14 @@ class _Fitter:
         return logit, Products(xx, xy), trimmed
 
 
-def _inverse(xx: Floats) -> Floats:
-    """Return the inverse of the cross-products of the controls."""
+def inverse_of(xx: Floats) -> Floats:
+    """Return the inverse of the cross-products of the controls.
+
+    Raises
+    ------
+    NotEstimable
+        If they are singular beyond ``CONDITION``.
+    """
     scale = np.sqrt(np.diag(xx))
     if (scale > 0).all():
         scaled = xx / np.outer(scale, scale)

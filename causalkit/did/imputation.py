@@ -6,11 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
-import numpy as np
-
 from causalkit.core.check import Check, Checks
 from causalkit.core.effects import Effects
-from causalkit.core.estimate import Estimate, Influence
+from causalkit.core.estimate import Estimate
 from causalkit.core.estimator import Estimator
 from causalkit.core.params import choice, flag, integer
 from causalkit.core.roles import Assignment, Role
@@ -22,7 +20,6 @@ from causalkit.did.imputed_cells import ImputedCells, describe_imputed, imputabl
 from causalkit.did.leads import ImputationResult
 from causalkit.did.pre_trends import pre_trends_check
 from causalkit.did.untreated import UntreatedFit, cells_to_impute, with_untreated
-from causalkit.kernels.arrays import Floats, read_only
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,7 +138,7 @@ class ImputationDiD(Estimator[ImputationResult]):
         clusters = cohorts.clusters[0].codes if cohorts.clusters else None
         found = impute(fitted, plan, conservative=True, leave_one_out=self.leave_one_out, clusters=clusters)
         cells = describe_imputed(fitted, plan, found)
-        joint = Estimate(found.values, by_unit(cohorts, found.psi))
+        joint = Estimate(found.values, cohorts.carrier(found.psi))
         result = ImputationResult(
             estimator=self,
             effects=Effects(cells.terms, joint, cells.columns()),
@@ -166,20 +163,6 @@ class ImputationDiD(Estimator[ImputationResult]):
             "pre_trends": lambda: pre_trends_check(result),
         }
         return replace(result, checks=Checks(checks))
-
-
-def by_unit(cohorts: Cohorts, psi: Floats) -> Influence:
-    """Return influence values of units as a carrier, without a small-sample factor."""
-    ways = cohorts.clusters
-    return Influence(
-        read_only(psi),
-        cohorts.unit_rows,
-        ways[0] if ways else None,
-        1.0,
-        np.full(psi.shape[1], np.inf),
-        "CR0",
-        ways[1:],
-    )
 
 
 def _lone_cells(found: ImputedCells, terms: Sequence[str], leave_one_out: bool) -> Check:

@@ -8,7 +8,7 @@ import numpy as np
 
 from causalkit.core.effects import Effects, Test
 from causalkit.core.estimate import Estimate
-from causalkit.did.by_event_time import by_units, clusters_at, small_sample
+from causalkit.did.by_event_time import clusters_at, small_sample
 from causalkit.did.cohorts import Cohorts
 from causalkit.did.event_study import EventStudyResult, event_time_of
 from causalkit.did.untreated import before
@@ -61,7 +61,11 @@ class ImputationResult(EventStudyResult):
         InferenceUnavailable
             If no lead is identified.
         """
-        return self.leads().joint_test()
+        return super().pre_trends()
+
+    def _tested(self) -> tuple[Effects, list[str]]:
+        leads = self.leads()
+        return leads, list(leads.terms)
 
 
 def leads_of(cohorts: Cohorts, anticipation: int, n: int | None) -> Effects:
@@ -93,4 +97,6 @@ def leads_of(cohorts: Cohorts, anticipation: int, n: int | None) -> Effects:
         raise InferenceUnavailable("no lead is identified.", hint="Use more early periods, or never-treated units.")
     at = np.array([fit.names.index(name) for name in kept])
     psi: Floats = np.stack([np.bincount(unit, fit.psi[:, j], minlength=cohorts.n_units) for j in at], axis=1)
-    return Effects(tuple(kept), Estimate(fit.coefficients[at], by_units(cohorts, psi, small_sample(fit), fit.df[at])))
+    return Effects(
+        tuple(kept), Estimate(fit.coefficients[at], cohorts.carrier(psi, "CR1", small_sample(fit), fit.df[at]))
+    )

@@ -14,7 +14,7 @@ from causalkit.core.estimator import Estimator
 from causalkit.core.params import choice, integer
 from causalkit.core.roles import Assignment, Role
 from causalkit.core.sample import Sample
-from causalkit.did.by_event_time import by_event_time, by_units, clusters_at, small_sample
+from causalkit.did.by_event_time import by_event_time, clusters_at, small_sample
 from causalkit.did.clean_comparisons import Comparisons, absorbing, reversible
 from causalkit.did.cohorts import ROLES, Cohorts
 from causalkit.did.event_study import AggregateResult
@@ -157,7 +157,7 @@ class LocalProjectionsDiD(Estimator[AggregateResult]):
                 hint="Use a smaller post_window= or stabilization=, or add untreated units.",
             )
         values, psi, df, counts = zip(*found.values(), strict=True)
-        carrier = by_units(cohorts, np.stack(psi, axis=1), 1.0, np.array(df))
+        carrier = cohorts.carrier(np.stack(psi, axis=1), "CR1", 1.0, np.array(df))
         check = self._horizons(times, early, late)
         return by_event_time(
             self, sample, cohorts, Estimate(np.array(values), carrier), times, counts, {"horizons": check}

@@ -17,13 +17,16 @@ def pre_trends_check(
 ) -> Check:
     """Return the check of parallel trends before the start.
 
-    With a normal approximation for each effect a joint test of many rejects too often; the verdict therefore takes the
-    Wald statistic for a Hotelling one, whose distribution is F with as many clusters (or units) as there are. Where the result
-    holds a covariance only, ``n_units`` says how many.
+    A joint test of many effects, whose covariance comes from few clusters (or units), rejects too often both as a
+    chi-square and as an F test with as many degrees of freedom as one effect has; the verdict therefore takes the Wald
+    statistic for a Hotelling one, ``(G - q) / (q (G - 1)) W ~ F(q, G - q)`` for q effects and G clusters. G is the smallest
+    number of clusters of a way. Where the result holds a covariance only, ``n_units`` says how many. With a variance that
+    takes errors for independent, the F test stays as it is.
     """
     try:
-        found = result.pre_trends()
-        pvalue = _hotelling(found, result.effects.numbers.carrier, n_units)
+        effects, terms = result._tested()
+        found = effects.joint_test(terms)
+        pvalue = _hotelling(found, effects.numbers.carrier, n_units)
     except InferenceUnavailable as error:
         return Check(
             "pre_trends", "untestable", str(error).split(" Hint")[0], advice="Parallel trends rest on argument."
@@ -41,18 +44,21 @@ def pre_trends_check(
 
 
 def _hotelling(found: Test, carrier: Carrier, n_units: int | None) -> float:
-    """Return the p-value of a joint test, from F where it took the number of clusters to be infinite."""
-    df = found.df if isinstance(found.df, tuple) else (1.0, found.df)
-    q, count = df[0], n_units
-    if isinstance(carrier, Influence):
-        count = len(carrier.rows) if carrier.groups is None else carrier.groups.count
-    if count is None or np.isfinite(df[1]):
+    """Return the p-value of a joint test whose covariance was estimated from few clusters."""
+    q, df = found.df if isinstance(found.df, tuple) else (1.0, found.df)
+    wald, count = found.statistic, None if n_units is None else float(n_units)
+    if np.isfinite(df):  # an F ratio
+        wald = q * found.statistic
+        count = df + 1 if getattr(carrier, "kind", "").startswith("CR") else None
+    elif isinstance(carrier, Influence):
+        count = float(min((way.count for way in carrier.ways), default=len(carrier.rows)))
+    if count is None:
         return found.pvalue
     if count <= q:
         raise InferenceUnavailable(
-            f"{count} clusters can't test {q:g} effects before the start jointly.",
+            f"{count:g} clusters can't test {q:g} effects before the start jointly.",
             hint="Test fewer, or use more clusters.",
         )
     from scipy.stats import f
 
-    return float(f.sf(found.statistic * (count - q) / (q * (count - 1)), q, count - q))
+    return float(f.sf(wald * (count - q) / (q * (count - 1)), q, count - q))

@@ -53,6 +53,7 @@ def on_rows(cohorts: Cohorts, plan: Sequence[Cell], method: Method) -> CellEstim
     Sant'Anna and Zhao (2020), "Doubly robust difference-in-differences estimators", sections 2.2 and 3.2 (estimators for
     repeated cross-sections); Callaway and Sant'Anna (2021), appendix B.
     """
+    cohorts.require_spread()
     table = _Table.of(cohorts)
     kept: list[Cell] = []
     failed: list[tuple[Cell, str]] = []

@@ -15,7 +15,7 @@ from causalkit.core.estimator import Estimator
 from causalkit.core.params import choice, integer
 from causalkit.core.roles import Assignment, Role
 from causalkit.core.sample import Sample
-from causalkit.did.by_event_time import by_event_time, by_units, clusters_at, small_sample
+from causalkit.did.by_event_time import by_event_time, clusters_at, small_sample
 from causalkit.did.cohorts import ROLES, Cohorts
 from causalkit.did.event_study import AggregateResult
 from causalkit.errors import DesignError
@@ -143,6 +143,8 @@ class StackedDiD(Estimator[AggregateResult]):
         """Stack and regress a bound sample."""
         cohorts = Cohorts.of(sample, unbalanced=self.unbalanced)
         kept, trimmed = self._experiments(cohorts)
+        if len(kept) == 1:
+            cohorts.require_spread()
         stack = _Stack.of(cohorts, kept, self)
         reference = -1 - self.anticipation
         times = [e for e in range(-self.pre_window - self.anticipation, self.post_window + 1) if e != reference]
@@ -150,7 +152,7 @@ class StackedDiD(Estimator[AggregateResult]):
         at = np.arange(len(times))
         unit = cohorts.panel.unit.codes[stack.row]
         psi: Floats = np.stack([np.bincount(unit, fit.psi[:, j], minlength=cohorts.n_units) for j in at], axis=1)
-        carrier = by_units(cohorts, psi, small_sample(fit), fit.df[at])
+        carrier = cohorts.carrier(psi, "CR1", small_sample(fit), fit.df[at])
         counts = [int((stack.treated & (stack.event == e)).sum()) for e in times]
         labels = [str(cohorts.label_of[int(start)]) for start in trimmed]
         check = Check(

@@ -26,6 +26,7 @@ from causalkit.did.cell_regression import (
 )
 from causalkit.did.cohorts import ROLES, Cohorts
 from causalkit.did.event_study import AGGREGATIONS, EventStudyResult
+from causalkit.did.plan import reference_of
 from causalkit.did.pre_trends import pre_trends_check
 from causalkit.did.saturated import VCOV
 from causalkit.errors import DesignError
@@ -133,6 +134,7 @@ class SunAbraham(Estimator[EventStudyResult]):
         """Run the regression on a bound sample."""
         cohorts = with_reference(Cohorts.of(sample, unbalanced=self.unbalanced), self.anticipation)
         cohorts = compared_with_last(cohorts, self.anticipation)
+        cohorts.require_spread()
         plan, sizes = [], cell_totals(cohorts)
         for g, first in enumerate(cohorts.starts):
             reference = int(first) - 1 - self.anticipation
@@ -162,7 +164,7 @@ class SunAbraham(Estimator[EventStudyResult]):
             shares=weight_of_cells(cohorts, plan),
             joint=joint,
             base_period="universal",
-            reference=-1.0 - self.anticipation,
+            reference=reference_of(cohorts, self.anticipation),
         )
         checks: dict[str, Any] = {
             **cohorts.checks(),

@@ -10,17 +10,19 @@ import numpy as np
 
 from causalkit.core.check import Check, Checks
 from causalkit.core.effects import Effects
-from causalkit.core.estimate import Estimate, Influence
+from causalkit.core.estimate import Estimate
 from causalkit.core.estimator import Estimator
 from causalkit.core.params import choice, integer
 from causalkit.core.roles import Assignment, Role
 from causalkit.core.sample import Sample
+from causalkit.did.arranged import standardised
+from causalkit.did.cell_estimates import overlap_check
 from causalkit.did.cohorts import ROLES, Cohorts
 from causalkit.did.event_study import EventStudyResult
 from causalkit.did.plan import cells_of, plan_cells, reference_of
 from causalkit.did.pre_trends import pre_trends_check
 from causalkit.did.triple_difference_cells import Triples, compare_triples, eligible_units, share_of_treated, triples_of
-from causalkit.kernels.arrays import Bools, Floats, read_only
+from causalkit.kernels.arrays import Bools, Floats
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,6 +143,7 @@ class TripleDifference(Estimator[EventStudyResult]):
     def estimate(self, sample: Sample) -> EventStudyResult:
         """Run the comparisons on a bound sample."""
         cohorts = Cohorts.of(sample, unbalanced=self.unbalanced)
+        cohorts.require_spread()
         eligible = eligible_units(cohorts)
         every = plan_cells(cohorts, self.control_group, self.base_period, self.anticipation)
         found = compare_triples(
@@ -148,21 +151,11 @@ class TripleDifference(Estimator[EventStudyResult]):
         )
         plan = found.plan
         shares, of_shares = share_of_treated(cohorts, eligible)
-        ways, size = cohorts.clusters, len(plan) + len(shares)
-        carrier = Influence(
-            read_only(np.hstack([found.psi, of_shares])),
-            cohorts.unit_rows,
-            ways[0] if ways else None,
-            1.0,
-            np.full(size, np.inf),
-            "CR0",
-            ways[1:],
-        )
-        joint = Estimate(np.concatenate([found.values, shares]), carrier)
+        joint = Estimate(np.concatenate([found.values, shares]), cohorts.carrier(np.hstack([found.psi, of_shares])))
         cells = cells_of(cohorts, found.plan, found.counts)
         result = EventStudyResult(
             estimator=self,
-            effects=Effects(cells.terms, joint.linear(np.eye(size)[: len(plan)]), cells.columns()),
+            effects=Effects(cells.terms, joint.linear(np.eye(joint.size)[: len(plan)]), cells.columns()),
             headline="simple",
             estimand="average effect on the eligible units of adopting groups, over all treated cohorts and periods",
             checks=Checks({}),
@@ -182,15 +175,16 @@ class TripleDifference(Estimator[EventStudyResult]):
             "pre_trends": lambda: pre_trends_check(result),
         }
         if sample.has("covariates"):
-            checks["overlap"] = _overlap_check(found.trimmed)
+            checks["overlap"] = overlap_check(found.trimmed)
         return replace(result, checks=Checks(checks))
 
 
 def _wide_covariates(cohorts: Cohorts) -> Floats | None:
+    """Return covariates around their mean in units of their spread, shape (n_units, n_periods, p), or None."""
     values = cohorts.covariates()
     if values.shape[1] == 0:
         return None
-    return np.stack([cohorts.panel.wide(column) for column in values.T], axis=2)
+    return np.stack([standardised(cohorts.panel.wide(column)) for column in values.T], axis=2)
 
 
 def _eligible_check(cohorts: Cohorts, eligible: Bools, found: Triples) -> Check:
@@ -215,15 +209,4 @@ def _eligible_check(cohorts: Cohorts, eligible: Bools, found: Triples) -> Check:
         "covariates."
         if bad
         else "",
-    )
-
-
-def _overlap_check(trimmed: int) -> Check:
-    return Check(
-        "overlap",
-        "warn" if trimmed else "pass",
-        f"{trimmed} comparisons with a control unit were given no weight: its propensity is above .995."
-        if trimmed
-        else "No control unit has a propensity above .995.",
-        advice="The effect then speaks of fewer units; use fewer covariates." if trimmed else "",
     )

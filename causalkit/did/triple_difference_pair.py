@@ -6,12 +6,11 @@ from typing import Literal
 
 import numpy as np
 
+from causalkit.did.group_time import inverse_of
 from causalkit.did.logit import TRIM, NotEstimable, fit_logit
 from causalkit.kernels.arrays import Bools, Floats
 
 Method = Literal["dr", "ipw", "reg"]
-
-_CONDITION = 1e10
 
 
 def two_groups(change: Floats, x: Floats, w: Floats, treated: Bools, method: Method) -> tuple[Floats, Floats, int]:
@@ -50,7 +49,8 @@ def two_groups(change: Floats, x: Floats, w: Floats, treated: Bools, method: Met
     expected, unexplained, by_slope = np.zeros_like(change), np.zeros_like(change), np.zeros_like(x)
     adjusted = x.shape[1] > 1
     if adjusted and method != "ipw":
-        bread = _bread(x[~treated], c[~treated])
+        own = x[~treated]
+        bread = inverse_of((own * c[~treated, None]).T @ own)
         expected = x @ (bread @ ((x * c[:, None]).T @ change))
         unexplained, by_slope = c[:, None] * (change - expected), x @ bread
     if adjusted and method != "reg":
@@ -70,11 +70,3 @@ def two_groups(change: Floats, x: Floats, w: Floats, treated: Bools, method: Met
     psi_c = c[:, None] * (left - eta_c)
     psi_c = psi_c + by_score @ (x.T @ psi_c) - unexplained * (by_slope @ (c @ x))[:, None]
     return eta_t - eta_c, psi_t / t.sum() - psi_c / c.sum(), trimmed
-
-
-def _bread(x: Floats, w: Floats) -> Floats:
-    scaled = x * np.sqrt(w)[:, None]
-    norms = np.sqrt((scaled**2).sum(axis=0))
-    if (norms == 0).any() or len(x) < x.shape[1] or np.linalg.cond(scaled / norms) > _CONDITION:
-        raise NotEstimable(f"its {len(x)} controls do not identify {x.shape[1]} coefficients")
-    return np.asarray(np.linalg.inv((x * w[:, None]).T @ x))

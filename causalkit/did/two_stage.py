@@ -18,9 +18,9 @@ from causalkit.core.sample import Sample
 from causalkit.did.absorbed import absorbed_check
 from causalkit.did.cohorts import ROLES, Cohorts
 from causalkit.did.event_study import AGGREGATIONS
-from causalkit.did.imputation import by_unit
 from causalkit.did.imputed_cells import describe_imputed, imputable_check, impute, weight_in_cells
 from causalkit.did.leads import ImputationResult
+from causalkit.did.plan import reference_of
 from causalkit.did.pre_trends import pre_trends_check
 from causalkit.did.untreated import UntreatedFit, cells_to_impute, with_untreated
 
@@ -138,11 +138,11 @@ class TwoStageDiD(Estimator[ImputationResult]):
         cells = describe_imputed(fitted, plan, found)
         of_shares = weight_in_cells(fitted, plan) - found.totals / cohorts.n_units
         joint = Estimate(
-            np.concatenate([found.values, found.totals]), by_unit(cohorts, np.hstack([found.psi, of_shares]))
+            np.concatenate([found.values, found.totals]), cohorts.carrier(np.hstack([found.psi, of_shares]))
         )
         result = ImputationResult(
             estimator=self,
-            effects=Effects(cells.terms, Estimate(found.values, by_unit(cohorts, found.psi)), cells.columns()),
+            effects=Effects(cells.terms, Estimate(found.values, cohorts.carrier(found.psi)), cells.columns()),
             headline="simple",
             estimand=AGGREGATIONS["simple"],
             checks=Checks({}),
@@ -154,7 +154,7 @@ class TwoStageDiD(Estimator[ImputationResult]):
             shares=found.totals,
             joint=joint,
             base_period="universal",
-            reference=-1.0 - self.anticipation,
+            reference=reference_of(cohorts, self.anticipation),
             anticipation=self.anticipation,
         )
         checks: dict[str, Any] = {

@@ -24,9 +24,9 @@ CLUSTERED = {"outcome": "y", "unit": "unit", "time": "time", "cohort": "start", 
 
 
 def many_units(n, runs, seed=0):
-    """Return coverage by estimator, and the share of pre-tests that reject (all cells; by event time)."""
+    """Return coverage by estimator, and the share of pre-tests that reject (all cells, by Wald and by the check; by event time)."""
     covered = dict.fromkeys(ESTIMATORS, 0)
-    rejected = {"cells": 0, "event_time": 0, "leads": 0}
+    rejected = {"cells": 0, "check": 0, "event_time": 0, "leads": 0}
     for run in range(runs):
         data = ck.datasets.staggered_rollout(n, heterogeneity=0.0, effect=0.1, n_regions=n, random_state=seed + run)
         for name, estimator in ESTIMATORS.items():
@@ -35,6 +35,7 @@ def many_units(n, runs, seed=0):
             covered[name] += low <= 0.1 <= high
             if name == "CallawaySantAnna":
                 rejected["cells"] += result.pre_trends().pvalue < 0.05
+                rejected["check"] += result.checks["pre_trends"].pvalue < 0.05
                 rejected["event_time"] += result.aggregate("event_time").pre_trends().pvalue < 0.05
             if name == "ImputationDiD":
                 rejected["leads"] += result.pre_trends().pvalue < 0.05
@@ -82,6 +83,7 @@ def test_intervals_cover_with_two_hundred_units():
     for name, share in covered.items():
         assert share >= 0.95 - _margin(0.05, runs), name
     assert rejected["leads"] <= 0.05 + _margin(0.05, runs)
+    assert rejected["check"] <= 0.05 + _margin(0.05, runs)
 
 
 def test_the_wild_bootstrap_and_randomization_hold_their_level_with_ten_clusters():

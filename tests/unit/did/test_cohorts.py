@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import causalkit as ck
 from causalkit.core.design import Design
 from causalkit.did.cohorts import ROLES, Cohorts
 from causalkit.errors import DataError, DesignError
@@ -142,3 +143,35 @@ def test_a_cohort_of_zero_is_ambiguous_where_time_starts_at_zero():
 def test_one_cluster_is_refused():
     with pytest.raises(DesignError, match="one cluster only"):
         _ = read(table().assign(state="x"), cluster="state").clusters
+
+
+@pytest.mark.parametrize("anticipation", [0, 1])
+def test_the_reference_is_in_units_of_time(anticipation):
+    rng = np.random.default_rng(3)
+    unit, time = np.repeat(np.arange(30), 6), np.tile(np.arange(6), 30)
+    data = pd.DataFrame({"who": unit, "year": 2 * time + 2, "first": np.array([0, 8, 10])[unit % 3]})
+    data["y"] = rng.normal(size=180)
+    roles = {"outcome": "y", "unit": "who", "time": "year", "cohort": "first"}
+    expected = -2.0 * (1 + anticipation)
+    for estimator in (
+        ck.CallawaySantAnna(base_period="universal", anticipation=anticipation),
+        ck.SunAbraham(anticipation=anticipation),
+        ck.TwoStageDiD(anticipation=anticipation),
+        ck.ExtendedTWFE(control_group="never_treated", anticipation=anticipation),
+    ):
+        result = estimator.fit(data, **roles)
+        assert result.reference == result.aggregate("event_time").reference == expected
+        assert expected not in result.cells.event_time
+
+
+@pytest.mark.parametrize("kind", [ck.SunAbraham, ck.ExtendedTWFE])
+def test_periods_without_controls_are_accounted_for(kind):
+    rng = np.random.default_rng(5)
+    unit, time = np.repeat(np.arange(30), 6), np.tile(np.arange(6), 30)
+    data = pd.DataFrame({"who": unit, "year": time, "first": np.array([2, 3, 5])[unit % 3], "y": rng.normal(size=180)})
+    data.loc[7, "y"] = np.nan
+    result = kind(anticipation=1).fit(data, outcome="y", unit="who", time="year", cohort="first")
+    assert result.n + result.n_dropped == 180
+    assert result.dropped.reasons[-1][1:] == ("year", 60, 4)
+    assert "everybody is treated" in str(result.dropped.to_table())
+    assert result.sample.dropped == result.dropped

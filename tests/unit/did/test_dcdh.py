@@ -152,3 +152,9 @@ def test_text_levels_and_booleans_read_alike():
         data.assign(level=np.where(data.level == 1, "on", "off")), treatment="level", control="off", **ROLES
     )
     np.testing.assert_allclose(numbers.effects.values, text.effects.values)
+
+
+def test_one_cluster_is_refused():
+    data, _ = _staggered(8)
+    with pytest.raises(ck.DesignError, match="cluster 'all' has one cluster only"):
+        ck.DCDH().fit(data.assign(all="here"), treatment="level", cluster="all", **ROLES)

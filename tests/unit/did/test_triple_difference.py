@@ -114,3 +114,23 @@ def test_cells_that_cannot_be_estimated_are_told():
     assert set(result.cells.cohort) == {3}
     assert result.checks["eligible"].status == "warn"
     assert "can't be estimated" in result.checks["eligible"].message
+
+
+def test_level_and_unit_of_a_covariate_do_not_matter():
+    data = _panel(11)
+    near, far = (
+        ck.TripleDifference().fit(frame, eligible="eligible", covariates=["x"], **ROLES)
+        for frame in (data, data.assign(x=1e7 + 1e-2 * data.x))
+    )
+    np.testing.assert_allclose(near.effects.values, far.effects.values, atol=1e-6)
+    np.testing.assert_allclose(near.effects.se, far.effects.se, atol=1e-6)
+
+
+@pytest.mark.parametrize("method", ["dr", "reg"])
+def test_nearly_collinear_covariates_are_refused(method):
+    data = _panel(12)
+    twin = data.x + 1e-7 * np.sin(data.unit)
+    with pytest.raises(ck.InferenceUnavailable, match="do not identify 3 coefficients"):
+        ck.TripleDifference(method=method).fit(
+            data.assign(twin=twin), eligible="eligible", covariates=["x", "twin"], **ROLES
+        )
