@@ -148,7 +148,7 @@ def _pvalue(held_out: Floats, rows: Ints, variance: float, weights: Floats | Non
     psi: Floats = share * (held_out - mean)
     if groups is not None:
         _, inside = np.unique(groups[rows], return_inverse=True)
-        psi = np.bincount(inside, weights=psi)
+        psi = np.asarray(np.bincount(inside, weights=psi), dtype=np.float64)
     if psi.size < 2:
         return 1.0
     se = float(np.sqrt(variance * psi.size / (psi.size - 1) * (psi @ psi)))
