@@ -1,0 +1,146 @@
+"""A simulated confounder as strong as the strongest covariate: would the conclusion survive it?"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from causalkit.core import format as fmt
+from causalkit.core.check import Check
+from causalkit.core.sample import Arms, Number, Sample
+from causalkit.errors import InferenceUnavailable
+from causalkit.kernels.arrays import Floats
+from causalkit.refutation.challenge import Challenge, Finding
+from causalkit.refutation.random_cause import with_covariate
+from causalkit.refutation.trial import Trial
+
+NAME = "simulated_confounder"
+
+
+def run(trial: Trial) -> Finding:
+    """Add a variable that is tied to treatment and outcome as tightly as the strongest covariate is, and refit.
+
+    Its partial R2 with the treatment given the covariates, and with the outcome given treatment and covariates, are
+    those of the covariate whose omission would bias a linear regression most (Cinelli and Hazlett 2020); its sign is the
+    one that takes the estimate towards zero. In a linear regression the new estimate is exact.
+    """
+    result, sample = trial.result, trial.sample
+    if "covariates" not in result.estimator.roles or "adjustment" not in result.estimator.strategies:
+        raise InferenceUnavailable("it is for analyses that adjust for covariates.")
+    features = sample.features()
+    design, names = features.dummies()
+    if not names or np.isnan(design).any():
+        raise InferenceUnavailable("it measures strength by the covariates, and there is no complete one.")
+    treatment = _treatment(sample)
+    at, with_treatment, with_outcome = strongest(design, treatment, sample.outcome)
+    extra = confounder(
+        design, treatment, sample.outcome, with_treatment, with_outcome, towards=result.estimate, rng=trial.rng(NAME)
+    )
+    again = result.refit(sample.with_column("covariates", with_covariate(features, extra, "simulated confounder")))
+    limits = again.ci()
+    before, after = result.pvalue < 0.05, again.pvalue < 0.05
+    survives = after and np.sign(again.estimate) == np.sign(result.estimate)
+    message = (
+        f"With one more common cause as strong as {names[at]!r} (partial R2 {with_treatment:.2g} with the treatment, "
+        f"{with_outcome:.2g} with the outcome) the estimate would be {fmt.number(again.estimate)} {_said(limits)} "
+        f"instead of {fmt.number(result.estimate)}."
+    )
+    if not before:
+        return Finding(Check(NAME, "pass", f"{message} It was not distinguishable from zero to begin with."))
+    advice = "" if survives else "A confounder no stronger than one that was measured would change the conclusion."
+    return Finding(Check(NAME, "pass" if survives else "fail", message, again.estimate / again.se, None, advice))
+
+
+def strongest(design: Floats, treatment: Floats, outcome: Floats) -> tuple[int, float, float]:
+    """Return the covariate whose omission would bias most, and its partial R2 with treatment and outcome.
+
+    Parameters
+    ----------
+    design : Floats, shape (n, p)
+        Covariates.
+    treatment, outcome : Floats, shape (n,)
+        Columns.
+    """
+    best = (0, 0.0, 0.0)
+    for j in range(design.shape[1]):
+        others = np.delete(design, j, axis=1)
+        with_treatment = _partial_r2(treatment, design[:, j], others)
+        with_outcome = _partial_r2(outcome, design[:, j], np.column_stack([others, treatment]))
+        if with_treatment * with_outcome > best[1] * best[2] or j == 0:
+            best = (j, with_treatment, with_outcome)
+    return best
+
+
+def confounder(
+    design: Floats,
+    treatment: Floats,
+    outcome: Floats,
+    with_treatment: float,
+    with_outcome: float,
+    *,
+    towards: float,
+    rng: np.random.Generator,
+) -> Floats:
+    """Return a variable with the given partial R2, whose omission inflates an estimate of the sign of ``towards``.
+
+    Parameters
+    ----------
+    design, treatment, outcome
+        Covariates, shape (n, p), and columns, shape (n,).
+    with_treatment, with_outcome : float
+        Partial R2 with the treatment given covariates; with the outcome given treatment and covariates.
+    towards : float
+        The estimate; its sign is what counts.
+    rng : Generator
+        Draws the part that is tied to nothing.
+    """
+    along_treatment = _unit(_residual(treatment, design))
+    both = np.column_stack([design, treatment])
+    along_outcome = _unit(_residual(outcome, both))
+    rest = _unit(_residual(rng.standard_normal(len(outcome)), np.column_stack([both, outcome])))
+    a, left = np.sqrt(with_treatment), np.sqrt(1 - with_treatment)
+    b, c = left * np.sqrt(with_outcome), left * np.sqrt(1 - with_outcome)
+    out: Floats = np.sqrt(len(outcome)) * (a * along_treatment + np.sign(towards) * b * along_outcome + c * rest)
+    return out
+
+
+def _partial_r2(target: Floats, one: Floats, others: Floats) -> float:
+    x, y = _residual(one, others), _residual(target, others)
+    total = float(x @ x) * float(y @ y)
+    return min(float(x @ y) ** 2 / total, 1 - 1e-9) if total > 0 else 0.0
+
+
+def _residual(values: Floats, design: Floats) -> Floats:
+    columns = np.column_stack([np.ones(len(values)), design])
+    scale = np.abs(columns).max(axis=0)
+    columns = columns / np.where(scale > 0, scale, 1.0)
+    left: Floats = values - columns @ np.linalg.lstsq(columns, values - values.mean(), rcond=None)[0] - values.mean()
+    return left
+
+
+def _unit(values: Floats) -> Floats:
+    norm = float(np.linalg.norm(values))
+    if norm == 0.0:
+        raise InferenceUnavailable("the covariates determine the treatment or the outcome.")
+    return values / norm
+
+
+def _treatment(sample: Sample) -> Floats:
+    column = sample.columns["treatment"]
+    if isinstance(column, Number):
+        return column.values
+    if not isinstance(column, Arms) or column.count > 2:
+        raise InferenceUnavailable("it needs one treatment with two arms, or a dose.")
+    return column.codes.astype(float)
+
+
+def _said(limits: object) -> str:
+    return fmt.interval(*limits) if isinstance(limits, tuple) else str(limits)
+
+
+CHALLENGE = Challenge(
+    NAME,
+    "A conclusion that a confounder no stronger than a measured one would overturn.",
+    "A common cause that was not measured and is stronger than any that was.",
+    run,
+    draws=False,
+)

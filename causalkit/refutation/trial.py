@@ -1,0 +1,118 @@
+"""What a refuter works on: a result, its rows, and the estimates of the same analysis on altered rows."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from causalkit.core.result import Result
+from causalkit.core.sample import Sample
+from causalkit.errors import CausalKitError, InferenceUnavailable
+from causalkit.kernels.arrays import Floats
+
+#: Seconds of refitting that a refutation takes where ``n_sim`` is not given.
+BUDGET = 30.0
+_FEWEST, _MOST = 40, 400
+#: A test is given up when so large a share of its refits can't be computed.
+_MOST_FAILED = 0.25
+
+
+@dataclass(frozen=True)
+class Refits:
+    """Estimates of the same analysis on altered rows.
+
+    Parameters
+    ----------
+    estimates, se, pvalues : Floats, shape (B,)
+        Headline, its standard error and its p-value against zero.
+    failed : int
+        Altered tables on which the analysis could not be computed.
+    """
+
+    estimates: Floats
+    se: Floats
+    pvalues: Floats
+    failed: int = 0
+
+    def __len__(self) -> int:
+        return len(self.estimates)
+
+
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """A result under test.
+
+    Parameters
+    ----------
+    result : Result
+        With a headline.
+    sample : Sample
+        Its rows.
+    n_sim : int
+        Altered tables of each test that draws.
+    seed : int
+        Seed of all draws.
+    data : table or None
+        The user's table, where one was given.
+    """
+
+    result: Result
+    sample: Sample
+    n_sim: int
+    seed: int
+    data: object = None
+    negative_outcomes: tuple[str, ...] = ()
+    negative_treatments: tuple[str, ...] = ()
+    seconds: float = field(default=0.0)
+
+    def rng(self, name: str) -> np.random.Generator:
+        """Return the generator of a test: each has a stream of its own, so leaving one out changes no other.
+
+        Parameters
+        ----------
+        name : str
+            The test.
+        """
+        return np.random.default_rng([self.seed, *name.encode()])
+
+    def refits(self, altered: Callable[[np.random.Generator], Iterator[Sample]], name: str) -> Refits:
+        """Run the analysis on altered rows.
+
+        Parameters
+        ----------
+        altered : callable
+            ``altered(rng)`` yields samples without end.
+        name : str
+            The test, which names the stream of draws.
+
+        Raises
+        ------
+        InferenceUnavailable
+            If the analysis fails on more than a quarter of them.
+        """
+        found: list[tuple[float, float, float]] = []
+        failed, why = 0, ""
+        for sample, _ in zip(altered(self.rng(name)), range(self.n_sim), strict=False):
+            try:
+                again = self.result.refit(sample)
+                found.append((again.estimate, again.se, again.pvalue))
+            except CausalKitError as error:
+                failed, why = failed + 1, str(error)
+        if failed > _MOST_FAILED * self.n_sim or not found:
+            raise InferenceUnavailable(
+                f"the analysis could not be computed on {failed} of {self.n_sim} altered tables: {why}"
+            )
+        estimates, se, pvalues = (np.array(column) for column in zip(*found, strict=True))
+        return Refits(estimates, se, pvalues, failed)
+
+
+def simulations(result: Result, sample: Sample, n_tests: int) -> tuple[int, float]:
+    """Return how many altered tables each test may have, and the seconds that one fit takes (measured)."""
+    start = time.perf_counter()
+    result.refit(sample)
+    seconds = time.perf_counter() - start
+    affordable = int(BUDGET / max(seconds, 1e-9) / max(n_tests, 1))
+    return int(np.clip(affordable, _FEWEST, _MOST)), seconds

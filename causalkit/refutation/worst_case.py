@@ -1,0 +1,123 @@
+"""Bounds without unconfoundedness: Manski's, with or without monotonicity, and Balke and Pearl's for an instrument."""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from causalkit.errors import DataError, DesignError, IdentificationError
+from causalkit.kernels.arrays import Floats
+
+Assume = Literal["nothing", "monotone_response", "monotone_selection"]
+
+
+def manski_bounds(
+    outcome: ArrayLike, treated: ArrayLike, outcome_range: tuple[float, float], assume: Assume = "nothing"
+) -> tuple[float, float]:
+    """Return the bounds of the average effect of a treatment that may be confounded in any way (Manski 1990, 1997).
+
+    Parameters
+    ----------
+    outcome : array, shape (n,)
+        Outcomes, all within the range.
+    treated : array, shape (n,)
+        0 or 1.
+    outcome_range : (float, float)
+        The values that the outcome can take, by its nature; not those that were seen.
+    assume : {"nothing", "monotone_response", "monotone_selection"}
+        ``"monotone_response"``: the treatment lowers nobody's outcome (the lower bound is 0).
+        ``"monotone_selection"``: the treated would have outcomes at least as high as the others with and without it
+        (Manski and Pepper 2000; the upper bound is the difference of means).
+
+    Returns
+    -------
+    (float, float)
+        Their distance is the width of the range where nothing is assumed.
+
+    Raises
+    ------
+    DataError
+        If an outcome lies outside the range.
+    """
+    y, t = np.asarray(outcome, dtype=float), np.asarray(treated, dtype=float)
+    low, high = outcome_range
+    outside = ~((y >= low) & (y <= high))
+    if outside.any():
+        raise DataError(
+            f"{int(outside.sum())} outcomes lie outside [{low:g}, {high:g}] (first in row {int(np.flatnonzero(outside)[0])}).",
+            hint="Give the range of values that the outcome can take.",
+        )
+    share = float(t.mean())
+    if not 0 < share < 1:
+        raise DataError("both arms are needed.")
+    one, zero = float(y[t == 1].mean()), float(y[t == 0].mean())
+    least = share * one + (1 - share) * low - ((1 - share) * zero + share * high)
+    most = share * one + (1 - share) * high - ((1 - share) * zero + share * low)
+    if assume == "monotone_response":
+        return max(least, 0.0), most
+    if assume == "monotone_selection":
+        return least, min(most, one - zero)
+    if assume != "nothing":
+        raise DesignError(
+            f"assume={assume!r} is not an option.", hint="Use nothing, monotone_response or monotone_selection."
+        )
+    return least, most
+
+
+def balke_pearl_bounds(cells: ArrayLike) -> tuple[float, float]:
+    """Return the sharp bounds of the average effect from a binary instrument, treatment and outcome.
+
+    Compliance may be of any kind: the bounds are the extremes over all distributions of the 16 response types that agree
+    with the data (Balke and Pearl 1997), found by linear programming.
+
+    Parameters
+    ----------
+    cells : array, shape (2, 2, 2)
+        ``cells[z, t, y]``: probability of treatment t and outcome y given instrument z, or counts.
+
+    Returns
+    -------
+    (float, float)
+
+    Raises
+    ------
+    IdentificationError
+        If no distribution agrees with the data: the instrument is not valid (Pearl's inequality fails).
+    """
+    from scipy.optimize import linprog
+
+    p = np.asarray(cells, dtype=float)
+    if p.shape != (2, 2, 2) or (p < 0).any() or (p.sum(axis=(1, 2)) <= 0).any():
+        raise DataError("cells must be a (2, 2, 2) array of counts or probabilities by instrument, treatment, outcome.")
+    p = p / p.sum(axis=(1, 2), keepdims=True)
+    types = list(product(product((0, 1), repeat=2), repeat=2))  # (treatment by instrument), (outcome by treatment)
+    agree = np.zeros((8, 16))
+    gain = np.array([response[1] - response[0] for _, response in types], dtype=float)
+    for j, (taken, response) in enumerate(types):
+        for z in (0, 1):
+            agree[4 * z + 2 * taken[z] + response[taken[z]], j] = 1.0
+    limits = []
+    for sign in (1.0, -1.0):
+        found = linprog(sign * gain, A_eq=agree, b_eq=p.ravel(), bounds=(0, 1), method="highs")
+        if found.status != 0:
+            raise IdentificationError(
+                "no distribution of response types agrees with these shares: the instrument is not valid.",
+                hint="It changes the outcome by another way, or is not independent of it; see Pearl's inequality.",
+            )
+        limits.append(sign * float(found.fun))
+    return limits[0], limits[1]
+
+
+def shares(instrument: Floats, treated: Floats, outcome: Floats) -> Floats:
+    """Return the ``cells`` of :func:`balke_pearl_bounds` from 0/1 columns.
+
+    Parameters
+    ----------
+    instrument, treated, outcome : Floats, shape (n,)
+        0 or 1.
+    """
+    code = (4 * instrument + 2 * treated + outcome).astype(np.int64)
+    return np.bincount(code, minlength=8).reshape(2, 2, 2).astype(float)

@@ -1,0 +1,155 @@
+"""The parts of refuters: dealing out, calibration, a confounder of given strength, the robustness value."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from scipy.stats import binom
+
+import causalkit as ck
+from causalkit.refutation.assigned import dealing
+from causalkit.refutation.calibrated import (
+    TOLERATED_BIAS,
+    calibration,
+    missed_share,
+    power_of_share,
+    too_often,
+)
+from causalkit.refutation.planted_confounder import confounder, strongest
+from causalkit.refutation.robustness import robustness_value
+
+
+def drawn(result, count=30):
+    deal = dealing(result.estimator, result.sample)
+    return deal, list(itertools.islice(deal.permuted(np.random.default_rng(0)), count))
+
+
+class TestDealing:
+    def test_rows(self):
+        rng = np.random.default_rng(0)
+        data = {"y": rng.normal(size=40), "t": rng.normal(size=40)}
+        _, samples = drawn(ck.OLS().fit(data, outcome="y", treatment="t"))
+        for sample in samples:
+            np.testing.assert_array_equal(np.sort(sample.number("treatment")), np.sort(data["t"]))
+        assert len({tuple(s.number("treatment")) for s in samples}) == 30
+
+    def test_whole_clusters_of_any_size(self):
+        cluster = np.repeat(np.arange(6), [1, 2, 3, 4, 5, 6])
+        data = {"y": np.random.default_rng(0).normal(size=21), "t": cluster < 3, "g": cluster}
+        deal, samples = drawn(ck.OLS().fit(data, outcome="y", treatment="t", cluster="g"))
+        assert deal.said == "treatment among clusters"
+        for sample in samples:
+            by_cluster = [np.unique(sample.arms.codes[cluster == g]) for g in range(6)]
+            assert [len(found) for found in by_cluster] == [1] * 6
+            assert sum(int(found[0]) for found in by_cluster) == 3
+
+    def test_within_clusters(self):
+        rng = np.random.default_rng(0)
+        cluster = np.repeat(np.arange(5), 8)
+        t = rng.random(40) < 0.2 + 0.12 * cluster
+        data = {"y": rng.normal(size=40), "t": t, "g": cluster}
+        deal, samples = drawn(ck.OLS().fit(data, outcome="y", treatment="t", cluster="g"))
+        assert "rows of each cluster" in deal.said
+        for sample in samples:
+            np.testing.assert_array_equal(np.bincount(cluster, sample.arms.codes), np.bincount(cluster, t))
+
+    def test_paths_go_to_units_seen_in_the_same_periods(self):
+        unit, time = np.repeat(np.arange(8), 4), np.tile(np.arange(4), 8)
+        t = (time >= 2) & (unit % 4 < 2)
+        keep = ~((unit >= 4) & (time == 1))  # two sets of periods
+        data = {"y": np.random.default_rng(0).normal(size=32)[keep]}
+        data |= {"t": t[keep].astype(int), "u": unit[keep], "p": time[keep]}
+        result = ck.TWFE().fit(data, outcome="y", unit="u", time="p", treatment="t")
+        for sample in drawn(result)[1]:
+            treated = {u for u in range(8) if sample.arms.codes[data["u"] == u].any()}
+            assert len(treated & set(range(4))) == 2
+            assert len(treated) == 4
+            assert not sample.arms.codes[data["p"] < 2].any()
+
+    def test_a_known_propensity_travels_with_its_treatment(self):
+        rng = np.random.default_rng(0)
+        p = rng.uniform(0.2, 0.8, size=80)
+        data = {"y": rng.normal(size=80), "t": (rng.random(80) < p).astype(int), "p": p, "x": rng.normal(size=80)}
+        result = ck.AIPW(regressor="linear", n_folds=2).fit(
+            data, outcome="y", treatment="t", covariates="x", propensity="p"
+        )
+        pairs = set(zip(data["t"], data["p"], strict=True))
+        for sample in drawn(result, 5)[1]:
+            assert set(zip(sample.arms.codes, sample.number("propensity"), strict=True)) == pairs
+
+
+class TestCalibration:
+    def test_power_is_that_of_the_exact_test(self):
+        for n, tolerated, planted in ((50, 0.05, 0.2), (100, 0.075, 0.19), (400, 0.075, 0.1)):
+            counts = np.arange(n + 1)
+            rejected = np.array([too_often(k, n, tolerated) <= 0.025 for k in counts])
+            assert power_of_share(n, tolerated, planted, 0.025) == pytest.approx(
+                binom.pmf(counts, n, planted)[rejected].sum(), abs=1e-12
+            )
+
+    def test_size_and_power(self):
+        rng = np.random.default_rng(0)
+        from scipy.stats import norm
+
+        def rejects(bias, factor):
+            z = bias + factor * rng.standard_normal(100)
+            return calibration(z, np.ones(100), 2 * norm.sf(np.abs(z))).pvalue < 0.05
+
+        assert np.mean([rejects(0.0, 1.0) for _ in range(300)]) <= 0.07
+        assert np.mean([rejects(TOLERATED_BIAS, 1.0) for _ in range(300)]) <= 0.08
+        found = calibration(np.zeros(100), np.ones(100), np.ones(100))
+        assert np.mean([rejects(0.0, 1.5) for _ in range(300)]) == pytest.approx(found.power_spread, abs=0.07)
+        assert np.mean([rejects(1.0, 1.0) for _ in range(300)]) == pytest.approx(found.power_bias, abs=0.05)
+
+    def test_shares(self):
+        assert missed_share(1.0) == pytest.approx(0.05, abs=1e-12)
+        assert missed_share(1.5) == pytest.approx(0.1913, abs=1e-4)
+
+
+class TestConfounder:
+    def test_it_has_the_strength_asked_for_and_moves_least_squares_by_the_formula(self):
+        """Equation 14 of Cinelli and Hazlett (2020): bias = se sqrt(df) sqrt(R2_y R2_t / (1 - R2_t))."""
+        rng = np.random.default_rng(0)
+        x = rng.normal(size=(200, 2))
+        t = x @ [1.0, 0.5] + rng.normal(size=200)
+        y = 2 * t + x @ [1.0, -1.0] + rng.normal(size=200)
+        u = confounder(x, t, y, 0.15, 0.25, towards=2.0, rng=rng)
+        data = {"y": y, "t": t, "a": x[:, 0], "b": x[:, 1], "u": u}
+        short = ck.OLS(vcov="iid").fit(data, outcome="y", treatment="t", covariates=["a", "b"])
+        long = ck.OLS(vcov="iid").fit(data, outcome="y", treatment="t", covariates=["a", "b", "u"])
+        moved = short.se * np.sqrt(200 - 4) * np.sqrt(0.25 * 0.15 / 0.85)
+        assert short.estimate - long.estimate == pytest.approx(moved, rel=1e-10)
+
+    def test_the_strongest_covariate(self):
+        rng = np.random.default_rng(1)
+        x = rng.normal(size=(300, 3))
+        t = x @ [0.1, 1.0, 0.0] + rng.normal(size=300)
+        y = t + x @ [0.1, 1.0, 2.0] + rng.normal(size=300)
+        at, with_treatment, with_outcome = strongest(x, t, y)
+        assert at == 1
+        for partial, target, others in ((with_treatment, t, x[:, [0, 2]]), (with_outcome, y, np.c_[x[:, [0, 2]], t])):
+            design = np.c_[np.ones(300), others]
+            one, both = (
+                np.sum((target - d @ np.linalg.lstsq(d, target, rcond=None)[0]) ** 2)
+                for d in (design, np.c_[design, x[:, 1]])
+            )
+            assert partial == pytest.approx(1 - both / one, rel=1e-9)
+
+
+class TestRobustness:
+    """R sensemakr 0.1.6 on the Darfur regression (t = 4.18444998480823, 783 degrees of freedom)."""
+
+    T, DF = 4.18444998480823, 783
+
+    @pytest.mark.parametrize(
+        ("q", "alpha", "value"),
+        [(1.0, 1.0, 0.138776353893588), (1.0, 0.05, 0.0762579655448573), (0.5, 1.0, 0.0720269757956044)],
+    )
+    def test_darfur(self, q, alpha, value):
+        assert robustness_value(self.T, self.DF, q, alpha) == pytest.approx(value, abs=1e-12)
+
+    def test_an_estimate_that_is_not_significant_has_none(self):
+        assert robustness_value(1.5, 100, alpha=0.05) == 0.0
+        assert robustness_value(0.0, 100) == 0.0
