@@ -51,7 +51,12 @@ class TestEValue:
 
 class TestRosenbaum:
     # R rbounds 2.2, unrounded: upper p-values of the 33 pairs of the lead data of R DOS2 0.5.2 (one tie dropped).
-    UPPER: ClassVar = {1: 5.53080153577363e-06, 1.5: 0.000252550366693143, 2: 0.00177170428418248, 3: 0.0130581704520121}
+    UPPER: ClassVar = {
+        1: 5.53080153577363e-06,
+        1.5: 0.000252550366693143,
+        2: 0.00177170428418248,
+        3: 0.0130581704520121,
+    }
     UPPER |= {4: 0.0366583610160083, 5: 0.0693693582244317, 6: 0.107341213324176}
 
     def test_lead(self):
