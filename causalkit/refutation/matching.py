@@ -274,7 +274,7 @@ def match(
         raise DesignError("nobody found a partner.", hint="Widen caliper=, or ask for fewer exact= columns.")
     partners = np.bincount(found.focal, minlength=len(z))
     own = (partners > 0).astype(float) + np.bincount(found.partner, 1 / partners[found.focal], minlength=len(z))
-    group = np.full(len(z), -1, dtype=np.int64)
+    group: Ints = np.full(len(z), -1, dtype=np.int64)
     group[found.partner[::-1]] = found.focal[::-1]
     group[found.focal] = found.focal
     return Matching(compared, data, method, target, found, read_only(group), read_only(own))
@@ -328,5 +328,6 @@ def _grouped(compared: Compared, data: Any, target: str, focal: Bools) -> Matchi
         )
     share = np.where(both, mine / np.where(theirs > 0, theirs, 1.0), 0.0)
     own = np.where(focal, both[group].astype(float), share[group])
-    numbered: Ints = np.where(both[group], group.astype(np.int64), np.int64(-1))
+    numbered = np.full(len(group), -1, dtype=np.int64)
+    numbered[both[group]] = group[both[group]]
     return Matching(compared, data, "exact", target, None, read_only(numbered), read_only(own))
