@@ -8,6 +8,7 @@ from typing import Literal
 
 from causalkit.errors import DesignError
 from causalkit.graph.adjustment import Adjustment
+from causalkit.graph.controls import Controls, classify
 from causalkit.graph.frontdoor import conditional_instruments, frontdoor_sets, independencies
 from causalkit.graph.nodes import Nodes
 from causalkit.graph.structure import Structure, disjoint
@@ -150,7 +151,7 @@ class DAG(Structure):
             return AdjustmentVerdict(
                 False, f"who is in the data ({told}) tells of the outcome, whatever is adjusted for."
             )
-        return AdjustmentVerdict(False, f"the path {self._drawn(path)} stays open.", path)
+        return AdjustmentVerdict(False, f"the path {self.drawn(path)} stays open.", path)
 
     # Identification beyond adjustment.
 
@@ -200,6 +201,26 @@ class DAG(Structure):
         """
         found = conditional_instruments(self._graph, self._set(x), self._set(y), self._set(self.latent))
         return ((self.nodes[at], self._names(given)) for at, given in found)
+
+    def classify_controls(self, x: str, y: str) -> Controls:
+        """Say of every measured variable whether to adjust for it, and why (Cinelli, Forney and Pearl 2022).
+
+        Parameters
+        ----------
+        x, y : str
+            One treatment and one outcome.
+
+        Returns
+        -------
+        Controls
+            One row per variable: verdict (good, bad, neutral), role, the path that makes it so, and why. Each variable is
+            judged beside the smallest valid set.
+        """
+        problem = self._problem(x, y, "total")
+        if len(problem.treatment) != 1 or len(problem.outcome) != 1:
+            raise DesignError("controls are classified for one treatment and one outcome.", hint="Name one of each.")
+        found, base = classify(self, problem)
+        return Controls(self, str(x), str(y), found, base)
 
     def implied_independencies(self) -> Iterator[tuple[str, str, frozenset[str]]]:
         """Yield (one, other, given): what the graph says must be independent in the data, with every minimal set."""

@@ -145,6 +145,20 @@ class Mixed:
             frontier = fresh
         return ()
 
+    def directed_path(self, one: Nodes, two: Nodes) -> tuple[int, ...]:
+        """Return a shortest directed path from one set to another, or nothing."""
+        came: dict[tuple[int, int], tuple[int, int] | None] = {(node, TAIL): None for node in sorted(one)}
+        queue = list(came)
+        for state in queue:
+            if state[0] in two:
+                return _path(state, came)
+            for child in self.children[state[0]]:
+                step = (child, TAIL)
+                if step not in came:
+                    came[step] = state
+                    queue.append(step)
+        return ()
+
     def districts(self, nodes: Nodes) -> list[Nodes]:
         """Return the components that bidirected edges join among some nodes, by their smallest node."""
         seen: set[int] = set()

@@ -92,6 +92,11 @@ class Structure:
         path = self._graph.open_path(self._set(x), self._set(y), self._set(given))
         return tuple(self.nodes[at] for at in path)
 
+    @property
+    def mixed(self) -> Mixed:
+        """The edges by number, in the order of ``nodes``."""
+        return self._graph
+
     def projected(self) -> Mixed:
         """Return the edges among measured nodes, by number: what was not measured becomes ``<->``."""
         return self._graph.projected(self._set(self.latent))
@@ -164,8 +169,14 @@ class Structure:
     def _said(self, nodes: Iterable[int]) -> str:
         return ", ".join(self._ordered(nodes))
 
-    def _drawn(self, path: tuple[str, ...]) -> str:
-        """Write a path with the arrows of its edges."""
+    def drawn(self, path: tuple[str, ...]) -> str:
+        """Write a path with the arrows of its edges.
+
+        Parameters
+        ----------
+        path : tuple of str
+            Nodes, each next to the one before.
+        """
         text = path[0]
         for one, two in pairwise(path):
             arrow = "->" if (one, two) in self.directed else "<-" if (two, one) in self.directed else "<->"

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from causalkit.core.check import Checks
+from causalkit.core.passage import Passage
 from causalkit.core.result import Report
 from causalkit.core.table import Table
 from causalkit.errors import DesignError, IdentificationError
 from causalkit.graph.expressions import Expression, with_primes
 from causalkit.graph.id_algorithm import Hedge, Identifier
+from causalkit.graph.layout import drawing
 from causalkit.graph.models import DiscreteModel
 from causalkit.graph.nodes import Mixed, Nodes
 
@@ -67,6 +69,7 @@ class Identification(Report):
     hedge: tuple[tuple[str, ...], tuple[str, ...]] | None = None
 
     checks = Checks({})
+    plots = ("graph",)
 
     @property
     def identified(self) -> bool:
@@ -240,6 +243,15 @@ class Identification(Report):
         chosen = best if best is not None else next(self.adjustment_sets)
         named: Mapping[str, Any] = {"covariates": sorted(chosen), **roles}
         return estimator.fit(data, outcome=self.outcome[0], treatment=self.treatment[0], **named)
+
+    def passages(self) -> tuple[Passage, ...]:
+        """Return the verdict with the graph."""
+        return (Passage("assumptions", self.title, (self.answer, self.explain()), self.to_table(), "graph"),)
+
+    def plot_data(self, kind: str) -> Mapping[str, Any]:
+        """Return the graph, what is adjusted for in it, and the paths that are causal or stay open."""
+        adjusted = next(self.adjustment_sets, frozenset()) if self.strategy == "adjustment" else frozenset()
+        return drawing(self.graph, self.treatment, self.outcome, adjusted, self.title)
 
     def to_table(self) -> Table:
         """Return what was found, by kind."""
