@@ -273,7 +273,7 @@ def match(
     if not len(found.focal):
         raise DesignError("nobody found a partner.", hint="Widen caliper=, or ask for fewer exact= columns.")
     partners = np.bincount(found.focal, minlength=len(z))
-    own = (partners > 0).astype(float) + np.bincount(found.partner, 1 / partners[found.focal], minlength=len(z))
+    own: Floats = (partners > 0).astype(float) + np.bincount(found.partner, 1 / partners[found.focal], minlength=len(z))
     group: Ints = np.full(len(z), -1, dtype=np.int64)
     group[found.partner[::-1]] = found.focal[::-1]
     group[found.focal] = found.focal
@@ -327,7 +327,7 @@ def _grouped(compared: Compared, data: Any, target: str, focal: Bools) -> Matchi
             "nobody has the same covariates as anybody of the other arm.", hint="Use method='nearest', or coarsen them."
         )
     share = np.where(both, mine / np.where(theirs > 0, theirs, 1.0), 0.0)
-    own = np.where(focal, both[group].astype(float), share[group])
+    own: Floats = np.where(focal, both[group].astype(float), share[group])
     numbered = np.full(len(group), -1, dtype=np.int64)
     numbered[both[group]] = group[both[group]]
     return Matching(compared, data, "exact", target, None, read_only(numbered), read_only(own))

@@ -14,6 +14,7 @@ from causalkit.errors import DesignError, InferenceUnavailable
 from causalkit.refutation import (
     before_start,
     negative_control,
+    other_cutoffs,
     placebo_outcome,
     placebo_treatment,
     planted_confounder,
@@ -31,6 +32,7 @@ CHALLENGES: Mapping[str, Challenge] = {
         placebo_treatment.CHALLENGE,
         placebo_outcome.CHALLENGE,
         before_start.CHALLENGE,
+        other_cutoffs.CHALLENGE,
         random_cause.CHALLENGE,
         subsets.CHALLENGE,
         resampled.CHALLENGE,
@@ -86,8 +88,8 @@ def refute(
     result : Result or ResultMap
         With a headline. A map is refuted result by result.
     tests : str or list of str, optional
-        ``"placebo_treatment"``, ``"placebo_outcome"``, ``"placebo_in_time"``, ``"random_common_cause"``,
-        ``"data_subsets"``, ``"bootstrap"``, ``"simulated_confounder"``, ``"negative_outcome"``,
+        ``"placebo_treatment"``, ``"placebo_outcome"``, ``"placebo_in_time"``, ``"placebo_cutoffs"``,
+        ``"random_common_cause"``, ``"data_subsets"``, ``"bootstrap"``, ``"simulated_confounder"``, ``"negative_outcome"``,
         ``"negative_treatment"``; by default all that the analysis has a use for.
     n_sim : int, optional
         Altered tables for each test that draws. By default as many as the measured time of a fit allows in about half a

@@ -42,6 +42,14 @@ def trends(rng, planted):
     return Case(fit, {})
 
 
+def cutoff(rng, planted):
+    """A wave that a bandwidth chosen by hand can't follow; or a line."""
+    x = rng.uniform(-1, 1, 2000)
+    smooth = np.sin(12 * x) if planted else x
+    data = {"y": smooth + (x >= 0) + 0.3 * rng.normal(size=2000), "x": x}
+    return Case(ck.RegressionDiscontinuity(bandwidth=0.4).fit(data, outcome="y", running="x"), {})
+
+
 def overfitting(rng, planted):
     """Full-grown trees; or linear learners."""
     from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
@@ -116,6 +124,7 @@ DESIGNS = {
     "placebo_treatment": few_treated_clusters,
     "placebo_outcome": bent_confounding,
     "placebo_in_time": trends,
+    "placebo_cutoffs": cutoff,
     "random_common_cause": overfitting,
     "data_subsets": coarse_learner,
     "bootstrap": unequal_variances,

@@ -19,6 +19,8 @@ ESTIMATORS = {
     "TwoStageDiD": ck.TwoStageDiD(),
     "TWFE": ck.TWFE(),
 }
+#: Estimators whose intervals have no small-sample factor; ``with_vcov("CR1")`` gives them one.
+NORMAL = ("CallawaySantAnna", "ImputationDiD", "TwoStageDiD")
 STAGGERED = {"outcome": "sales", "unit": "store", "time": "year", "cohort": "start"}
 CLUSTERED = {"outcome": "y", "unit": "unit", "time": "time", "cohort": "start", "cluster": "state"}
 
@@ -44,7 +46,7 @@ def many_units(n, runs, seed=0):
 
 def few_clusters(n_clusters, runs, seed=0):
     """Return coverage by estimator, size of the pre-test, and size of the wild bootstrap and randomization tests."""
-    covered = dict.fromkeys((*ESTIMATORS, "TWFE, CR3"), 0)
+    covered = dict.fromkeys((*ESTIMATORS, "TWFE, CR3", *(f"{name}, CR1" for name in NORMAL)), 0)
     rejected = {"pre_trends": 0, "wild": 0, "randomization": 0}
     for run in range(runs):
         rng = np.random.default_rng(seed + run)
@@ -53,6 +55,9 @@ def few_clusters(n_clusters, runs, seed=0):
             result = estimator.fit(data, **CLUSTERED)
             low, high = result.ci()
             covered[name] += low <= EFFECT <= high
+            if name in NORMAL:
+                low, high = result.with_vcov("CR1").ci()
+                covered[f"{name}, CR1"] += low <= EFFECT <= high
             if name == "SunAbraham":
                 rejected["pre_trends"] += result.pre_trends().pvalue < 0.05
         plain = ck.TWFE().fit(data, **CLUSTERED)
@@ -112,4 +117,7 @@ def test_few_clusters(n_clusters, capsys):
     with capsys.disabled():
         print(n_clusters, covered, rejected)
     assert covered["TWFE, CR3"] >= covered["TWFE"] >= covered["CallawaySantAnna"] - 0.02
+    for name in NORMAL:  # what the check few_clusters advises
+        assert covered[f"{name}, CR1"] >= covered[name]
+        assert covered[f"{name}, CR1"] >= (0.93 if n_clusters >= 20 else 0.85) - _margin(0.05, runs)
     assert rejected["wild"] <= 0.05 + _margin(0.05, runs)
