@@ -8,7 +8,7 @@ from numba import njit
 from causalkit.kernels.arrays import Bools, Codes, Floats, Ints
 from causalkit.kernels.forest_binning import MISSING, Bytes
 from causalkit.kernels.forest_growing import Features
-from causalkit.kernels.forest_splitting import Words
+from causalkit.kernels.forest_splitting import Sets
 
 #: A node is one word. From its lowest bit on: the largest code that goes left, 8 bits; the column of codes, 23; whether
 #: these are categories, 1; the left child, 31; and the sign, set for a leaf, which leads to itself.
@@ -67,7 +67,7 @@ def pack(
 
 
 @njit(cache=True, nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
-def _next(flat: Bytes, base: int, word: int, set_of: Codes, sets: Words, categories: bool) -> int:
+def _next(flat: Bytes, base: int, word: int, set_of: Codes, sets: Sets, categories: bool) -> int:
     """Return the child to which the row goes whose codes start at ``base``."""
     child = (word >> 32) & _CHILD
     code = np.int64(flat[np.uint64(base) + np.uint64((word >> 8) & _COLUMN)])  # unsigned: no wrapping to check
@@ -84,7 +84,7 @@ def find_leaves(
     words: Ints,
     place: Codes,
     set_of: Codes,
-    sets: Words,
+    sets: Sets,
     roots: Codes,
     levels: Codes,
     out: Codes,

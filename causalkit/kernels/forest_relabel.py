@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
 from numba import njit
 
-from causalkit.kernels.arrays import Codes, Floats, Ints
+from causalkit.kernels.arrays import Floats, Ints
 
 #: Columns of a table of contributions that belong to the row (its weight), before three for each treatment.
 HEAD = 1
@@ -14,7 +15,7 @@ _FLAT = 1e-10
 
 
 @njit(cache=True, nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
-def relabel(rows: Ints, first: int, stop: int, y: Floats, w: Floats, s: Floats, arms: Codes, table: Floats) -> bool:
+def relabel(rows: Ints, first: int, stop: int, cells: Floats, by_row: bool, table: Floats, totals: Floats) -> bool:
     """Fill the table of what each row adds to a bin; return whether the treatment varies in the node.
 
     With ``A`` the weighted covariance of the treatments in the node, ``tau`` their coefficients in a regression of the
@@ -26,72 +27,84 @@ def relabel(rows: Ints, first: int, stop: int, y: Floats, w: Floats, s: Floats, 
     ----------
     rows : Ints
         Rows of the tree; those of the node are ``rows[first:stop]``.
-    y, w, s : Floats, shape (n,)
-        Outcome, treatment and weight.
-    arms : Codes, shape (n,)
-        Arm of each row, 0 the control; -1 for a dose, which is high where above its mean.
+    cells : Floats, shape (n, 4)
+        Outcome, weight, arm, treatment of each row. The arm is 0 for the control, and -1 for a dose, which is high where
+        above its mean.
+    by_row : bool
+        Whether to fill the table by the rows' own numbers; else by their places in the node.
     table : Floats, shape (at least stop - first, 4)
         Out: weight, weighted rho, a tally (one row, and whether it is high), and the row's information
         ``s (w - wbar)^2``.
+    totals : Floats, shape (4,)
+        Out: sums of the table over the node.
     """
-    total, center, mean = 0.0, 0.0, 0.0
-    for j in range(first, stop):
-        i = rows[j]
-        total += s[i]
-        center += s[i] * y[i]
-        mean += s[i] * w[i]
+    y0, w0 = cells[rows[first], 0], cells[rows[first], 3]
+    total, center, mean, gram, cross = 0.0, 0.0, 0.0, 0.0, 0.0
+    for j in range(first, stop):  # differences from the first row: moments in one pass lose nothing
+        i = np.uint64(rows[j])
+        s, z, d = cells[i, 1], cells[i, 0] - y0, cells[i, 3] - w0
+        total += s
+        center += s * z
+        mean += s * d
+        gram += s * d * d
+        cross += s * d * z
     center /= total
     mean /= total
-    gram, cross, size = 0.0, 0.0, 0.0
-    for j in range(first, stop):
-        i = rows[j]
-        d = w[i] - mean
-        cross += s[i] * d * (y[i] - center)
-        gram += s[i] * d * d
-        size += s[i] * w[i] * w[i]
-    if gram <= _FLAT * size:
+    gram -= total * mean * mean
+    cross -= total * mean * center
+    center += y0
+    mean += w0
+    if gram <= _FLAT * (gram + total * mean * mean):
         return False
-    tau, scale = cross / gram, total / gram
+    tau, scale, count, info, left = cross / gram, total / gram, 0.0, 0.0, 0.0
     for j in range(first, stop):
-        i = rows[j]
-        d = w[i] - mean
-        high = d > 0.0 if arms[i] < 0 else arms[i] == 1
-        at = j - first
-        table[at, 0] = s[i]
-        table[at, 1] = scale * s[i] * d * (y[i] - center - d * tau)
-        table[at, 2] = 1.0 + HIGH if high else 1.0
-        table[at, 3] = s[i] * d * d
+        i = np.uint64(rows[j])
+        s, d = cells[i, 1], cells[i, 3] - mean
+        high = d > 0.0 if cells[i, 2] < 0.0 else cells[i, 2] == 1.0
+        rho = scale * s * d * (cells[i, 0] - center - d * tau)
+        tally, own = 1.0 + HIGH if high else 1.0, s * d * d
+        at = i if by_row else np.uint64(j - first)
+        table[at, 0] = s
+        table[at, 1] = rho
+        table[at, 2] = tally
+        table[at, 3] = own
+        left += rho
+        count += tally
+        info += own
+    totals[0], totals[1], totals[2], totals[3] = total, left, count, info
     return True
 
 
 @njit(cache=True, nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
 def relabel_many(
-    rows: Ints, first: int, stop: int, y: Floats, w: Floats, s: Floats, arms: Codes, table: Floats, work: Floats
+    rows: Ints, first: int, stop: int, cells: Floats, by_row: bool, table: Floats, totals: Floats, work: Floats
 ) -> bool:
-    """Relabel for several treatments; ``w`` has shape (n, k), the table 1 + 3 k columns, ``work`` shape (k + 3, k)."""
-    k = w.shape[1]
+    """Relabel for several treatments: ``cells`` have 3 + k columns, the table 1 + 3 k; ``work`` has shape (k + 3, k)."""
+    k = cells.shape[1] - 3
     cross, mean, tau = k, k + 1, k + 2  # rows of the work space, after the k of the covariance
     for a in range(k + 3):
         for b in range(k):
             work[a, b] = 0.0
+    for c in range(totals.size):
+        totals[c] = 0.0
     total, center, size = 0.0, 0.0, 0.0
     for j in range(first, stop):
         i = rows[j]
-        total += s[i]
-        center += s[i] * y[i]
+        total += cells[i, 1]
+        center += cells[i, 1] * cells[i, 0]
         for a in range(k):
-            work[mean, a] += s[i] * w[i, a]
+            work[mean, a] += cells[i, 1] * cells[i, 3 + a]
     center /= total
     for a in range(k):
         work[mean, a] /= total
     for j in range(first, stop):
         i = rows[j]
         for a in range(k):
-            d = s[i] * (w[i, a] - work[mean, a])
-            work[cross, a] += d * (y[i] - center)
-            size += s[i] * w[i, a] * w[i, a]
+            d = cells[i, 1] * (cells[i, 3 + a] - work[mean, a])
+            work[cross, a] += d * (cells[i, 0] - center)
+            size += cells[i, 1] * cells[i, 3 + a] * cells[i, 3 + a]
             for b in range(a + 1):
-                work[a, b] += d * (w[i, b] - work[mean, b])
+                work[a, b] += d * (cells[i, 3 + b] - work[mean, b])
     for a in range(k):
         if work[a, a] <= _FLAT * size:
             return False
@@ -102,20 +115,22 @@ def relabel_many(
             work[tau, a] += work[a, b] * work[cross, b]
     for j in range(first, stop):
         i = rows[j]
-        at = j - first
-        residual = y[i] - center
+        at = i if by_row else j - first
+        s, residual = cells[i, 1], cells[i, 0] - center
         for a in range(k):
-            residual -= (w[i, a] - work[mean, a]) * work[tau, a]
-        table[at, 0] = s[i]
+            residual -= (cells[i, 3 + a] - work[mean, a]) * work[tau, a]
+        table[at, 0] = s
         for a in range(k):
             rho = 0.0
             for b in range(k):
-                rho += work[a, b] * (w[i, b] - work[mean, b])
-            d = w[i, a] - work[mean, a]
-            high = d > 0.0 if arms[i] < 0 else arms[i] == a + 1
-            table[at, HEAD + 3 * a] = total * s[i] * rho * residual
+                rho += work[a, b] * (cells[i, 3 + b] - work[mean, b])
+            d = cells[i, 3 + a] - work[mean, a]
+            high = d > 0.0 if cells[i, 2] < 0.0 else cells[i, 2] == a + 1
+            table[at, HEAD + 3 * a] = total * s * rho * residual
             table[at, HEAD + 3 * a + 1] = 1.0 + HIGH if high else 1.0
-            table[at, HEAD + 3 * a + 2] = s[i] * d * d
+            table[at, HEAD + 3 * a + 2] = s * d * d
+        for c in range(totals.size):
+            totals[c] += table[at, c]
     return True
 
 

@@ -1,0 +1,241 @@
+"""Sums over random subsets of fixed size: by every subset, by random ones, or by their exact distribution.
+
+A randomization test with fixed margins asks for nothing else. Random subsets come from one byte of randomness per unit:
+units are taken independently, then as many as there are too many or too few, picked at random, are put right. Given its
+size a set of independent picks is uniform, so the set that results is uniform too.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+from causalkit.kernels.arrays import Bools, Floats, Ints
+
+_SUMS = {"reassoc", "contract", "nsz", "arcp"}
+_STEP = np.uint64(0x9E3779B97F4A7C15)
+_BLOCK = 512
+
+
+@njit(inline="always", cache=True)  # type: ignore[untyped-decorator]
+def _mixed(z: Any) -> Any:
+    """The output of SplitMix64 at a state."""
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return z ^ (z >> np.uint64(31))
+
+
+@njit(cache=True, fastmath=_SUMS)  # type: ignore[untyped-decorator]
+def draw_sums(columns: Floats, k: int, n_draws: int, seed: int) -> Floats:
+    """Sums of each column over random subsets of ``k`` units.
+
+    Parameters
+    ----------
+    columns : Floats, shape (q, m)
+        Contiguous; m is less than 2 ** 32.
+    k : int
+        Size of the subsets, from 1 to m - 1.
+    n_draws : int
+        How many.
+    seed : int
+        Same subsets for the same seed, m and k.
+
+    Returns
+    -------
+    Floats, shape (n_draws, q)
+    """
+    q, m = columns.shape
+    words = np.empty((m + 7) // 8, dtype=np.uint64)
+    bytes_ = words.view(np.uint8)  # a unit is taken where its byte is below the limit
+    limit = np.uint8(min(max((256 * k + m // 2) // m, 1), 255))
+    out = np.zeros((n_draws, q))
+    share = np.empty(_BLOCK)
+    state = _mixed(np.uint64(seed) * _STEP + np.uint64(1))
+    for draw in range(n_draws):
+        for i in range(words.size):
+            words[i] = _mixed(state + np.uint64(i + 1) * _STEP)
+        state += np.uint64(words.size) * _STEP
+        count = 0
+        for start in range(0, m, _BLOCK):
+            size, total = min(_BLOCK, m - start), 0.0
+            for i in range(size):
+                share[i] = 1.0 if bytes_[start + i] < limit else 0.0
+                total += share[i]
+            count += int(total)
+            for j in range(q):
+                total = 0.0
+                for i in range(size):
+                    total += columns[j, start + i] * share[i]
+                out[draw, j] += total
+        while count != k:
+            state += _STEP
+            at = np.int64(((_mixed(state) >> np.uint64(32)) * np.uint64(m)) >> np.uint64(32))
+            taken = bytes_[at] < limit
+            if taken == (count > k):
+                bytes_[at] = np.uint8(255) if taken else np.uint8(0)
+                count += -1 if taken else 1
+                for j in range(q):
+                    out[draw, j] += -columns[j, at] if taken else columns[j, at]
+    return out
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator]
+def enumerate_sums(columns: Floats, k: int, count: int) -> Floats:
+    """Sums of each column over every subset of ``k`` units, in lexicographic order.
+
+    Parameters
+    ----------
+    columns : Floats, shape (q, m)
+    k : int
+        Size of the subsets, from 1 to m - 1.
+    count : int
+        Their number.
+
+    Returns
+    -------
+    Floats, shape (count, q)
+    """
+    q, m = columns.shape
+    out = np.empty((count, q))
+    at = np.arange(k)
+    partial = np.zeros((k + 1, q))
+    changed = 0
+    for row in range(count):
+        for depth in range(changed, k):
+            for j in range(q):
+                partial[depth + 1, j] = partial[depth, j] + columns[j, at[depth]]
+        out[row] = partial[k]
+        changed = k - 1
+        while changed >= 0 and at[changed] == m - k + changed:
+            changed -= 1
+        if changed < 0:
+            break
+        at[changed] += 1
+        for depth in range(changed + 1, k):
+            at[depth] = at[depth - 1] + 1
+    return out
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator]
+def sum_distribution(scores: Ints, k: int) -> Floats:
+    """Probability of each sum of whole numbers over a random subset of ``k`` of them.
+
+    Parameters
+    ----------
+    scores : Ints, shape (m,)
+        Not negative.
+    k : int
+        Size of the subset.
+
+    Returns
+    -------
+    Floats, shape (S + 1,)
+        Probabilities of 0 … S, the sum of the k largest.
+    """
+    m = scores.size
+    top = np.sort(scores)[m - k :].sum()
+    table = np.zeros((k + 1, top + 1))
+    table[0, 0] = 1.0
+    reach = np.zeros(k + 1, dtype=np.int64)  # largest sum so far of subsets of each size
+    for i in range(m):
+        r, left = scores[i], m - i
+        for j in range(min(i, k), -1, -1):
+            take, end = (k - j) / left, min(reach[j], top)
+            if take > 0.0:
+                for s in range(min(end, top - r) + 1):
+                    table[j + 1, s + r] += take * table[j, s]
+                reach[j + 1] = max(reach[j + 1], end + r)
+            for s in range(end + 1):
+                table[j, s] *= 1.0 - take
+    return table[k].copy()  # type: ignore[no-any-return]
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator]
+def smirnov_tail(n_left: int, n_right: int, distance: int, ends: Bools) -> float:
+    """Probability that two distribution functions come apart by at least a distance, if labels are dealt at random.
+
+    Parameters
+    ----------
+    n_left, n_right : int
+        Values of either kind.
+    distance : int
+        In units of 1 / (n_left n_right).
+    ends : Bools, shape (n_left + n_right,)
+        Whether a place in the pooled order is the last of its ties.
+    """
+    n = n_left + n_right
+    chance = np.zeros(n_left + 1)  # by the number of left values so far
+    chance[0] = 1.0
+    apart = 0.0
+    for t in range(n):
+        for i in range(min(t, n_left), -1, -1):
+            if chance[i] > 0.0:
+                step = (n_left - i) / (n - t)
+                if step > 0.0:
+                    chance[i + 1] += step * chance[i]
+                chance[i] *= 1.0 - step
+        if ends[t]:
+            for i in range(max(0, t + 1 - n_right), min(t + 1, n_left) + 1):
+                if abs(i * n_right - (t + 1 - i) * n_left) >= distance:
+                    apart += chance[i]
+                    chance[i] = 0.0
+    return min(apart, 1.0)
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator]
+def split_tails(scores: Ints, k: int, least: int) -> Floats:
+    """Probability that k units have a sum of at least ``least``, given how many of them are among the first ones.
+
+    Parameters
+    ----------
+    scores : Ints, shape (m,)
+        Not negative.
+    k : int
+        Size of the subset.
+    least : int
+        The sum.
+
+    Returns
+    -------
+    Floats, shape (m + 1, k + 1)
+        In row a and column j: for j units drawn from the first a, and k - j from the others.
+    """
+    m = scores.size
+    top = np.sort(scores)[m - k :].sum()
+    rest = np.zeros((m + 1, k + 1, top + 2))  # of j units among those from a on: probability of a sum, then of a tail
+    rest[m, 0, 0] = 1.0
+    for a in range(m - 1, -1, -1):
+        r, size = scores[a], m - a
+        for j in range(min(k, size) + 1):
+            share = j / size
+            for s in range(top + 1):
+                value = (1.0 - share) * rest[a + 1, j, s]
+                if j and s >= r:
+                    value += share * rest[a + 1, j - 1, s - r]
+                rest[a, j, s] = value
+    for a in range(m + 1):
+        for j in range(k + 1):
+            for s in range(top - 1, -1, -1):
+                rest[a, j, s] += rest[a, j, s + 1]
+    first = np.zeros((k + 1, top + 1))
+    first[0, 0] = 1.0
+    out = np.zeros((m + 1, k + 1))
+    for a in range(m + 1):
+        if a:
+            r = scores[a - 1]
+            for j in range(min(k, a), -1, -1):
+                share = j / a
+                for s in range(top, -1, -1):
+                    value = (1.0 - share) * first[j, s]
+                    if j and s >= r:
+                        value += share * first[j - 1, s - r]
+                    first[j, s] = value
+        for j in range(min(a, k) + 1):
+            if k - j <= m - a:
+                total = 0.0
+                for s in range(top + 1):
+                    total += first[j, s] * rest[a, k - j, max(least - s, 0)]
+                out[a, j] = total
+    return out
