@@ -16,6 +16,7 @@ _PUBLIC = {
     "AIPW": "causalkit.effects.aipw",
     "AssumptionWarning": "causalkit.errors",
     "AutoCATE": "causalkit.effects.auto_cate",
+    "BoundaryRD": "causalkit.rdd.boundary",
     "CallawaySantAnna": "causalkit.did.callaway_santanna",
     "CausalForest": "causalkit.effects.causal_forest",
     "CausalKitError": "causalkit.errors",
@@ -29,16 +30,22 @@ _PUBLIC = {
     "DesignError": "causalkit.errors",
     "DoubleML": "causalkit.effects.double_ml",
     "ExtendedTWFE": "causalkit.did.extended_twfe",
+    "IV": "causalkit.iv.iv",
     "IdentificationError": "causalkit.errors",
     "ImputationDiD": "causalkit.did.imputation",
     "InferenceUnavailable": "causalkit.errors",
     "LocalProjectionsDiD": "causalkit.did.local_projections",
+    "LocalRandomizationRD": "causalkit.rdd.local_randomization",
+    "MarginalTreatmentEffects": "causalkit.iv.marginal",
     "Moments": "causalkit.data.moments",
+    "MultiCutoffRD": "causalkit.rdd.multi_cutoff",
     "OLS": "causalkit.linear.ols",
     "PolicyTree": "causalkit.uplift.policy_tree",
     "RLearner": "causalkit.effects.r_learner",
+    "RegressionDiscontinuity": "causalkit.rdd.regression_discontinuity",
     "SLearner": "causalkit.effects.s_learner",
     "Segmentation": "causalkit.uplift.segmentation",
+    "ShiftShareIV": "causalkit.iv.shift_share",
     "StackedDiD": "causalkit.did.stacked",
     "SunAbraham": "causalkit.did.sun_abraham",
     "TLearner": "causalkit.effects.t_learner",
@@ -48,12 +55,17 @@ _PUBLIC = {
     "TwoStageDiD": "causalkit.did.two_stage",
     "UpliftEvaluation": "causalkit.uplift.evaluation",
     "XLearner": "causalkit.effects.x_learner",
+    "balance": "causalkit.refutation.balance_report",
     "difference": "causalkit.core.result",
+    "match": "causalkit.refutation.matching",
     "options": "causalkit.core.settings",
+    "refute": "causalkit.refutation.refuting",
+    "sensitivity": "causalkit.refutation.sensitivity_panel",
+    "weight": "causalkit.refutation.weighting",
 }
 
 #: Packages of public functions: ``causalkit.uplift.rate``.
-_PACKAGES = ("datasets", "did", "effects", "inference", "linear", "report", "testing", "uplift")
+_PACKAGES = ("datasets", "did", "effects", "inference", "iv", "linear", "rdd", "refutation", "report", "testing", "uplift")
 
 __all__ = ["__version__", *_PACKAGES, *_PUBLIC]
 

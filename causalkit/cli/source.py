@@ -14,7 +14,16 @@ from causalkit.errors import DataError, DesignError
 
 _DATASET = "dataset://"
 _SIMULATED = "simulated://"
-_SIMULATORS = ("coupon_campaign", "feature_rollout", "linear_panel", "staggered_rollout")
+_SIMULATORS = (
+    "account_eligibility",
+    "close_elections",
+    "coupon_campaign",
+    "feature_encouragement",
+    "feature_rollout",
+    "linear_panel",
+    "schooling",
+    "staggered_rollout",
+)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from causalkit.graph.nodes import NONE, Mixed, Nodes, subsets
-from causalkit.graph.separators import cheapest_separator, minimal_separators
+from causalkit.graph.separators import cheapest_separator, closest_separator, minimal_separators
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,9 +97,17 @@ class Adjustment:
         """Yield every set from which nothing (but ``include``) can be left out."""
         if not include <= self.allowed - exclude:
             return
-        neighbours, allowed = self._moral(include, exclude)
-        found = (chosen | include for chosen in minimal_separators(neighbours, self.treatment, self.outcome, allowed))
-        yield from (chosen for chosen in found if self.survives_selection(chosen))
+        given = include | self.selected
+        allowed = self.allowed - exclude - given
+        first = closest_separator(self.backdoor_graph, self.treatment, self.outcome, allowed, given)
+        if first is None:
+            return
+        if self.survives_selection(first | include):
+            yield first | include
+        neighbours, allowed = self._moral(include, exclude)  # of no use to who wants one set only
+        for chosen in minimal_separators(neighbours, self.treatment, self.outcome, allowed):
+            if chosen != first and self.survives_selection(chosen | include):
+                yield chosen | include
 
     def minimum(
         self, cost: Mapping[int, float] | None = None, include: Nodes = NONE, exclude: Nodes = NONE

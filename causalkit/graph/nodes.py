@@ -75,23 +75,38 @@ class Mixed:
 
     def without_edges(self, into: Nodes = NONE, out_of: Nodes = NONE) -> Mixed:
         """Return the graph without edges that point into some nodes, and without those that leave others."""
-        parents = tuple(
-            () if node in into else tuple(tail for tail in tails if tail not in out_of)
-            for node, tails in enumerate(self.parents)
-        )
-        siblings = tuple(
-            () if node in into else tuple(other for other in others if other not in into)
-            for node, others in enumerate(self.siblings)
-        )
-        return Mixed(parents, siblings)
+        gone = [(tail, node) for node in into for tail in self.parents[node]]
+        gone += [(node, child) for node in out_of for child in self.children[node]]
+        graph = self.without_directed(gone)
+        if not any(self.siblings[node] for node in into):
+            return graph
+        siblings = list(self.siblings)
+        for node in into:
+            for other in self.siblings[node]:
+                siblings[other] = tuple(one for one in siblings[other] if one not in into)
+            siblings[node] = ()
+        return graph._with(graph.parents, graph.children, tuple(siblings))
 
     def without_directed(self, edges: Iterable[tuple[int, int]]) -> Mixed:
-        """Return the graph without some directed edges."""
+        """Return the graph without some directed edges; only the rows of their ends are written anew."""
         gone = set(edges)
-        parents = tuple(
-            tuple(tail for tail in tails if (tail, node) not in gone) for node, tails in enumerate(self.parents)
-        )
-        return Mixed(parents, self.siblings)
+        parents, children = list(self.parents), list(self.children)
+        for head in {head for _, head in gone}:
+            parents[head] = tuple(tail for tail in parents[head] if (tail, head) not in gone)
+        for tail in {tail for tail, _ in gone}:
+            children[tail] = tuple(head for head in children[tail] if (tail, head) not in gone)
+        return self._with(tuple(parents), tuple(children), self.siblings)
+
+    def _with(
+        self,
+        parents: tuple[tuple[int, ...], ...],
+        children: tuple[tuple[int, ...], ...],
+        siblings: tuple[tuple[int, ...], ...],
+    ) -> Mixed:
+        """Return a graph whose children are known already."""
+        graph = Mixed(parents, siblings)
+        vars(graph)["children"] = children
+        return graph
 
     def reached(self, start: Nodes, given: Nodes) -> Nodes:
         """Return the nodes to which an open path leads from ``start``, given some nodes; linear in the edges.
@@ -100,21 +115,32 @@ class Mixed:
         for bidirected edges, Richardson 2003).
         """
         above = self.ancestors(given)
-        seen = [[False, False] for _ in self.parents]
-        stack = [(node, TAIL) for node in start]
-        first = set(start)
-        while stack:
-            node, end = stack.pop()
-            if seen[node][end]:
-                continue
-            seen[node][end] = True
-            free = node not in given or node in first
-            if free:
-                stack.extend((child, HEAD) for child in self.children[node])
-            if (end == TAIL and free) or (end == HEAD and node in above):
-                stack.extend((parent, TAIL) for parent in self.parents[node])
-                stack.extend((other, HEAD) for other in self.siblings[node])
-        return frozenset(node for node, ends in enumerate(seen) if any(ends)) - start
+        shut = given - start
+        parents, children, siblings = self.parents, self.children, self.siblings
+        by_head, by_tail = bytearray(len(parents)), bytearray(len(parents))
+        heads: list[int] = []
+        tails = list(start)
+        while heads or tails:
+            if tails:
+                node = tails.pop()
+                if by_tail[node]:
+                    continue
+                by_tail[node] = 1
+                if node in shut:
+                    continue
+                heads += children[node]
+            else:
+                node = heads.pop()
+                if by_head[node]:
+                    continue
+                by_head[node] = 1
+                if node not in shut:
+                    heads += children[node]
+                if node not in above:
+                    continue
+            tails += parents[node]
+            heads += siblings[node]
+        return frozenset(node for node in range(len(parents)) if by_head[node] or by_tail[node]) - start
 
     def separated(self, one: Nodes, two: Nodes, given: Nodes) -> bool:
         """Tell whether no open path joins two sets of nodes, given a third."""

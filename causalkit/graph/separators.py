@@ -5,7 +5,62 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Mapping
 
-from causalkit.graph.nodes import Nodes
+from causalkit.graph.nodes import Mixed, Nodes
+
+
+def closest_separator(graph: Mixed, one: Nodes, two: Nodes, allowed: Nodes, given: Nodes) -> Nodes | None:
+    """Return one minimal separator, the first of :func:`minimal_separators`, in linear time; None if there is none.
+
+    Of all allowed ancestors, those that are met from ``one``; of these, those that are met from ``two`` (van der Zander and
+    Liśkiewicz 2020, *Finding minimal d-separators in linear time and applications*). The moral graph is walked and never
+    written down.
+
+    Parameters
+    ----------
+    graph : Mixed
+    one, two : sets of nodes
+        Disjoint.
+    allowed : set of nodes
+        Disjoint from ``one``, ``two`` and ``given``.
+    given : set of nodes
+        Nodes that are conditioned on in any case.
+    """
+    above = graph.ancestors(one | two | given)
+    wall = allowed & above
+    met = _met(graph, one, wall | given, above)
+    if met & two:
+        return None
+    return _met(graph, two, (wall & met) | given, above) & wall & met
+
+
+def _met(graph: Mixed, start: Nodes, wall: Nodes, above: Nodes) -> Nodes:
+    """Nodes that a walk through the moral graph of some ancestral nodes meets; it goes up to the wall and not past it."""
+    parents, children, siblings = graph.parents, graph.children, graph.siblings
+    inside, by_head, by_tail = bytearray(len(parents)), bytearray(len(parents)), bytearray(len(parents))
+    for node in above:
+        inside[node] = 1
+    heads: list[int] = []
+    tails = list(start)
+    while heads or tails:
+        if tails:
+            node = tails.pop()
+            if by_tail[node]:
+                continue
+            by_tail[node] = 1
+            if node in wall:
+                continue
+            heads += children[node]
+        else:
+            node = heads.pop()
+            if by_head[node] or not inside[node]:
+                continue
+            by_head[node] = 1
+            if node not in wall:
+                heads += children[node]
+        # Whoever shares an effect is a neighbour, whether the effect is in the wall or not.
+        tails += parents[node]
+        heads += siblings[node]
+    return frozenset(node for node in above if by_head[node] or by_tail[node])
 
 
 def minimal_separators(neighbours: list[set[int]], one: Nodes, two: Nodes, allowed: Nodes) -> Iterator[Nodes]:

@@ -169,16 +169,16 @@ class Structure:
     def _said(self, nodes: Iterable[int]) -> str:
         return ", ".join(self._ordered(nodes))
 
-    def drawn(self, path: tuple[str, ...]) -> str:
-        """Write a path with the arrows of its edges.
+    def drawn(self, nodes: tuple[str, ...]) -> str:
+        """Write a path of nodes with the arrows of its edges.
 
         Parameters
         ----------
-        path : tuple of str
-            Nodes, each next to the one before.
+        nodes : tuple of str
+            Each next to the one before.
         """
-        text = path[0]
-        for one, two in pairwise(path):
+        text = nodes[0]
+        for one, two in pairwise(nodes):
             arrow = "->" if (one, two) in self.directed else "<-" if (two, one) in self.directed else "<->"
             text += f" {arrow} {two}"
         return text

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from causalkit.core import format as fmt
-from causalkit.plot import contract, event_studies
+from causalkit.plot import contour, contract, dag, event_studies, marginal, rd_density, rd_windows, rdd
 from causalkit.plot.contract import PlotData
 
 ROWS_TOLD = 12
@@ -206,6 +206,7 @@ WORDS: dict[str, tuple[Callable[[PlotData], str], str]] = {
             "whole curve, with 95% confidence; a horizontal line that fits inside the light band is a dose without effect."
         ),
     ),
+    "marginal_effects": (marginal.told, marginal.READING),
     "toc": (
         _curve("Targeting curve, effect in the group minus the average effect,"),
         (
@@ -295,5 +296,14 @@ WORDS: dict[str, tuple[Callable[[PlotData], str], str]] = {
             "what they average to."
         ),
     ),
+    "contour": (contour.contour_told, contour.CONTOUR_READING),
+    "graph": (dag.graph_told, dag.GRAPH_READING),
+    "density": (rd_density.told, rd_density.READING),
+    "rd_windows": (rd_windows.told, rd_windows.READING),
+    "rd": (rdd.rd_told, rdd.RD_READING),
+    "bandwidths": (rdd.along_told("bandwidth", "bandwidth"), rdd.BANDWIDTHS_READING),
+    "placebo_cutoffs": (rdd.along_told("cutoff", "cutoff"), rdd.CUTOFFS_READING),
+    "smoothness": (rdd.along_told("smoothness", "bound"), rdd.SMOOTHNESS_READING),
+    "power": (rdd.power_told, rdd.POWER_READING),
 }
 """For each kind of figure: the function that tells it with its numbers, and one caption on how to read it."""

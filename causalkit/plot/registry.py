@@ -21,6 +21,7 @@ KINDS: dict[str, str] = {
     "gain": "curves:gain",
     "profit": "curves:profit",
     "dose_response": "dose:dose_response",
+    "marginal_effects": "marginal:marginal_effects",
     "effect_histogram": "distributions:effect_histogram",
     "calibration": "groups:calibration",
     "segments": "groups:segments",
@@ -31,7 +32,16 @@ KINDS: dict[str, str] = {
     "event_study": "event_study:event_study",
     "sensitivity": "event_study:sensitivity",
     "bars": "event_study:bars",
+    "contour": "contour:contour",
+    "graph": "dag:graph",
     "scatter": "event_study:scatter",
+    "rd": "rdd:rd",
+    "bandwidths": "rdd:bandwidths",
+    "placebo_cutoffs": "rdd:placebo_cutoffs",
+    "smoothness": "rdd:smoothness",
+    "power": "rdd:power",
+    "density": "rd_density:density",
+    "rd_windows": "rd_windows:rd_windows",
 }
 """Kind of figure -> module and function in this package; the function's docstring says which data it takes."""
 

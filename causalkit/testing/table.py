@@ -25,11 +25,13 @@ COLUMNS: dict[str, Any] = {
     "unit": "customer",
     "weights": "weight",
     "absorb": ["region"],
-    "instruments": ["letter"],
+    "instruments": ["letter", "nudge"],
+    "shares": [f"share_{k}" for k in range(6)],
     "mediator": "clicks",
     "score": "score",
     "effect": "score",
-    "running": "income",
+    "running": "margin",
+    "cutoff": "threshold",
     "sensitive": ["segment"],
     "proxies": ["region"],
 }
@@ -47,8 +49,11 @@ PANEL_COLUMNS: dict[str, Any] = {
 }
 N_SHOPS, N_MONTHS = 288, 6
 
+#: The shock of each share.
+SHOCKS = (1.5, -0.75, 0.5, -1.0, 2.0, 0.25)
+
 #: Optional roles that are part of the base fit, because much can go wrong there.
-USUAL = ("effect", "covariates", "cluster", "unit", "weights")
+USUAL = ("effect", "covariates", "cluster", "unit", "weights", "cutoff")
 
 
 def study(roles: Mapping[str, Role]) -> tuple[pd.DataFrame, dict[str, Any]]:
@@ -74,6 +79,8 @@ def study(roles: Mapping[str, Role]) -> tuple[pd.DataFrame, dict[str, Any]]:
         keywords[role] = COLUMNS[role]
         if spec.kind == "treatment":
             keywords |= {role: "dose"} if spec.treatment == "dose" else {"control": "none"}
+        if role == "shares":
+            keywords["shocks"] = list(SHOCKS)
     return table(), keywords
 
 
@@ -113,8 +120,12 @@ def table(seed: int = 20_240) -> pd.DataFrame:
             "region": np.array(["north", "east", "south", "west"])[rng.integers(0, 4, N)],
             "weight": rng.integers(1, 4, N).astype(np.int64),
             "letter": letter.astype(np.int64),
+            "margin": grid(2.0 * np.random.default_rng([seed, 7]).normal(size=N)),
+            "threshold": np.where(np.arange(N) % 2, 0.5, -0.5),
+            "nudge": _mostly(treated, seed),
             "clicks": grid(0.5 * treated + rng.normal(size=N)),
             "score": grid(0.35 * income + 0.1 * rng.normal(size=N)),
+            **_exposures(treated, seed),
         }
     )
 
@@ -146,6 +157,20 @@ def panel(seed: int = 20_241) -> pd.DataFrame:
             "dose": grid(np.where(opened[shop] > 0, (1 + shop * 7 % 53) / 53.0, 0.0)),
         }
     )
+
+
+def _mostly(treated: Any, seed: int) -> Any:
+    """Return an instrument: the arm itself for four in five customers, the other one for the rest."""
+    flipped = np.random.default_rng(seed + 2).random(len(treated)) < 0.2
+    return np.where(flipped, ~treated, treated).astype(np.int64)
+
+
+def _exposures(treated: Any, seed: int) -> dict[str, Any]:
+    """Return shares that sum to one; the shocks of the treated are larger."""
+    rng = np.random.default_rng(seed + 3)
+    lean = np.exp(0.5 * np.outer(treated, SHOCKS) + 0.3 * rng.normal(size=(len(treated), len(SHOCKS))))
+    counts = [rng.multinomial(256, row) for row in lean / lean.sum(axis=1, keepdims=True)]
+    return {f"share_{k}": column / 256 for k, column in enumerate(np.transpose(counts))}
 
 
 def grid(values: Any, step: float = 2.0**-8) -> Any:

@@ -23,10 +23,13 @@ ONE_COLUMN = {
     "mediator",
     "propensity",
     "eligible",
+    # The cutoff that a unit faces, where units face different ones.
+    "cutoff",
 }
-COLUMNS = {"covariates", "instruments", "absorb", "sensitive", "proxies", "terms"}
+COLUMNS = {"covariates", "instruments", "absorb", "sensitive", "proxies", "terms", "shares"}
 LEVELS = {"control", "treatment_level"}
-OTHER_FIT_KEYWORDS = {"data", "missing", "effect", "cost"}
+#: shocks: one number per column of shares, which no column of the data can hold.
+OTHER_FIT_KEYWORDS = {"data", "missing", "effect", "cost", "shocks"}
 CONFIGURATION = {
     "method",
     "control_group",
@@ -57,20 +60,37 @@ OF_ONE_CLASS = {
     "ContinuousDiD": {"n_knots", "doses", "anticipation", "unbalanced"},
     # How many horizons, and which changes of treatment; no common word exists.
     "DCDH": {"n_effects", "n_placebos", "normalized", "switchers", "same_switchers", "unbalanced"},
+    # Points of the boundary, and what they share with RegressionDiscontinuity.
+    "BoundaryRD": {"boundary", "bias_order", "mass_points"},
+    "MultiCutoffRD": {"bias_order", "mass_points"},
     # Cross-fits whose median is taken, and the doses of a curve; no common word exists.
     "DoubleML": {"n_repeats", "doses"},
     # Windows of event time, and when effects have settled after a change; no common word exists.
     "ExtendedTWFE": {"anticipation", "unbalanced"},
     "ImputationDiD": {"anticipation", "leave_one_out", "unbalanced"},
     "LocalProjectionsDiD": {"pre_window", "post_window", "stabilization", "unbalanced"},
+    # The window, the windows that are compared, how balance is tested in them, and random assignments.
+    "LocalRandomizationRD": {
+        *("window", "min_obs", "step_obs", "min_window", "window_step", "n_windows", "n_draws"),
+        *("balance_statistic", "balance_inference", "balance_level"),
+    },
     "StackedDiD": {"pre_window", "post_window", "anticipation", "unbalanced"},
     "TwoStageDiD": {"anticipation", "unbalanced"},
     "FairAllocator": {"parity"},
-    "IV": set(),
+    # Constants of the k-class by their names in the literature.
+    "IV": {"fuller", "kappa"},
     "InterruptedTimeSeries": {"start", "lags"},
     "Experiment": {"metrics", "allocation", "adjust", "estimand"},
     "PolicyTree": {"depth", "min_node_size", "n_cuts"},
+    # Two polynomials and two bandwidths, a derivative that jumps, repeated values, rows next to the cutoff left out, and
+    # the selectors' switches; no common word exists.
+    "RegressionDiscontinuity": {
+        *("bias_order", "bias_bandwidth", "rho", "derivative", "mass_points", "donut", "regularization"),
+        "sharp_bandwidth",
+    },
     "Segmentation": {"margin"},
+    # Whether the sum of a unit's shares is a control; no common word exists.
+    "ShiftShareIV": {"share_sums"},
     "SunAbraham": {"anticipation", "unbalanced"},
     "TWFE": {"anticipation", "dynamic", "unbalanced"},
     "Targeting": {"paid_on"},
@@ -130,6 +150,19 @@ ARGUMENTS = {
         *("intervals", "a", "b", "c", "x", "other"),
     },
     "options": {"progress", "keep_influence"},
+    # balance, match and weight: arms made alike; `target` is whose covariates, as in `.ate(target)`.
+    "balance": set(),
+    "match": {"target", "distance", "exact", "ratio", "replacement", "caliper"},
+    "weight": {"target", "moments"},
+    # Which tests, altered tables of each, and columns that can't be changed by or can't change anything.
+    "refute": {"result", "tests", "n_sim", "negative_outcomes", "negative_treatments"},
+    # The share of an estimate to explain away, covariates to compare with, how many times as strong, values of the outcome.
+    "sensitivity": {"result", "q", "benchmarks", "times", "outcome_range"},
+    # Numbers and arrays: an association with its limits and scale, differences of pairs, cells of a table.
+    "refutation": {
+        *("estimate", "low", "high", "scale", "rare", "sd", "differences", "cells", "outcome_range", "assume"),
+        *("statistic", "df", "q", "inflation"),
+    },
     # The event-study vector: n_pre coefficients stand before the base period; magnitudes of the violation, its bias or
     # trend; power of a pre-test against a slope; the margin of an equivalence test.
     "did": {
@@ -138,7 +171,7 @@ ARGUMENTS = {
         *("unbalanced", "result", "n_pre", "restriction", "magnitudes", "bias", "trend", "null"),
         *("power", "slope", "margin"),
     },
-    "datasets": {"n", "heterogeneity", "drift", "n_stores", "n_regions", "n_units", "n_periods", "name"},
+    "datasets": {"n", "heterogeneity", "drift", "n_stores", "n_regions", "n_units", "n_periods", "name", "sorting", "take_up"},
     "report": {
         "kind",
         "path",
@@ -158,7 +191,20 @@ ARGUMENTS = {
     # q: share treated; stage: folds in their order; a, b, power: rankings compared and the power of telling them apart
     "uplift": {"dr_scores", "priority", "q", "kind", "stage", "a", "b", "power", "policy", "expected"},
     "effects": set(),
+    # noncompliance: the smallest and the largest value of the outcome, for bounds
+    "iv": {"result", "outcome_range"},
     "linear": set(),
+    # density_test: the order of the bias-robust fit, what the sides share, values that repeat, bandwidths kept sensible,
+    # half-widths of the binomial tests; bandwidths: a configuration
+    # select_window: windows that are compared, and how balance is tested in them
+    "rdd": {
+        *("estimator", "bias_order", "restricted", "mass_points", "regularize", "windows", "n_draws"),
+        *("min_obs", "step_obs", "min_window", "window_step", "n_windows"),
+        *("balance_statistic", "balance_inference", "balance_level"),
+        # power: the power that is wanted, and the rows within the bandwidth; heterogeneity: columns of the fit's table;
+        # honest_report: a bound on the second derivative, and what the bandwidth minimises
+        *("result", "columns", "power", "n_window", "smoothness", "criterion"),
+    },
 }
 ESTIMATOR_METHODS = {"sample", "given", "changes", "config", "text"}
 
@@ -321,7 +367,8 @@ def test_roles_are_keywords_of_fit(name):
     assert set(kind.roles) <= ONE_COLUMN | COLUMNS | {"effect", "cost"}
     assert set(kind.roles) <= set(inspect.signature(kind.fit).parameters)
     for role, spec in kind.roles.items():
-        assert spec.many is False or role in COLUMNS | {"cluster"}, f"{role} names several columns"
+        # cluster: multiway; running: a boundary runs through several scores
+        assert spec.many is False or role in COLUMNS | {"cluster", "running"}, f"{role} names several columns"
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
@@ -369,6 +416,8 @@ def _every_public_parameter() -> dict[str, set[str]]:
 #: Words that mean something else here: degrees of freedom, not a data frame.
 OTHER_MEANING = {
     "inference.sup_t_critical": {"df"},
+    "refutation.robustness_value": {"df"},
+    **{name: {"target"} for name in ("match", "weight")},  # whose covariates, as in `.ate(target)`
     **{f"DAG.{name}": {"y"} for name in dir(causalkit.DAG) if not name.startswith("_")},  # a node, not an array
 }
 
@@ -381,7 +430,7 @@ def test_no_synonyms():
 
 def test_the_vocabulary_has_no_synonym_itself():
     assert not (FIT | CONFIGURATION | LEVEL_OF_A_TEST) & STRAYS
-    assert not set().union(*OF_ONE_CLASS.values(), *ARGUMENTS.values()) & (STRAYS - {"df", "y"})
+    assert not set().union(*OF_ONE_CLASS.values(), *ARGUMENTS.values()) & (STRAYS - {"df", "y", "target"})
 
 
 def test_result_words():

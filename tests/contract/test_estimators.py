@@ -13,12 +13,14 @@ from causalkit.core.estimator import Estimator
 from causalkit.testing import checks_for
 
 #: What keeps a fit short, where an estimator has the field.
-SMALL = {"random_state": 0, "n_folds": 2, "n_boot": 10, "n_trees": 100}
+SMALL = {"random_state": 0, "n_folds": 2, "n_boot": 10, "n_trees": 100, "boundary": ((0.0,),)}
 
 #: Further configurations that are worth the whole suite.
 FURTHER = {
     "AIPW": ({"method": "tmle", "regressor": "linear", "classifier": "linear"},),
     "DoubleML": ({"method": "irm_hajek", "n_repeats": 2, "regressor": "linear", "classifier": "linear"},),
+    "IV": ({"method": "liml"}, {"method": "gmm"}, {"method": "cue"}, {"method": "ujive"}, {"vcov": "iid"}),
+    "MarginalTreatmentEffects": ({"method": "normal"},),
     "OLS": ({"vcov": "CR2"}, {"vcov": "HC3"}, {"vcov": "iid"}),
 }
 

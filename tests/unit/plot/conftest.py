@@ -45,6 +45,10 @@ def numbers() -> dict[str, dict[str, Any]]:
             "dose": 10 * q, "value": gain, "low": gain - 0.4, "high": gain + 0.4, "band_low": gain - 0.7,
             "band_high": gain + 0.7, "xlabel": "Discount, %", "ylabel": "Average spend, euros",
         },
+        "marginal_effects": {
+            "u": q, "value": gain, "low": gain - 0.4, "high": gain + 0.4, "band_low": gain - 0.7, "band_high": gain + 0.7,
+            "average": 1.2, "support": (0.15, 0.9),
+        },
         "effect_histogram": {"values": tau, "average": float(tau.mean()), "low": 1.8, "high": 2.2, "null": 0.0},
         "calibration": {"predicted": predicted, "estimate": estimate, "low": estimate - 0.9, "high": estimate + 0.9},
         "segments": {
@@ -96,6 +100,53 @@ def numbers() -> dict[str, dict[str, Any]]:
             "groups": ["treated vs never treated"] * 3 + ["earlier vs later treated"] * 2 + ["later vs earlier treated"],
             "x": [0.54, 0.25, 0.08, 0.04, 0.05, 0.04], "y": [-0.04, -0.02, -0.08, 0.01, -0.05, 0.03], "line": -0.037,
             "xlabel": "weight", "ylabel": "estimate",
+        },
+        "contour": {
+            "x": [0.0, 0.1, 0.2], "y": [0.0, 0.1, 0.2, 0.3],
+            "z": np.array([[1.0, 0.9, 0.8], [0.9, 0.6, 0.4], [0.8, 0.4, 0.0], [0.7, 0.1, -0.3]]),
+            "null": 0.0, "estimate": 1.0, "robustness": 0.2,
+            "names": ["1x age", "2x age"], "at_x": [0.05, 0.1], "at_y": [0.1, 0.2], "told": [0.8, 0.5],
+        },
+        "graph": {
+            "names": ["season", "ad", "visit", "sale"], "x": [0.0, 1.0, 2.0, 3.0], "y": [0.0, 0.0, 1.0, 0.5],
+            "roles": ["adjusted", "treatment", "other", "outcome"],
+            "edges": [(0, 1, "open", False), (0, 3, "open", False), (1, 2, "causal", False), (2, 3, "causal", False),
+                      (1, 3, "other", True)],
+            "passes": [[], [(1.0, -1.0), (2.0, -1.0)], [], [], []],
+        },
+        "density": {
+            "cutoff": 0.0, "pvalue": 0.41, "xlabel": "margin",
+            "left_x": [0.0, -5.0, -10.0], "left_density": [0.021, 0.02, 0.018], "left_low": [0.015, 0.017, 0.016],
+            "left_high": [0.027, 0.023, 0.02], "right_x": [0.0, 5.0, 10.0], "right_density": [0.018, 0.019, 0.017],
+            "right_low": [0.013, 0.016, 0.015], "right_high": [0.023, 0.022, 0.019],
+            "edges": [-10.0, -5.0, 0.0, 5.0, 10.0], "heights": [0.018, 0.021, 0.019, 0.017],
+        },
+        "rd_windows": {
+            "width": [0.5, 0.75, 1.0, 1.25], "pvalue": [0.31, 0.26, 0.11, 0.04], "level": 0.15, "chosen": 0.75,
+        },
+        "rd": {
+            "cutoff": 0.0, "x": np.linspace(-9, 9, 10), "y": 50 + 0.8 * np.linspace(-9, 9, 10) + 7.0 * (q[:10] > 0.05),
+            "low": 46 + 0.8 * np.linspace(-9, 9, 10), "high": 60 + 0.8 * np.linspace(-9, 9, 10),
+            "curve_left_x": [-10.0, -5.0, 0.0], "curve_left_y": [41.0, 46.5, 49.0], "curve_right_x": [0.0, 5.0, 10.0],
+            "curve_right_y": [57.0, 61.0, 64.0], "line_left_x": [-4.0, 0.0], "line_left_y": [46.0, 50.0],
+            "line_right_x": [0.0, 4.0], "line_right_y": [57.2, 60.0], "xlabel": "margin", "ylabel": "Average vote",
+        },
+        "bandwidths": {
+            "bandwidth": [5.0, 10.0, 17.7, 25.0], "estimate": [9.1, 7.9, 7.4, 6.8], "low": [2.1, 3.5, 4.1, 4.2],
+            "high": [16.0, 12.3, 10.9, 9.4], "chosen": 17.7,
+        },
+        "placebo_cutoffs": {
+            "cutoff": [-10.0, -5.0, 0.0, 5.0], "estimate": [0.4, -1.2, 7.4, 0.9], "low": [-2.9, -4.7, 4.1, -2.0],
+            "high": [3.8, 2.1, 10.9, 3.9], "chosen": 0.0, "xlabel": "margin",
+        },
+        "power": {
+            "effect": [0.0, 1.0, 2.0, 3.0, 4.0], "power": [0.05, 0.17, 0.52, 0.85, 0.98], "wanted": 0.8, "minimum": 2.8,
+            "chosen": 2.0,
+        },
+        "smoothness": {
+            "smoothness": [0.036, 0.071, 0.143, 0.286, 0.571], "estimate": [6.4, 6.1, 5.9, 5.4, 5.9],
+            "low": [4.1, 3.6, 2.7, 1.4, 0.4], "high": [8.7, 8.5, 9.0, 9.5, 11.4], "chosen": 0.143, "break_even": 0.69,
+            "lower_bound": 0.08,
         },
     }  # fmt: skip
 

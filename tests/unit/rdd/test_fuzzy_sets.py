@@ -1,0 +1,85 @@
+"""Anderson-Rubin sets: their ends are where the test of the outcome minus b times the treatment is just rejected."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import causalkit as ck
+from causalkit.errors import DesignError, InferenceUnavailable
+from causalkit.inference.confidence_set import ConfidenceSet
+from causalkit.rdd.fuzzy_sets import anderson_rubin_set, in_words, ratio_set
+
+
+def table(n=800, jump=0.5, seed=1):
+    rng = np.random.default_rng(seed)
+    x = rng.normal(0.1, 1.0, n)
+    d = (rng.random(n) < 0.2 + jump * (x >= 0)).astype(float)
+    z = rng.normal(size=n)
+    return pd.DataFrame(
+        {"x": x, "d": d, "z": z, "y": 0.5 * x + 2.0 * d + 0.4 * z + rng.normal(size=n), "g": np.arange(n) // 8}
+    )
+
+
+@pytest.mark.parametrize(
+    ("configuration", "roles"),
+    [({}, {}), ({"vcov": "HC2", "kernel": "uniform"}, {}), ({}, {"cluster": "g"}), ({}, {"covariates": "z"})],
+)
+def test_ends_are_where_the_sharp_test_has_the_level(configuration, roles):
+    data = table()
+    fuzzy = ck.RegressionDiscontinuity(**configuration).fit(data, outcome="y", running="x", treatment="d", **roles)
+    found = anderson_rubin_set(fuzzy, 0.1)
+    assert found == fuzzy.ci(0.1, method="ar")
+    [(low, high)] = found.intervals
+    h = fuzzy.bandwidths
+    sharp = ck.RegressionDiscontinuity(**{**configuration, "bandwidth": h[:2], "bias_bandwidth": h[2:]})
+    for value in (low, high):
+        moved = data.assign(u=data["y"] - value * data["d"])
+        assert sharp.fit(moved, outcome="u", running="x", **roles).pvalue == pytest.approx(0.1, abs=1e-9)
+
+
+def test_units_of_the_outcome_do_not_matter():
+    data = table()
+    one = anderson_rubin_set(
+        ck.RegressionDiscontinuity(sharp_bandwidth=True).fit(data, outcome="y", running="x", treatment="d")
+    )
+    moved = data.assign(y=1e6 * data["y"] + 1e9)
+    two = anderson_rubin_set(
+        ck.RegressionDiscontinuity(sharp_bandwidth=True).fit(moved, outcome="y", running="x", treatment="d")
+    )
+    np.testing.assert_allclose(two.intervals, 1e6 * np.array(one.intervals), rtol=1e-6)
+
+
+def test_without_a_jump_of_the_treatment_nothing_is_ruled_out_for_good():
+    fitted = ck.RegressionDiscontinuity().fit(table(jump=0.0), outcome="y", running="x", treatment="d")
+    found = anderson_rubin_set(fitted)
+    assert not found.is_bounded
+    assert "jump of the treatment may be zero" in in_words(found) or "say nothing" in in_words(found)
+
+
+@pytest.mark.parametrize(("outcome", "treatment", "shared"), [(2.0, 1.0, 0.3), (2.0, 0.1, -0.2), (0.01, 0.1, 0.0)])
+def test_the_set_holds_what_the_test_does_not_reject(outcome, treatment, shared):
+    covariance = np.array([[0.2, shared * 0.1], [shared * 0.1, 0.05]])
+    found = ratio_set(outcome, treatment, covariance)
+    for b in np.linspace(-60, 60, 2411):
+        z2 = (outcome - b * treatment) ** 2 / (covariance[0, 0] - 2 * b * covariance[0, 1] + b * b * covariance[1, 1])
+        if abs(z2 - 3.841458820694124) > 1e-6:
+            assert (b in found) == (z2 <= 3.841458820694124)
+
+
+def test_kinds_of_sets_in_words():
+    assert "say nothing" in in_words(ConfidenceSet.real_line())
+    assert "two rays" in in_words(ConfidenceSet(((-np.inf, -1.0), (2.0, np.inf))))
+    assert "one side" in in_words(ConfidenceSet(((2.0, np.inf),)))
+    assert "no effect fits" in in_words(ConfidenceSet())
+    assert in_words(ConfidenceSet(((1.0, 2.0),)), 0.9) == "The 90% set of effects is [1, 2]."
+    assert ratio_set(1.0, 0.0, np.zeros((2, 2))).is_real_line
+    assert ratio_set(0.0, 1.0, np.zeros((2, 2))).intervals == ((0.0, 0.0),)
+
+
+def test_bad_requests_teach():
+    data = table()
+    sharp = ck.RegressionDiscontinuity().fit(data, outcome="y", running="x")
+    with pytest.raises(InferenceUnavailable, match="fuzzy designs"):
+        anderson_rubin_set(sharp)
+    with pytest.raises(DesignError, match="alpha"):
+        ratio_set(1.0, 1.0, np.eye(2), alpha=1.5)
