@@ -65,11 +65,11 @@ class Arranged:
         """Whether neither weights nor covariates vary over time."""
         return all(len(part) == 1 for part in (self.weights, self.designs) if part is not None)
 
-    def blocks(self, cohort: int) -> Iterator[slice]:
-        """Return the places of a cohort, a few thousand at a time."""
+    def blocks(self, cohort: int, size: int = BLOCK) -> Iterator[slice]:
+        """Return the places of a cohort, at most ``size`` at a time."""
         start, stop = int(self.bounds[cohort]), int(self.bounds[cohort + 1])
-        for first in range(start, stop, BLOCK):
-            yield slice(first, min(first + BLOCK, stop))
+        for first in range(start, stop, size):
+            yield slice(first, min(first + size, stop))
 
     def weight(self, some: slice, base: int) -> Floats:
         """Return the weights of some units in a base period, shape (m,)."""

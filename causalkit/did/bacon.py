@@ -150,7 +150,7 @@ def decompose(cohorts: Cohorts) -> BaconDecomposition:
     found = list(_comparisons(cohorts))
     total = sum(part.weight for part in found)
     parts = tuple(Comparison(p.kind, p.treated, p.control, p.estimate, p.weight / total) for p in found)
-    return BaconDecomposition(parts, Checks(cohorts.checks()))
+    return BaconDecomposition(parts, Checks(cohorts.input_checks()))
 
 
 def _comparisons(cohorts: Cohorts) -> Iterator[Comparison]:

@@ -16,7 +16,7 @@ from causalkit.core.sample import Sample
 from causalkit.did.cohorts import Cohorts
 from causalkit.did.event_study import AGGREGATIONS, OVERALL, AggregateResult, event_time_of
 from causalkit.did.pre_trends import pre_trends_check
-from causalkit.kernels.arrays import Codes, Ints
+from causalkit.kernels.arrays import Bools, Codes, Ints
 from causalkit.linear.least_squares import LeastSquares
 
 
@@ -36,13 +36,18 @@ def by_event_time(
     estimator: Estimator[Any],
     sample: Sample,
     cohorts: Cohorts,
+    used: Bools,
     numbers: Estimate,
     times: Sequence[int],
     n_treated: Sequence[int],
     checks: Mapping[str, Check | Callable[[], Check]],
     anticipation: int = 0,
 ) -> AggregateResult:
-    """Return effects by event time, counted in periods; the headline is their plain mean from the start on."""
+    """Return effects by event time, counted in periods; the headline is their plain mean from the start on.
+
+    Units that are not ``used`` count as left out; the result keeps their rows, so that a refit finds the same.
+    """
+    told = cohorts.only(used)
     names, post = [event_time_of(float(e)) for e in times], np.array([e >= 0 for e in times])
     columns = {"event_time": list(times), "n_treated": list(n_treated)}
     result = AggregateResult(
@@ -52,8 +57,8 @@ def by_event_time(
         estimand=AGGREGATIONS["event_time"],
         checks=Checks({}),
         sample=cohorts.sample,
-        n=cohorts.sample.n,
-        dropped=cohorts.dropped,
+        n=told.sample.n,
+        dropped=told.dropped,
         roles=sample.given,
         kind="event_time",
         average=Effects((OVERALL,), numbers.linear(post / post.sum())),
@@ -61,6 +66,4 @@ def by_event_time(
         base_period="universal",
         reference=-1.0 - anticipation,
     )
-    return replace(
-        result, checks=Checks({**cohorts.checks(), **checks, "pre_trends": lambda: pre_trends_check(result)})
-    )
+    return replace(result, checks=Checks({**told.checks(), **checks, "pre_trends": lambda: pre_trends_check(result)}))

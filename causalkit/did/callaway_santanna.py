@@ -148,7 +148,7 @@ class CallawaySantAnna(Estimator[EventStudyResult]):
         """Fit; a lazy table answers with sums, and is collected only where they do not suffice."""
         frame = Frame.read(data)
         if not frame.is_lazy:
-            return super()._fit(data, **given)
+            return super()._fit(frame, **given)
         from causalkit.did.pushed_down_event_study import fit_lazy
 
         return fit_lazy(self, frame, data, given)

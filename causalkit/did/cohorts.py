@@ -12,15 +12,16 @@ import numpy as np
 from causalkit.core import format as fmt
 from causalkit.core.check import Check
 from causalkit.core.estimate import Influence
-from causalkit.core.input_checks import missing_check
 from causalkit.core.panel import Panel
 from causalkit.core.roles import Role
 from causalkit.core.rows import Groups, RowLabels, Rows
 from causalkit.core.sample import Dropped, Sample
 from causalkit.core.table import Table
+from causalkit.did.few_clusters import few_clusters_check
+from causalkit.did.left_out import NO_COMPARISON, LeftOut, units_check
 from causalkit.did.starts import starts_from_cohort, starts_from_treatment
 from causalkit.errors import DataError, DesignError
-from causalkit.kernels.arrays import Bools, Floats, Ints, read_only
+from causalkit.kernels.arrays import Bools, Codes, Floats, Ints, read_only
 
 Unbalanced = Literal["drop", "cells", "raise"]
 UNBALANCED = ("drop", "cells", "raise")
@@ -36,16 +37,6 @@ ROLES = {
     "cluster": Role("label", required=False, many=True),
     "weights": Role("weights", required=False),
 }
-
-
-@dataclass(frozen=True)
-class LeftOut:
-    """Units that were left out, and why."""
-
-    reason: str
-    units: tuple[object, ...]
-    rows: int
-    first_row: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -288,12 +279,9 @@ class Cohorts:
                 if "every period" in reason
                 else "Check the columns unit=, time= and cohort=.",
             )
-        first = int(self.sample.rows.positions[np.flatnonzero(rows)].min())
-        gone = LeftOut(
-            reason, tuple(self.panel.unit.labels[code] for code in np.flatnonzero(out)), int(rows.sum()), first
-        )
+        gone = LeftOut.of(self.panel, out, reason)
         sample = self.sample.take(np.flatnonzero(~rows))
-        total = self.dropped.plus(f"unit {reason}", self.panel.unit.name, gone.rows, first)
+        total = gone.counted(self.dropped, self.panel.unit.name)
         sample = replace(sample, dropped=total)
         panel = Panel.of(sample)
         kept_periods = _positions_of(panel.time.labels, self.periods)
@@ -302,17 +290,26 @@ class Cohorts:
         label_of = {int(np.searchsorted(kept_periods, s)): label for s, label in sorted(self.label_of.items())}
         return Cohorts(panel, read_only(start), label_of, (*self.left_out, gone), self.notes, total)
 
+    def only(self, used: Bools) -> Cohorts:
+        """Return the panel without the units that entered no comparison, and keep account of them."""
+        return self.without(~used, NO_COMPARISON)
+
     # Telling the user.
 
     def checks(self) -> dict[str, Check]:
+        """Return the checks of the input, and of the number of clusters."""
+        return {**self.input_checks(), "few_clusters": self._few_clusters()}
+
+    def _few_clusters(self) -> Check:
+        ways = [way for way in self.sample.several("cluster") if way.name != self.panel.unit.name]
+        if not ways:
+            return few_clusters_check([(self.n_units, int(self.sizes[:-1].sum()), "")])
+        ever = self.start[self.panel.unit.codes] < self.n_periods
+        return few_clusters_check([(_distinct(way.codes), _distinct(way.codes[ever]), way.name) for way in ways])
+
+    def input_checks(self) -> dict[str, Check]:
         """Return the checks of the input: rows and units that were left out, and how the panel was read."""
-        missing = missing_check(self.sample)
-        if self.left_out:
-            names = "; ".join(f"{fmt.plural(len(gone.units), 'unit')} {gone.reason}" for gone in self.left_out)
-            units = [(unit, gone.reason) for gone in self.left_out for unit in gone.units]
-            missing = replace(
-                missing, message=f"{missing.message} Units: {names}.", table=Table.of(("unit", "reason"), units)
-            )
+        missing = units_check(self.sample, self.left_out)
         return {"missing": missing, "cohorts": cohorts_check(self.labels, self.sizes, self.n_periods, self.notes)}
 
 
@@ -364,6 +361,10 @@ def require_both(labels: Sequence[object], sizes: Ints, name: str) -> None:
             f"all units are first treated in {labels[0]!r}: there is no one to compare them with.",
             hint="Add units that are treated later, or never.",
         )
+
+
+def _distinct(codes: Codes) -> int:
+    return int(np.count_nonzero(np.bincount(codes)))
 
 
 def _positions_of(labels: Sequence[object], among: Sequence[object]) -> Ints:

@@ -13,18 +13,19 @@ from causalkit.core.check import Check, Checks
 from causalkit.core.effects import Effects, Test
 from causalkit.core.estimate import Estimate, Influence
 from causalkit.core.estimator import Estimator
-from causalkit.core.input_checks import missing_check
 from causalkit.core.params import choice, flag, integer
 from causalkit.core.roles import Assignment, Role
 from causalkit.core.rows import Groups, Rows
 from causalkit.core.sample import Sample
 from causalkit.did.cohorts import ROLES
 from causalkit.did.dcdh_horizons import Horizon, horizon_of, same_switchers
-from causalkit.did.dcdh_switches import Switches
+from causalkit.did.dcdh_switches import Switches, without
 from causalkit.did.event_study import OVERALL, AggregateResult, event_time_of
+from causalkit.did.few_clusters import few_clusters_check
+from causalkit.did.left_out import NO_COMPARISON, LeftOut, units_check
 from causalkit.did.pre_trends import pre_trends_check
 from causalkit.errors import DesignError, InferenceUnavailable
-from causalkit.kernels.arrays import Floats, read_only
+from causalkit.kernels.arrays import Bools, Floats, read_only
 
 _DIRECTIONS: dict[str, tuple[int, ...]] = {"all": (1, -1), "in": (1,), "out": (-1,)}
 
@@ -184,6 +185,7 @@ class DCDH(Estimator[DCDHResult]):
         mix[len(placebos) :] = weight * scale[len(placebos) :] / dose
         psi = np.column_stack([horizon.psi for horizon in found]) / scale
         numbers = _carried(switches, values, psi)
+        left_out, kept = _accounted(switches, np.logical_or.reduce([horizon.used for horizon in found]))
         columns: dict[str, list[Any]] = {
             "event_time": [int(e) for e in times],
             "n_treated": [horizon.n_switchers for horizon in found],
@@ -196,8 +198,8 @@ class DCDH(Estimator[DCDHResult]):
             estimand="average total effect per unit of treatment, over switchers and their periods since the first change",
             checks=Checks({}),
             sample=switches.panel.sample,
-            n=switches.panel.sample.n,
-            dropped=switches.panel.sample.dropped,
+            n=kept.n,
+            dropped=kept.dropped,
             roles=sample.given,
             kind="event_time",
             average=Effects((OVERALL,), numbers.linear(mix)),
@@ -206,7 +208,8 @@ class DCDH(Estimator[DCDHResult]):
             reference=-1.0,
         )
         checks: dict[str, Any] = {
-            "missing": missing_check(switches.panel.sample),
+            "missing": units_check(kept, left_out),
+            "few_clusters": few_clusters_check([_counted(switches)]),
             "switchers": _switchers_check(switches, effects[0].n_switchers),
             "pre_trends": lambda: pre_trends_check(result),
         }
@@ -262,6 +265,22 @@ def _carried(switches: Switches, values: Floats, psi: Floats) -> Estimate:
     rows = Rows(np.arange(switches.n_units), switches.panel.sample.rows.token, labels)
     carrier = Influence(read_only(psi), rows, groups, 1.0, np.full(len(values), np.inf), "CR0")
     return Estimate(values, carrier)
+
+
+def _accounted(switches: Switches, used: Bools) -> tuple[tuple[LeftOut, ...], Sample]:
+    """Return who was left out, and the rows of the others."""
+    if used.all():
+        return switches.left_out, switches.panel.sample
+    gone = LeftOut.of(switches.panel, ~used, NO_COMPARISON)
+    return (*switches.left_out, gone), without(switches.panel, ~used, gone)
+
+
+def _counted(switches: Switches) -> tuple[int, int, str]:
+    """Return how many clusters (or units) there are, how many whose treatment changes, and their name."""
+    codes, changes = switches.clusters, switches.direction != 0
+    if codes is None:
+        return switches.n_units, int(changes.sum()), ""
+    return len(np.unique(codes)), len(np.unique(codes[changes])), switches.panel.sample.name("cluster")
 
 
 def _switchers_check(switches: Switches, used: int) -> Check:

@@ -30,6 +30,8 @@ class Horizon:
         The same at the horizon alone.
     n_switchers, n_control : int
         Units.
+    used : Bools, shape (n_units,)
+        Switchers and their controls.
     """
 
     value: float
@@ -39,6 +41,7 @@ class Horizon:
     now: float
     n_switchers: int
     n_control: int
+    used: Bools
 
 
 def horizon_of(
@@ -85,6 +88,7 @@ def horizon_of(
         sum(part.now for part in found) / weight,
         sum(part.n_switchers for part in found),
         int(controls.sum()),
+        np.logical_or.reduce([part.used for part in found]),
     )
 
 
@@ -99,6 +103,7 @@ class _Part:
     now: float
     n_switchers: int
     control: Bools
+    used: Bools
 
 
 def _at(
@@ -126,7 +131,7 @@ def _at(
         path = sign * (switches.treatment[mine, back + 1 : t + 1] - switches.baseline[mine, None])
         total, now = float(w[mine] @ np.nansum(path, axis=1)), float(w[mine] @ path[:, -1])
         value = float(row[used] @ change[used])
-        yield _Part(value, psi, float(w[mine].sum()), total, now, int(mine.sum()), against)
+        yield _Part(value, psi, float(w[mine].sum()), total, now, int(mine.sum()), against, used)
 
 
 def _expected(switches: Switches, change: Floats, w: Floats, mine: Bools, control: Bools) -> tuple[Floats, Floats]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from causalkit.core.panel import Panel
 from causalkit.core.sample import Arms, Number, Sample
+from causalkit.did.left_out import LeftOut
 from causalkit.errors import DataError, DesignError
 from causalkit.kernels.arrays import Bools, Codes, Floats, Ints
 
@@ -35,6 +36,8 @@ class Switches:
         1 where that change is an increase, -1 where it is a decrease, 0 where there is none.
     crossed : int
         Units that are left out from the period on in which they have been on both sides of their baseline.
+    left_out : tuple of LeftOut
+        Units that were left out altogether.
     """
 
     panel: Panel
@@ -45,6 +48,7 @@ class Switches:
     first: Ints
     direction: Ints
     crossed: int
+    left_out: tuple[LeftOut, ...] = ()
 
     @classmethod
     def of(cls, sample: Sample, unbalanced: Unbalanced) -> Switches:
@@ -64,7 +68,7 @@ class Switches:
         DesignError
             If the treatment has more than two levels that are not numbers, or never changes.
         """
-        panel = _balanced(Panel.of(sample), unbalanced)
+        panel, left_out = _balanced(Panel.of(sample), unbalanced)
         outcome, treatment = panel.wide(panel.sample.outcome), panel.wide(_levels(panel.sample))
         weights = panel.sample.optional("weights")
         wide = np.ones_like(outcome) if weights is None else np.nan_to_num(panel.wide(weights))
@@ -84,7 +88,7 @@ class Switches:
                 column=name,
             )
         outcome, treatment = np.where(both, np.nan, outcome), np.where(both, np.nan, treatment)
-        return cls(panel, outcome, treatment, wide, baseline, first, direction, int(both.any(axis=1).sum()))
+        return cls(panel, outcome, treatment, wide, baseline, first, direction, int(both.any(axis=1).sum()), left_out)
 
     @property
     def n_units(self) -> int:
@@ -138,11 +142,11 @@ def _levels(sample: Sample) -> Floats:
     return column.codes.astype(float)
 
 
-def _balanced(panel: Panel, unbalanced: Unbalanced) -> Panel:
+def _balanced(panel: Panel, unbalanced: Unbalanced) -> tuple[Panel, tuple[LeftOut, ...]]:
     partial = np.bincount(panel.unit.codes, minlength=panel.n_units) < panel.n_periods
     if unbalanced == "cells" or not partial.any():
-        return panel
-    unit, sample = panel.unit, panel.sample
+        return panel, ()
+    unit = panel.unit
     if unbalanced == "raise" or partial.all():
         raise DataError(
             f"{int(partial.sum())} units are not observed in every period, first "
@@ -150,7 +154,11 @@ def _balanced(panel: Panel, unbalanced: Unbalanced) -> Panel:
             hint='Use unbalanced="cells".',
             column=unit.name,
         )
-    rows: Bools = partial[unit.codes]
-    count, first = int(rows.sum()), int(sample.rows.positions[np.flatnonzero(rows)].min())
-    total = sample.dropped.plus("unit not observed in every period", unit.name, count, first)
-    return Panel.of(replace(sample.take(np.flatnonzero(~rows)), dropped=total))
+    gone = LeftOut.of(panel, partial, "not observed in every period")
+    return Panel.of(without(panel, partial, gone)), (gone,)
+
+
+def without(panel: Panel, out: Bools, gone: LeftOut) -> Sample:
+    """Return the rows of a panel but those of some units."""
+    sample = panel.sample.take(np.flatnonzero(~out[panel.unit.codes]))
+    return replace(sample, dropped=gone.counted(panel.sample.dropped, panel.unit.name))

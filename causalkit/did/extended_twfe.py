@@ -151,6 +151,7 @@ class ExtendedTWFE(Estimator[EventStudyResult]):
         """Run the regression on a bound sample."""
         cohorts = with_reference(Cohorts.of(sample, unbalanced=self.unbalanced), self.anticipation)
         cohorts = compared_with_last(cohorts, self.anticipation)
+        cohorts.require_spread()
         plan = self._plan(cohorts)
         names = [f"{cohorts.labels[g]} in {cohorts.periods[t]}" for g, t in plan]
         if cohorts.sample.has("covariates"):

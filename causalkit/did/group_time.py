@@ -1,8 +1,8 @@
-"""Average effects by cohort and time with covariates: what each comparison estimates, and influence values in blocks.
+"""Average effects by cohort and time with covariates, and their influence values in blocks.
 
 A cell compares the change of a cohort's outcome, from its base period to the period of the cell, with that of control
-units. Cells of one cohort that share controls and covariates share one propensity model, begun where the last one ended,
-and one regression, solved for all periods at once from cross-products that add up over cohorts.
+units. Cells of one cohort that share controls and covariates share one propensity model and one regression, solved for all
+periods at once from cross-products that add up over cohorts; comparisons that share covariates are fitted side by side.
 """
 
 from __future__ import annotations
@@ -15,8 +15,10 @@ from typing import Literal
 import numpy as np
 
 from causalkit.did.arranged import Arranged
-from causalkit.did.logit import TRIM, Logit, NotEstimable, fit_logit
+from causalkit.did.cell_influence import Fitted, Part
+from causalkit.did.logit import NotEstimable
 from causalkit.did.plan import Cell
+from causalkit.did.propensities import Propensities, Sides, fit_propensities, pieces_of
 from causalkit.kernels.arrays import Codes, Floats, Ints
 
 Method = Literal["dr", "ipw", "reg"]
@@ -26,103 +28,14 @@ CONDITION = 1e12
 
 
 @dataclass(frozen=True, eq=False)
-class Products:
-    """Weighted cross-products of the design and of design and outcome, of one cohort in one base period."""
-
-    xx: Floats
-    xy: Floats
-
-    def __add__(self, other: Products) -> Products:
-        return Products(self.xx + other.xx, self.xy + other.xy)
-
-
-@dataclass(frozen=True, eq=False)
-class Comparison:
-    """Cells that share cohort, controls and design, fitted.
-
-    Attributes
-    ----------
-    at : Ints, shape (m,)
-        Positions of the cells.
-    cohort : int
-    base : int
-        The period whose covariates and weights count: the earlier of the two, or 0 where they do not vary.
-    controls : tuple of int
-    times, bases : Ints, shape (m,)
-    slopes : Floats, shape (p, m)
-        What is expected of the change of a unit.
-    treated, control : Floats, shape (m,)
-        Weighted mean of what is left of the changes, of the treated and of the reweighted controls.
-    totals : (float, float)
-        Sums of weights of the treated, and of the reweighted controls.
-    by_slopes : Floats, shape (p,)
-        What an error of the slopes does to the estimate.
-    by_score : Floats, shape (p, m)
-        What an error of the propensity model does to the estimate.
-    logit : Logit or None
-    trimmed : int
-        Controls without weight because their propensity is too high.
-    """
-
-    at: Ints
-    cohort: int
-    base: int
-    controls: tuple[int, ...]
-    times: Ints
-    bases: Ints
-    slopes: Floats
-    treated: Floats
-    control: Floats
-    totals: tuple[float, float]
-    by_slopes: Floats
-    by_score: Floats
-    logit: Logit | None
-    trimmed: int
-
-    @property
-    def values(self) -> Floats:
-        """The estimates, shape (m,)."""
-        return self.treated - self.control
-
-    def psi(self, outcome: Floats, x: Floats, w: Floats, is_treated: bool) -> Floats:
-        """Return the influence values of a block of units, shape (m, r), 1/n folded in.
-
-        Parameters
-        ----------
-        outcome : Floats, shape (n_periods, r)
-        x : Floats, shape (p, r)
-        w : Floats, shape (r,)
-        is_treated : bool
-            Whether the units are of the cohort, or of its controls.
-        """
-        left: Floats = outcome[self.times]
-        left -= outcome[self.bases]
-        left -= self.slopes.T @ x
-        p = None if self.logit is None else self.logit.probability(x)
-        if is_treated:
-            left -= self.treated[:, None]
-            left *= w / self.totals[0]
-            return left if p is None else np.asarray(left - self.by_score.T @ (x * (w * (1.0 - p))))
-        factor = -w * (self.by_slopes @ x)
-        if self.logit is None or p is None:
-            left *= factor
-            return left
-        odds = w * self.logit.odds(p) / self.totals[1]
-        left *= factor - odds
-        # what the mean of the controls and the propensity model add, as one product
-        beside = np.concatenate([x * (w * p), odds[None]])
-        return np.asarray(left + np.column_stack([self.by_score.T, self.control]) @ beside)
-
-
-@dataclass(frozen=True, eq=False)
 class Comparisons:
     """All cells of a plan, and those that could not be estimated.
 
     Attributes
     ----------
     panel : Arranged
-    fitted : tuple of Comparison
-        Their cells are numbered without those that failed.
+    fitted : tuple of Fitted
+        One for each design; their cells are numbered without those that failed.
     plan : tuple of Cell
         The cells that were estimated.
     failed : tuple of (Cell, str)
@@ -130,7 +43,7 @@ class Comparisons:
     """
 
     panel: Arranged
-    fitted: tuple[Comparison, ...]
+    fitted: tuple[Fitted, ...]
     plan: tuple[Cell, ...]
     failed: tuple[tuple[Cell, str], ...]
 
@@ -138,8 +51,8 @@ class Comparisons:
     def theta(self) -> Floats:
         """The estimates, shape (k,)."""
         found = np.empty(len(self.plan))
-        for comparison in self.fitted:
-            found[comparison.at] = comparison.values
+        for fitted in self.fitted:
+            found[fitted.at] = fitted.values
         return found
 
     @cached_property
@@ -153,7 +66,7 @@ class Comparisons:
         return np.array([sum(self.panel.weight(some, 0).sum() for some in self.panel.blocks(c)) for c in range(count)])
 
     def blocks(self) -> Iterator[tuple[slice, Ints, Floats]]:
-        """Yield influence values of a few thousand units at a time, 1/n folded in.
+        """Yield influence values of some units at a time, 1/n folded in.
 
         Yields
         ------
@@ -162,24 +75,35 @@ class Comparisons:
         at : Ints, shape (m,)
             Cells (and, after them, shares) in whose estimates these units take part.
         psi : Floats, shape (m, r)
+            Overwritten by the next block.
         """
-        panel, k = self.panel, len(self.plan)
+        panel, k, width = self.panel, len(self.plan), len(self.panel.outcome)
         share_places = np.arange(k, k + len(self.shares))
-        for c in range(len(panel.bounds) - 1):
-            mine = [found for found in self.fitted if c == found.cohort or c in found.controls]
-            at = np.concatenate([*(found.at for found in mine), share_places])
-            for some in panel.blocks(c):
-                psi = np.empty((len(at), some.stop - some.start))
-                shares = psi[len(at) - len(self.shares) :]
-                shares[:] = -self.shares[:, None] / panel.n
-                if c < len(self.shares):
-                    shares[c] += panel.weight(some, 0) / self._totals.sum()
-                row, outcome = 0, panel.outcome[:, some]
-                for found in mine:
-                    x, w = panel.design(some, found.base), panel.weight(some, found.base)
-                    psi[row : row + len(found.at)] = found.psi(outcome, x, w, c == found.cohort)
-                    row += len(found.at)
-                yield some, at, psi
+        parts: tuple[Part, ...] = ()
+        at, buffer, before = share_places, np.empty(0), -1
+        for piece in pieces_of(panel, 0, k + len(share_places)):
+            c, some, r = piece.cohort, piece.some, piece.x.shape[1]
+            if c != before:
+                parts = tuple(part for fitted in self.fitted for part in fitted.parts(c, width))
+                at, before = np.concatenate([*(part.at for part in parts), share_places]), c
+            if len(buffer) < len(at) * r:
+                buffer = np.empty(len(at) * r)
+            psi = buffer[: len(at) * r].reshape(len(at), r)
+            self._write_shares(psi[len(at) - len(share_places) :], c, some)
+            row, beside, base = 0, np.empty((width + len(piece.x), r)), -1
+            beside[:width] = panel.outcome[:, some]
+            for part in parts:
+                if part.base != base:
+                    base, beside[width:] = part.base, panel.design(some, part.base)
+                    w = None if panel.weights is None else panel.weight(some, base)
+                part.write(psi[row : row + len(part.at)], beside, beside[width:], w)
+                row += len(part.at)
+            yield some, at, psi
+
+    def _write_shares(self, psi: Floats, cohort: int, some: slice) -> None:
+        psi[:] = -self.shares[:, None] / self.panel.n
+        if cohort < len(self.shares):
+            psi[cohort] += self.panel.weight(some, 0) / self._totals.sum()
 
     def vcov(self, codes: Codes | None, count: int) -> Floats:
         """Return the covariance, by unit or with clusters of units; no more than a block of values is held.
@@ -210,7 +134,7 @@ class Comparisons:
 
 
 def compare(panel: Arranged, cells: Sequence[Cell], method: Method) -> Comparisons:
-    """Fit the cells, those that share cohort, controls and covariates together.
+    """Fit the cells, those that share a design together.
 
     Parameters
     ----------
@@ -229,18 +153,14 @@ def compare(panel: Arranged, cells: Sequence[Cell], method: Method) -> Compariso
     Callaway and Sant'Anna (2021), eqs. 2.4-2.6; Sant'Anna and Zhao (2020), "Doubly robust difference-in-differences
     estimators", theorem 1 and appendix, for the influence functions.
     """
-    fixed = panel.is_fixed
-    together: dict[tuple[int, tuple[int, ...], int], list[int]] = {}
+    by_base: dict[int, list[int]] = {}
     for j, cell in enumerate(cells):
-        together.setdefault((cell.cohort, cell.controls, 0 if fixed else min(cell.base, cell.time)), []).append(j)
-    fitter = _Fitter(panel, method)
-    failed: list[tuple[int, str]] = []
-    fitted: list[Comparison] = []
-    for (g, controls, base), at in together.items():
-        try:
-            fitted.append(fitter.fit(g, controls, base, np.array(at), [cells[j] for j in at]))
-        except NotEstimable as reason:
-            failed += [(j, str(reason)) for j in at]
+        by_base.setdefault(0 if panel.is_fixed else min(cell.base, cell.time), []).append(j)
+    fitted, failed = [], []
+    for base, at in by_base.items():
+        found, lost = _fit(panel, base, np.array(at), [cells[j] for j in at], method)
+        fitted += [found] if len(found.at) else []
+        failed += lost
     gone = {j for j, _ in failed}
     kept = [j for j in range(len(cells)) if j not in gone]
     place = np.full(len(cells), -1)
@@ -249,79 +169,99 @@ def compare(panel: Arranged, cells: Sequence[Cell], method: Method) -> Compariso
     return Comparisons(panel, moved, tuple(cells[j] for j in kept), tuple((cells[j], why) for j, why in sorted(failed)))
 
 
-class _Fitter:
-    """Fits comparisons one after the other, and keeps what they share."""
+@dataclass(frozen=True, eq=False)
+class _Regressions:
+    """Regressions of the controls: inverse cross-products (m, p, p) and slopes (k, p), and why some failed."""
 
-    def __init__(self, panel: Arranged, method: Method) -> None:
-        self.panel, self.method = panel, method
-        self.products: dict[tuple[int, int], Products] = {}
-        self.size = 1 if panel.designs is None else panel.designs.shape[1]
-        self.start = np.zeros(self.size)
+    inverse: Floats
+    slopes: Floats
+    why: dict[int, str]
 
-    def fit(self, g: int, controls: tuple[int, ...], base: int, at: Ints, cells: Sequence[Cell]) -> Comparison:
-        times, bases = np.array([(cell.time, cell.base) for cell in cells]).T
-        mine, theirs = self._of(g, base), self._sum(controls, base)
-        own, total = mine.xx[0], mine.xx[0, 0]
-        slopes, inverse = np.zeros((self.size, len(at))), np.zeros((self.size, self.size))
-        if self.method != "ipw":
-            inverse = inverse_of(theirs.xx)
-            slopes = inverse @ (theirs.xy[:, times] - theirs.xy[:, bases])
-        treated = ((mine.xy[0, times] - mine.xy[0, bases]) - own @ slopes) / total
-        by_slopes = inverse @ own / total
-        if self.method == "reg":
-            nothing = np.zeros_like(slopes)
-            return Comparison(at, g, base, controls, times, bases, slopes, treated, np.zeros(len(at)),
-                              (total, 1.0), by_slopes, nothing, None, 0)  # fmt: skip
-        logit, odds, trimmed = self._propensity(g, controls, base)
-        weight = odds.xx[0, 0]
-        if not weight > 0:
-            raise NotEstimable("no control has covariates like its units")
-        change = odds.xy[:, times] - odds.xy[:, bases] - odds.xx @ slopes
-        control = change[0] / weight
-        by_score = logit.covariance @ (change - odds.xx[:, :1] * control) / weight
-        by_slopes = by_slopes - inverse @ odds.xx[0] / weight
-        return Comparison(at, g, base, controls, times, bases, slopes, treated, control, (total, weight), by_slopes,
-                          by_score, logit, trimmed)  # fmt: skip
 
-    def _of(self, cohort: int, base: int) -> Products:
-        if (cohort, base) not in self.products:
-            panel, width = self.panel, len(self.panel.outcome)
-            xx, xy = np.zeros((self.size, self.size)), np.zeros((self.size, width))
-            for some in panel.blocks(cohort):
-                x = panel.design(some, base)
-                weighted = x * panel.weight(some, base)
-                xx += weighted @ x.T
-                xy += weighted @ panel.outcome[:, some].T
-            self.products[cohort, base] = Products(xx, xy)
-        return self.products[cohort, base]
+def _fit(
+    panel: Arranged, base: int, at: Ints, cells: Sequence[Cell], method: Method
+) -> tuple[Fitted, list[tuple[int, str]]]:
+    """Fit the cells of one design; return them without those that failed, and these."""
+    sides, of = _sides_of(cells, len(panel.bounds) - 1)
+    times, bases = np.array([(cell.time, cell.base) for cell in cells]).T
+    xx, xy = _products(panel, base)
+    change = xy[:, :, times] - xy[:, :, bases]  # by cohort, (c, p, k)
+    mine, total = xx[sides.treated], xx[sides.treated, 0, 0]
+    lines = _regressions(sides, of, xx, change, method)
+    why, slopes = lines.why, lines.slopes
+    k, p = slopes.shape
+    own, cell = mine[:, 0], np.arange(k)
+    treated = (change[sides.treated[of], 0, cell] - np.einsum("kp,kp->k", own[of], slopes)) / total[of]
+    by_slopes = np.einsum("mpq,mq->mp", lines.inverse, own) / total[:, None]
+    control, by_score, weight, trimmed = np.zeros(k), np.zeros((k, p)), np.ones(len(total)), 0
+    coefficients = None
+    if method != "reg":
+        found = fit_propensities(panel, base, sides)
+        why |= {int(j): "its covariates tell treated units from controls without error"
+                for j in np.flatnonzero(~found.ok) if j not in why}  # fmt: skip
+        weight = np.where(found.ok, found.odds_xx[:, 0, 0], 1.0)
+        why |= {int(j): "no control has covariates like its units" for j in np.flatnonzero(~(weight > 0))}
+        weight = np.where(weight > 0, weight, 1.0)
+        control, by_score = _reweighted(found, of, times, bases, slopes, weight)
+        by_slopes = by_slopes - np.einsum("mpq,mq->mp", lines.inverse, found.odds_xx[:, 0]) / weight[:, None]
+        coefficients = found.coefficients
+        trimmed = int(sum(found.trimmed[j] for j in range(len(total)) if j not in why))
+    ok = np.array([int(j) not in why for j in of], dtype=np.bool_)
+    fitted = Fitted(
+        base, sides, at[ok], of[ok], times[ok], bases[ok], slopes[ok], treated[ok], control[ok],
+        np.stack([total, weight]), by_slopes, by_score[ok], coefficients, trimmed,
+    )  # fmt: skip
+    return fitted, [(int(at[j]), why[int(of[j])]) for j in np.flatnonzero(~ok)]
 
-    def _sum(self, controls: tuple[int, ...], base: int) -> Products:
-        found = self._of(controls[0], base)
-        for c in controls[1:]:
-            found = found + self._of(c, base)
-        return found
 
-    def _propensity(self, g: int, controls: tuple[int, ...], base: int) -> tuple[Logit, Products, int]:
-        """Return the model, the cross-products of the controls weighted by their odds, and how many have none."""
-        panel, size = self.panel, self.size
-        blocks = [
-            (panel.design(some, base), panel.weight(some, base), c == g)
-            for c in (g, *controls)
-            for some in panel.blocks(c)
-        ]
-        logit = fit_logit(blocks, self.start)
-        self.start = logit.coefficients
-        xx, xy, trimmed = np.zeros((size, size)), np.zeros((size, len(panel.outcome))), 0
-        places = (some for c in (g, *controls) for some in panel.blocks(c))
-        for some, (x, w, treated) in zip(places, blocks, strict=True):
-            if treated:
-                continue
-            p = logit.probability(x)
-            trimmed += int((p >= TRIM).sum())
-            weighted = x * (w * logit.odds(p))
-            xx += weighted @ x.T
-            xy += weighted @ panel.outcome[:, some].T
-        return logit, Products(xx, xy), trimmed
+def _sides_of(cells: Sequence[Cell], count: int) -> tuple[Sides, Ints]:
+    """Return the comparisons of cells that share a design, and which of them each cell belongs to."""
+    place: dict[tuple[int, tuple[int, ...]], int] = {}
+    of = np.array([place.setdefault((cell.cohort, cell.controls), len(place)) for cell in cells], dtype=np.int64)
+    controls = np.zeros((len(place), count), dtype=np.bool_)
+    for (_, there), row in place.items():
+        controls[row, list(there)] = True
+    return Sides(np.array([cohort for cohort, _ in place], dtype=np.int64), controls), of
+
+
+def _products(panel: Arranged, base: int) -> tuple[Floats, Floats]:
+    """Return the weighted cross-products of design, and of design and outcome, of each cohort."""
+    width = len(panel.outcome)
+    size, count = 1 if panel.designs is None else panel.designs.shape[1], len(panel.bounds) - 1
+    xx, xy = np.zeros((count, size, size)), np.zeros((count, size, width))
+    for piece in pieces_of(panel, base, size + width):
+        weighted = piece.x if piece.w is None else piece.x * piece.w
+        xx[piece.cohort] += weighted @ piece.x.T
+        xy[piece.cohort] += weighted @ panel.outcome[:, piece.some].T
+    return xx, xy
+
+
+def _regressions(sides: Sides, of: Ints, xx: Floats, change: Floats, method: Method) -> _Regressions:
+    """Regress the changes of the controls on their covariates."""
+    m, p, k = len(sides.treated), xx.shape[1], len(of)
+    inverse, slopes = np.zeros((m, p, p)), np.zeros((k, p))
+    why: dict[int, str] = {}
+    if method == "ipw":
+        return _Regressions(inverse, slopes, why)
+    for j, theirs in enumerate(sides.controls):
+        try:
+            inverse[j] = inverse_of(xx[theirs].sum(axis=0))
+        except NotEstimable as reason:
+            why[j] = str(reason)
+    right = np.einsum("kc,cpk->kp", sides.controls[of].astype(float), change)
+    return _Regressions(inverse, np.einsum("kpq,kq->kp", inverse[of], right), why)
+
+
+def _reweighted(
+    found: Propensities, of: Ints, times: Ints, bases: Ints, slopes: Floats, weight: Floats
+) -> tuple[Floats, Floats]:
+    """Return the means of the reweighted controls, and what an error of the propensity models does to them."""
+    cell = np.arange(len(of))
+    change = found.odds_xy[of, :, times] - found.odds_xy[of, :, bases]
+    change = change - np.einsum("kpq,kq->kp", found.odds_xx[of], slopes)
+    control = change[cell, 0] / weight[of]
+    rest = change - found.odds_xx[of, :, 0] * control[:, None]
+    return control, np.einsum("kpq,kq->kp", found.covariance[of], rest) / weight[of][:, None]
 
 
 def inverse_of(xx: Floats) -> Floats:

@@ -193,7 +193,8 @@ class DualVertices:
             if found is None:
                 raise InferenceUnavailable(
                     f"the restriction has more than {MOST_VERTICES:,} vertices with {len(weights)} effects.",
-                    hint="Use fewer effects after the start, or leave out bias= or trend=.",
+                    hint='Leave out bias= or trend=, use weights="first", or use fewer effects after the start, such as '
+                    "result.aggregate('event_time', last=6).",
                 )
             self._known[key] = found
         moments = rows @ np.linalg.cholesky(_definite(vcov))

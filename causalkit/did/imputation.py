@@ -132,6 +132,7 @@ class ImputationDiD(Estimator[ImputationResult]):
     def estimate(self, sample: Sample) -> ImputationResult:
         """Impute on a bound sample."""
         cohorts = with_untreated(Cohorts.of(sample, unbalanced=self.unbalanced), self.anticipation)
+        cohorts.require_spread()
         fitted = UntreatedFit.of(cohorts, self.anticipation)
         first = cohorts.starts - self.anticipation
         plan = cells_to_impute(fitted, first)

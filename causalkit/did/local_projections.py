@@ -19,8 +19,11 @@ from causalkit.did.clean_comparisons import Comparisons, absorbing, reversible
 from causalkit.did.cohorts import ROLES, Cohorts
 from causalkit.did.event_study import AggregateResult
 from causalkit.errors import DesignError
-from causalkit.kernels.arrays import Floats
+from causalkit.kernels.arrays import Bools, Floats
 from causalkit.linear.least_squares import least_squares
+
+#: Estimate, influence values by unit (with the small-sample factor), df, newly treated units, and who entered.
+_Projection = tuple[float, Floats, float, int, Bools]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,6 +147,7 @@ class LocalProjectionsDiD(Estimator[AggregateResult]):
     def estimate(self, sample: Sample) -> AggregateResult:
         """Run the projections on a bound sample."""
         cohorts = self._cohorts(sample)
+        cohorts.require_spread()
         last = cohorts.n_periods - 1
         early = min(last, last if self.pre_window is None else self.pre_window)
         late = min(last - 1, last if self.post_window is None else self.post_window)
@@ -156,11 +160,12 @@ class LocalProjectionsDiD(Estimator[AggregateResult]):
                 "no horizon has newly treated units with clean controls in the same period.",
                 hint="Use a smaller post_window= or stabilization=, or add untreated units.",
             )
-        values, psi, df, counts = zip(*found.values(), strict=True)
+        values, psi, df, counts, entered = zip(*found.values(), strict=True)
+        used = np.logical_or.reduce(entered)
         carrier = cohorts.carrier(np.stack(psi, axis=1), "CR1", 1.0, np.array(df))
         check = self._horizons(times, early, late)
         return by_event_time(
-            self, sample, cohorts, Estimate(np.array(values), carrier), times, counts, {"horizons": check}
+            self, sample, cohorts, used, Estimate(np.array(values), carrier), times, counts, {"horizons": check}
         )
 
     def _cohorts(self, sample: Sample) -> Cohorts:
@@ -182,8 +187,8 @@ class LocalProjectionsDiD(Estimator[AggregateResult]):
             return absorbing(cohorts, horizon, never=self.control_group == "never_treated")
         return reversible(cohorts, horizon, self.stabilization)
 
-    def _project(self, cohorts: Cohorts, horizon: int, x: Sequence[Floats]) -> tuple[float, Floats, float, int] | None:
-        """Return estimate, influence values by unit (with the small-sample factor), df and newly treated units."""
+    def _project(self, cohorts: Cohorts, horizon: int, x: Sequence[Floats]) -> _Projection | None:
+        """Return the regression of one horizon; None where there is nothing to compare."""
         pairs = self._comparisons(cohorts, horizon)
         y, base = cohorts.outcome, (pairs.unit, pairs.period - 1)
         change = y[pairs.unit, pairs.period + horizon] - y[base]
@@ -210,7 +215,8 @@ class LocalProjectionsDiD(Estimator[AggregateResult]):
         if "treated" not in fit.names:
             return None
         psi = np.sqrt(small_sample(fit)) * np.bincount(pairs.unit, fit.psi[:, 0], minlength=cohorts.n_units)
-        return float(fit.coefficients[0]), psi, float(fit.df[0]), int(pairs.treated.sum())
+        entered = np.bincount(pairs.unit, minlength=cohorts.n_units) > 0
+        return float(fit.coefficients[0]), psi, float(fit.df[0]), int(pairs.treated.sum()), entered
 
     def _horizons(self, times: Sequence[int], early: int, late: int) -> Check:
         lost = [e for e in (*range(-early, -1), *range(late + 1)) if e not in times]

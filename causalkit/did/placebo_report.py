@@ -118,19 +118,24 @@ class DiagnosticReport(Report):
 
 
 def none_differs(name: str, rows: tuple[Row, ...], what: str, advice: str, alpha: float = 0.05) -> Check:
-    """Return the check that no estimate differs from zero, with Holm's adjustment."""
+    """Return the check that no estimate differs from zero, with Holm's adjustment.
+
+    The interval that is told belongs to the p-value that is told: Holm's smallest is the p-value times the number of
+    estimates, and excludes zero exactly where the interval of level ``1 - alpha`` over that number does.
+    """
     from causalkit.core import format as fmt
     from causalkit.inference.multiplicity import adjust_pvalues
 
     adjusted = adjust_pvalues([row.pvalue for row in rows], method="holm")
-    worst = int(np.argmin(adjusted))
+    worst = int(np.argmin([row.pvalue for row in rows]))  # Holm may give others the same adjusted value
     row, bad = rows[worst], bool(adjusted[worst] < alpha)
-    several = f", adjusted for {len(rows)}" if len(rows) > 1 else ""
+    several = f", both adjusted for {len(rows)}" if len(rows) > 1 else ""
     return Check(
         name,
         "fail" if bad else "pass",
         f"{what} {'differs from zero' if bad else 'does not differ from zero'}: {row.name} "
-        f"{fmt.number(row.estimate, 3)} {fmt.interval(*row.ci(), 3)} (p-value {fmt.pvalue(adjusted[worst])}{several}).",
+        f"{fmt.number(row.estimate, 3)} {fmt.interval(*row.ci(alpha / len(rows)), 3)} "
+        f"(p-value {fmt.pvalue(adjusted[worst])}{several}).",
         statistic=row.estimate / row.se if row.se > 0 else None,
         pvalue=float(adjusted[worst]),
         advice=advice if bad else "",

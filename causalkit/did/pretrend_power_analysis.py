@@ -15,6 +15,7 @@ from causalkit.core.result import Report
 from causalkit.core.table import Table
 from causalkit.did.honest_vector import EventVector, event_vector
 from causalkit.errors import DesignError, InferenceUnavailable
+from causalkit.inference.wald import require_alpha
 from causalkit.kernels.arrays import Floats
 from causalkit.kernels.honest_normal import NormalBox
 
@@ -189,8 +190,7 @@ def pretrend_power(
     vector = event_vector(result, vcov, n_pre)
     if method not in ("individual", "joint"):
         raise DesignError(f"method={method!r} is not known.", hint='Use "individual" or "joint".')
-    if not 0.0 < alpha < 1.0:
-        raise DesignError(f"alpha={alpha!r} is not between 0 and 1.")
+    require_alpha(alpha)
     test = PreTest(vector.vcov[: vector.n_pre, : vector.n_pre], method, alpha)
     if slope is None:
         slopes = [_detected(vector, test, target) for target in np.atleast_1d(np.asarray(power, float)).tolist()]

@@ -20,7 +20,7 @@ from causalkit.did.cohorts import Cohorts
 from causalkit.did.group_time import CONDITION, Method
 from causalkit.did.logit import TRIM, NotEstimable, fit_logit
 from causalkit.did.plan import Cell
-from causalkit.kernels.arrays import Bools, Floats, Ints, read_only
+from causalkit.kernels.arrays import Bools, Codes, Floats, Ints, read_only
 
 #: The name of the column that stands for units where rows are not followed.
 ROW = "row"
@@ -57,25 +57,24 @@ def on_rows(cohorts: Cohorts, plan: Sequence[Cell], method: Method) -> CellEstim
     table = _Table.of(cohorts)
     kept: list[Cell] = []
     failed: list[tuple[Cell, str]] = []
-    theta, columns, counts, trimmed = [], [], [], 0
+    theta, counts, trimmed = [], [], 0
+    psi = _Sparse([])
     for cell in plan:
         try:
-            rows, value, psi, gone = table.fit(cell, method)
+            rows, value, left, gone = table.fit(cell, method)
         except NotEstimable as reason:
             failed.append((cell, str(reason)))
             continue
+        psi.add(table.unit[rows], left)
         kept.append(cell)
         theta.append(value)
-        columns.append(np.bincount(table.unit[rows], weights=psi, minlength=cohorts.n_units))
         counts.append(table.counts(cell))
         trimmed += gone
     require_cells(cohorts, kept, failed)
     shares, of_shares = cohort_shares(cohorts)
-    values = np.column_stack([*columns, of_shares])
-    ways = cohorts.clusters
-    carrier = influence_or_covariance(
-        lambda: values, values.shape, _vcov(values, ways), lambda: _rows(cohorts), ways, "CR0"
-    )
+    shape, ways = (cohorts.n_units, len(kept) + len(shares)), cohorts.clusters
+    vcov = None if len(ways) > 1 else psi.vcov(of_shares, ways[0] if ways else None)
+    carrier = influence_or_covariance(lambda: psi.beside(of_shares), shape, vcov, lambda: _rows(cohorts), ways, "CR0")
     joint = Estimate(np.concatenate([theta, shares]), carrier)
     return CellEstimates(
         tuple(kept),
@@ -87,13 +86,38 @@ def on_rows(cohorts: Cohorts, plan: Sequence[Cell], method: Method) -> CellEstim
     )
 
 
-def _vcov(values: Floats, ways: Sequence[Groups]) -> Floats | None:
-    if len(ways) > 1:
-        return None
-    if not ways:
-        return np.asarray(values.T @ values)
-    sums = np.column_stack([np.bincount(ways[0].codes, weights=column) for column in values.T])
-    return np.asarray(sums.T @ sums)
+@dataclass(frozen=True, eq=False)
+class _Sparse:
+    """Influence values of units on cells, of which each unit enters few."""
+
+    columns: list[tuple[Codes, Floats]]
+
+    def add(self, unit: Ints, psi: Floats) -> None:
+        """Add a cell, from its rows."""
+        there = np.flatnonzero(np.bincount(unit))
+        self.columns.append((there.astype(np.int32), np.bincount(unit, weights=psi)[there].astype(np.float64)))
+
+    def beside(self, more: Floats) -> Floats:
+        """Return all values beside those of further estimates, shape (n_units, k + m)."""
+        found = np.zeros((len(more), len(self.columns) + more.shape[1]))
+        for j, (unit, values) in enumerate(self.columns):
+            found[unit, j] = values
+        found[:, len(self.columns) :] = more
+        return found
+
+    def vcov(self, more: Floats, way: Groups | None) -> Floats:
+        """Return the covariance of the cells and of further estimates, by unit or by cluster."""
+        if way is not None:
+            columns = [np.bincount(way.codes[unit], values, len(way.labels)) for unit, values in self.columns]
+            sums = np.column_stack([*columns, *(np.bincount(way.codes, column, len(way.labels)) for column in more.T)])
+            return np.asarray(sums.T @ sums)
+        from scipy.sparse import csc_array
+
+        ends = np.cumsum([0, *(len(unit) for unit, _ in self.columns)])
+        units, values = (np.concatenate(part) for part in zip(*self.columns, strict=True))
+        cells = csc_array((values, units, ends), shape=(len(more), len(self.columns)))
+        beside = cells.T @ more
+        return np.block([[(cells.T @ cells).toarray(), beside], [beside.T, more.T @ more]])
 
 
 def _rows(cohorts: Cohorts) -> Rows:

@@ -143,6 +143,7 @@ class StackedDiD(Estimator[AggregateResult]):
         """Stack and regress a bound sample."""
         cohorts = Cohorts.of(sample, unbalanced=self.unbalanced)
         kept, trimmed = self._experiments(cohorts)
+        labels = [str(cohorts.label_of[int(start)]) for start in trimmed]
         if len(kept) == 1:
             cohorts.require_spread()
         stack = _Stack.of(cohorts, kept, self)
@@ -152,9 +153,9 @@ class StackedDiD(Estimator[AggregateResult]):
         at = np.arange(len(times))
         unit = cohorts.panel.unit.codes[stack.row]
         psi: Floats = np.stack([np.bincount(unit, fit.psi[:, j], minlength=cohorts.n_units) for j in at], axis=1)
+        used = np.bincount(unit, minlength=cohorts.n_units) > 0
         carrier = cohorts.carrier(psi, "CR1", small_sample(fit), fit.df[at])
         counts = [int((stack.treated & (stack.event == e)).sum()) for e in times]
-        labels = [str(cohorts.label_of[int(start)]) for start in trimmed]
         check = Check(
             "window",
             "warn" if labels else "pass",
@@ -165,7 +166,7 @@ class StackedDiD(Estimator[AggregateResult]):
             advice="A shorter pre_window= or post_window= keeps more cohorts." if labels else "",
         )
         numbers = Estimate(fit.coefficients[at], carrier)
-        return by_event_time(self, sample, cohorts, numbers, times, counts, {"window": check}, self.anticipation)
+        return by_event_time(self, sample, cohorts, used, numbers, times, counts, {"window": check}, self.anticipation)
 
     def _experiments(self, cohorts: Cohorts) -> tuple[list[int], list[int]]:
         """Return the starts of the cohorts that have their window and controls, and of those that have not."""

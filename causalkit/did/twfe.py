@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
 from causalkit.core.check import Check, Checks
-from causalkit.core.effects import Effects
+from causalkit.core.effects import Effects, Test
 from causalkit.core.estimator import Estimator
 from causalkit.core.params import choice, flag, integer
 from causalkit.core.result import Result
@@ -22,6 +22,47 @@ from causalkit.did.event_study import AGGREGATIONS, OVERALL, AggregateResult, ev
 from causalkit.did.saturated import VCOV, numbers_of, two_way_fit
 from causalkit.did.weights import negative_weights_check
 from causalkit.errors import DesignError
+from causalkit.inference.confidence_set import ConfidenceSet
+
+if TYPE_CHECKING:
+    from causalkit.did.wild_bootstrap import WildBootstrapReport
+
+
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
+class TWFEResult(Result):
+    """The coefficient of the treatment in a regression with unit and time effects."""
+
+    def test(self, null: float = 0.0, method: str | None = None) -> Test:
+        """Test that the coefficient equals ``null``; ``method="wild"`` by the wild cluster bootstrap.
+
+        Parameters
+        ----------
+        null : float
+            The value under the null hypothesis.
+        method : {None, "wild"}
+            ``"wild"``: :func:`causalkit.did.wild_cluster_bootstrap`, which holds its level with few clusters.
+        """
+        if method != "wild":
+            return super().test(null, method)
+        found = self._wild(null).bootstrap
+        return Test(found.statistic, found.pvalue, float("nan"), null, "wild cluster bootstrap")
+
+    def ci(self, alpha: float = 0.05, method: str | None = None) -> tuple[float, float] | ConfidenceSet:
+        """Return the interval of the coefficient; ``method="wild"`` inverts the bootstrap test into a ConfidenceSet.
+
+        Parameters
+        ----------
+        alpha : float
+            One minus the coverage.
+        method : {None, "wild"}
+            As for :meth:`test`.
+        """
+        return super().ci(alpha, method) if method != "wild" else self._wild(0.0).ci(alpha)
+
+    def _wild(self, null: float) -> WildBootstrapReport:
+        from causalkit.did.wild_bootstrap import wild_cluster_bootstrap
+
+        return wild_cluster_bootstrap(self, null=null)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,7 +139,7 @@ class TWFE(Estimator[Result]):
         Returns
         -------
         Result
-            With ``dynamic``, an :class:`~causalkit.did.event_study.AggregateResult` by event time.
+            A :class:`TWFEResult`; with ``dynamic``, an :class:`~causalkit.did.event_study.AggregateResult` by event time.
 
         Raises
         ------
@@ -130,7 +171,7 @@ class TWFE(Estimator[Result]):
         )
         return self._event_study(cohorts, sample) if self.dynamic else self._static(cohorts, sample)
 
-    def _static(self, cohorts: Cohorts, sample: Sample) -> Result:
+    def _static(self, cohorts: Cohorts, sample: Sample) -> TWFEResult:
         arms = cohorts.sample.columns.get("treatment")
         treated = cohorts.treated if arms is None else cohorts.sample.arms.codes == 1
         name = "treatment" if arms is None else cohorts.sample.arms.contrast(1)
@@ -140,7 +181,7 @@ class TWFE(Estimator[Result]):
             **absorbed_check(cohorts),
             "negative_weights": lambda: negative_weights_check(cohorts, treated),
         }
-        return Result(
+        return TWFEResult(
             estimator=self,
             effects=Effects((name,), numbers_of(fit, cohorts, [name])),
             headline=name,

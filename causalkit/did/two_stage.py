@@ -131,6 +131,7 @@ class TwoStageDiD(Estimator[ImputationResult]):
     def estimate(self, sample: Sample) -> ImputationResult:
         """Run both stages on a bound sample."""
         cohorts = with_untreated(Cohorts.of(sample, unbalanced=self.unbalanced), self.anticipation)
+        cohorts.require_spread()
         fitted = UntreatedFit.of(cohorts, self.anticipation)
         first = cohorts.starts - self.anticipation
         plan = _with_residuals(cells_to_impute(fitted, np.zeros_like(first)), cohorts, self.anticipation)

@@ -94,6 +94,30 @@ def test_leads_with_a_covariate(panel, numbers):
         assert leads.values[j] == pytest.approx(theirs[f"pre{e}"][0], rel=0, abs=1e-12)
 
 
+def test_errors_of_leads_count_one_parameter_more_than_did_imputation(panel, numbers):
+    """Say where the standard errors of leads differ from did-imputation 0.1.0 (.1116227 and .1115143), and who is right.
+
+    The sandwich of the regression with all its indicators written out is the same in both, to the last digit that the
+    package's solver gives. What differs is K in ``(n - 1) / (n - K)``: n = 525 untreated observations, three slopes and
+    eight periods are K = 11 here, as in R's fixest and Stata's reghdfe (effects of units are nested in the clusters and
+    do not count, but for one constant). did-imputation subtracts its absorbed effects less one, K = 10: the constant is
+    not counted. The ratio is sqrt(515 / 514).
+    """
+    leads = ck.ImputationDiD().fit(panel, cohort="cohort", covariates=["x"], **ROLES).leads(2)
+    rows = panel[(panel["cohort"] == 0) | (panel["time"] < panel["cohort"])]
+    event = np.where(rows["cohort"] > 0, rows["time"] - rows["cohort"], np.nan)
+    effects = [(rows[name].to_numpy()[:, None] == np.unique(rows[name])).astype(float) for name in ("unit", "time")]
+    design = np.column_stack([event == -2, event == -1, rows["x"], effects[0], effects[1][:, 1:]]).astype(float)
+    bread = np.linalg.inv(design.T @ design)
+    scores = design * (rows["y"].to_numpy() - design @ (bread @ (design.T @ rows["y"])))[:, None]
+    sums = effects[0].T @ scores
+    n, n_clusters = len(rows), effects[0].shape[1]
+    plain = np.sqrt(np.diag(bread @ (sums.T @ sums) @ bread))[:2] * np.sqrt(n_clusters / (n_clusters - 1))
+    np.testing.assert_allclose(leads.se, plain * np.sqrt((n - 1) / (n - 11)), rtol=1e-12)
+    theirs = [numbers["did-imputation"][name][1] for name in ("pre2", "pre1")]
+    np.testing.assert_allclose(theirs, plain * np.sqrt((n - 1) / (n - 10)), rtol=1e-8)
+
+
 @pytest.mark.parametrize(("pre", "post"), [(2, 1), (3, 2)])
 @pytest.mark.parametrize("group", ["", "|never"])
 def test_stacked(panel, numbers, pre, post, group):

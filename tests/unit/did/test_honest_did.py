@@ -321,3 +321,19 @@ def test_arrays_that_do_not_fit(monkeypatch):
     monkeypatch.setattr("causalkit.did.honest_moments.MOST_VERTICES", 100)
     with pytest.raises(InferenceUnavailable, match="more than 100 vertices with 8 effects"):
         honest(vector(n_pre=2, n_post=8), bias="positive", trend="increasing", magnitudes=1.0)
+
+
+def test_what_is_advised_against_too_many_vertices_works(monkeypatch):
+    monkeypatch.setattr("causalkit.did.honest_moments.MOST_VERTICES", 1_000)
+    size, n_pre = 13, 5
+    vcov = 0.02**2 * 0.5 ** np.abs(np.subtract.outer(np.arange(size), np.arange(size)))
+    values = np.r_[np.random.default_rng(0).normal(0, 0.01, n_pre), np.linspace(0.05, 0.1, size - n_pre)]
+    options = {"magnitudes": 0.5, "bias": "positive"}
+    with pytest.raises(InferenceUnavailable, match="more than 1,000 vertices") as refused:
+        ck.did.honest(values, vcov=vcov, n_pre=n_pre, **options)
+    for advice in ("Leave out bias=", 'weights="first"', "fewer effects"):
+        assert advice in refused.value.hint
+    ck.did.honest(values, vcov=vcov, n_pre=n_pre, magnitudes=0.5)
+    ck.did.honest(values, vcov=vcov, n_pre=n_pre, weights="first", **options)
+    fewer = n_pre + 6
+    ck.did.honest(values[:fewer], vcov=vcov[:fewer, :fewer], n_pre=n_pre, **options)

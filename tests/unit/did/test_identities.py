@@ -137,3 +137,49 @@ def test_a_large_level_costs_no_digits():
         one, two = kind().fit(table, **ROLES), kind().fit(moved, **ROLES)
         np.testing.assert_allclose(one.effects.values, two.effects.values, rtol=0, atol=2e-6)
         np.testing.assert_allclose(one.effects.se, two.effects.se, rtol=0, atol=2e-6)
+
+
+@few
+@given(seed=seeds, never=st.booleans(), weights=st.booleans())
+def test_sun_and_abraham_is_callaway_and_santanna_from_one_base_period(seed, never, weights):
+    table = panel(seed, never=never, weights=weights)
+    ours = ck.SunAbraham().fit(table, weights="w", **ROLES)
+    if not never:  # the last cohort is what the others are compared with, before it starts
+        last = table["cohort"].max()
+        table = table[table["time"] < last].assign(cohort=table["cohort"].where(table["cohort"] < last, 0))
+    theirs = ck.CallawaySantAnna(base_period="universal").fit(table, weights="w", **ROLES)
+    assert ours.effects.terms == theirs.effects.terms
+    close(ours.effects.values, theirs.effects.values)
+
+
+@few
+@given(seed=seeds, control=st.sampled_from(["never_treated", "not_yet_treated"]), weights=st.booleans())
+def test_without_covariates_all_methods_are_one(seed, control, weights):
+    table = panel(seed, weights=weights)
+    fits = [
+        ck.CallawaySantAnna(method=method, control_group=control).fit(table, weights="w", **ROLES)
+        for method in ("dr", "ipw", "reg")
+    ]
+    for fit in fits[1:]:
+        close(fit.effects.values, fits[0].effects.values)
+        close(fit.joint.vcov, fits[0].joint.vcov)
+
+
+@few
+@given(seed=seeds, never=st.booleans(), n_periods=st.integers(3, 7))
+def test_the_decomposition_adds_up_to_two_way_fixed_effects(seed, never, n_periods):
+    table = panel(seed, n_periods, never=never)
+    found = ck.did.bacon_decomposition(table, **ROLES)
+    close(sum(part.weight for part in found.comparisons), 1.0)
+    close(sum(part.weight * part.estimate for part in found.comparisons), ck.TWFE().fit(table, **ROLES).estimate)
+
+
+@few
+@given(seed=seeds)
+def test_rows_that_are_not_followed_give_the_effects_of_the_panel(seed):
+    table = panel(seed)
+    rows = {role: name for role, name in ROLES.items() if role != "unit"}
+    close(
+        ck.CallawaySantAnna().fit(table, **rows).effects.values,
+        ck.CallawaySantAnna().fit(table, **ROLES).effects.values,
+    )

@@ -3,6 +3,7 @@
 import pytest
 
 import causalkit as ck
+from causalkit.core import format as fmt
 
 STORES = {"outcome": "sales", "unit": "store", "time": "year", "cohort": "start"}
 ACCOUNTS = {"outcome": "hours", "unit": "account", "time": "month", "cohort": "start"}
@@ -47,6 +48,18 @@ def test_a_drift_is_found_and_parallel_trends_pass():
         assert found.verdict.status == status
         assert found.checks["placebo_in_time"] is found.verdict
         assert len(found.to_table().rows) == 3
+
+
+@pytest.mark.parametrize("drift", [0.0, 0.02, 0.03])
+def test_the_interval_that_is_told_excludes_zero_where_the_adjusted_p_value_says_so(drift):
+    data = ck.datasets.staggered_rollout(150, drift=drift, random_state=5)
+    found = ck.did.placebo_in_time(ck.ImputationDiD().fit(data, **STORES))
+    least = min(found.found, key=lambda row: row.pvalue)
+    low, high = least.ci(0.05 / 3)
+    assert found.verdict.pvalue == pytest.approx(min(1.0, 3 * least.pvalue), abs=1e-15)
+    assert (low > 0 or high < 0) == (found.verdict.pvalue < 0.05)
+    assert fmt.interval(low, high, 3) in found.verdict.message
+    assert "both adjusted for 3" in found.verdict.message
 
 
 def test_a_treatment_column_gives_the_same_placebo(stores):

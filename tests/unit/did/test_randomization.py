@@ -8,6 +8,7 @@ import pytest
 
 import causalkit as ck
 from causalkit.did import randomization
+from causalkit.errors import DesignError
 from causalkit.inference.bootstrap import wild_cluster_bootstrap
 
 ROLES = {"outcome": "y", "unit": "unit", "time": "time", "cohort": "start"}
@@ -105,3 +106,19 @@ def test_the_wild_bootstrap_is_for_the_static_regression_with_one_cluster():
         ck.did.wild_cluster_bootstrap(ck.SunAbraham().fit(data, **ROLES))
     with pytest.raises(ck.DesignError, match="one way"):
         ck.did.wild_cluster_bootstrap(ck.TWFE().fit(data, cluster=["state", "time"], **ROLES))
+
+
+def test_the_wild_bootstrap_is_a_method_of_the_result():
+    data = small_panel(3, np.tile((3, 3, 4, 0, 0, 0), 7))
+    data["region"] = data["unit"] // 5
+    result = ck.TWFE().fit(data, cluster="region", **ROLES)
+    report = ck.did.wild_cluster_bootstrap(result, null=0.2)
+    found = result.test(0.2, method="wild")
+    assert (found.statistic, found.pvalue) == (report.bootstrap.statistic, report.pvalue)
+    assert str(result.ci(method="wild")) == str(report.ci())
+    for edge in result.ci(method="wild").intervals[0]:
+        assert result.test(edge, method="wild").pvalue == pytest.approx(0.05, abs=0.02)
+    with pytest.raises(DesignError, match="'tame' is not offered"):
+        result.test(method="tame")
+    with pytest.raises(DesignError, match="'wild' is not offered"):
+        ck.TWFE(dynamic=True).fit(data, cluster="region", **ROLES).test(method="wild")

@@ -29,12 +29,20 @@ def fits(data):
         "rows": lambda: ck.CallawaySantAnna().fit(data, cluster="state", **rows),
         "triple": lambda: ck.TripleDifference().fit(data, eligible="eligible", cluster="state", **ROLES),
         "dose": lambda: ck.ContinuousDiD().fit(data, treatment="dose", cluster="state", **ROLES),
+        "imputed": lambda: ck.ImputationDiD().fit(data, cluster="state", **ROLES),
+        "two stages": lambda: ck.TwoStageDiD().fit(data, cluster="state", **ROLES),
+        "extended": lambda: ck.ExtendedTWFE().fit(data, cluster="state", **ROLES),
+        "extended, never": lambda: ck.ExtendedTWFE(control_group="never_treated").fit(data, cluster="state", **ROLES),
+        "projections": lambda: ck.LocalProjectionsDiD().fit(data, cluster="state", **ROLES),
         "saturated": lambda: ck.SunAbraham().fit(data, cluster="state", **ROLES),
         "stack": lambda: ck.StackedDiD(pre_window=2, post_window=1).fit(one, cluster="state", **ROLES),
     }
 
 
-NAMES = ("panel", "rows", "triple", "dose", "saturated", "stack")
+NAMES = (
+    *("panel", "rows", "triple", "dose", "saturated", "stack"),
+    *("imputed", "two stages", "extended", "extended, never", "projections"),
+)
 
 
 @pytest.mark.parametrize("name", NAMES)
