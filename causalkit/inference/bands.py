@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy import optimize, special
+from scipy import special
 
 from causalkit.errors import DataError, InferenceUnavailable
 from causalkit.inference.multivariate import StudentBox
@@ -76,13 +76,7 @@ def sup_t_critical(
         return low
     high = bonferroni_critical(varies.size, alpha, df)
     box = StudentBox(correlation, df, np.random.default_rng(random_state))
-
-    def gap(critical: float) -> float:
-        return box.probability(critical) - (1.0 - alpha)
-
-    if gap(low) >= 0.0:
-        return low
-    return float(optimize.brentq(gap, low, high, xtol=1e-7)) if gap(high) > 0.0 else high
+    return box.critical(1.0 - alpha, low, high)
 
 
 def simultaneous_band(theta: Floats, se: Floats, critical: float) -> tuple[Floats, Floats]:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
-from scipy import special
+from scipy import optimize, special
 
 from causalkit.kernels.arrays import Floats
 
 _POINTS = 2048
 _SHIFTS = 8
 _SINGULAR = 1e-9
+#: The secant: its first step, when it has arrived, and how long it tries.
+_STEP, _CLOSE, _MOST_STEPS = 1e-3, 1e-8, 20
 
 
 class StudentBox:
@@ -43,9 +47,26 @@ class StudentBox:
             self._stretch = np.sqrt(2.0 * special.gammaincinv(df / 2.0, points[-1]) / df)
         self._points = points[:-1]
 
-    def probability(self, critical: float) -> float:
-        """Probability of the box ``[-critical, critical]^k``."""
-        limit = critical * self._stretch
+    def critical(self, probability: float, low: float, high: float) -> float:
+        """Return the half-width, between ``low`` and ``high``, at which the box has a probability.
+
+        An eighth of the points brackets the root; all of them are then used in a few steps of the secant.
+        """
+        rough = _bracketed(lambda c: self.probability(c, _POINTS) - probability, low, high)
+        before, after = rough, rough + _STEP
+        gap = self.probability(before) - probability
+        for _ in range(_MOST_STEPS):
+            new = self.probability(after) - probability
+            if new == gap:
+                break
+            before, gap, after = after, new, after - new * (after - before) / (new - gap)
+            if abs(after - before) < _CLOSE or not low <= after <= high:
+                break
+        return float(np.clip(after, low, high))
+
+    def probability(self, critical: float, points: int | None = None) -> float:
+        """Probability of the box ``[-critical, critical]^k``; by the first ``points`` only where that is given."""
+        limit = critical * self._stretch[:points]
         inside = np.ones(limit.size)
         normal = np.zeros((len(self._owned), limit.size))
         for column, rows in enumerate(self._owned):
@@ -55,8 +76,17 @@ class StudentBox:
             low = special.ndtr((centre - half).max(axis=0))
             width = np.maximum(special.ndtr((centre + half).min(axis=0)) - low, 0.0)
             inside *= width
-            normal[column] = special.ndtri(np.clip(low + self._points[column] * width, 1e-300, 1.0 - 1e-16))
+            if column + 1 < len(self._owned):  # nothing depends on the last one
+                drawn = low + self._points[column, :points] * width
+                normal[column] = special.ndtri(np.clip(drawn, 1e-300, 1.0 - 1e-16))
         return float(inside.mean())
+
+
+def _bracketed(gap: Callable[[float], float], low: float, high: float) -> float:
+    """Return a root to three digits, or the end that is nearest to one."""
+    if gap(low) >= 0.0:
+        return low
+    return float(optimize.brentq(gap, low, high, xtol=1e-3)) if gap(high) > 0.0 else high
 
 
 def _pivoted_factor(correlation: Floats) -> Floats:

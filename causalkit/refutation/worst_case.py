@@ -15,7 +15,7 @@ Assume = Literal["nothing", "monotone_response", "monotone_selection"]
 
 
 def manski_bounds(
-    outcome: ArrayLike, treated: ArrayLike, outcome_range: tuple[float, float], assume: Assume = "nothing"
+    outcome: ArrayLike, treatment: ArrayLike, outcome_range: tuple[float, float], assume: Assume = "nothing"
 ) -> tuple[float, float]:
     """Return the bounds of the average effect of a treatment that may be confounded in any way (Manski 1990, 1997).
 
@@ -23,7 +23,7 @@ def manski_bounds(
     ----------
     outcome : array, shape (n,)
         Outcomes, all within the range.
-    treated : array, shape (n,)
+    treatment : array, shape (n,)
         0 or 1.
     outcome_range : (float, float)
         The values that the outcome can take, by its nature; not those that were seen.
@@ -42,7 +42,7 @@ def manski_bounds(
     DataError
         If an outcome lies outside the range.
     """
-    y, t = np.asarray(outcome, dtype=float), np.asarray(treated, dtype=float)
+    y, t = np.asarray(outcome, dtype=float), np.asarray(treatment, dtype=float)
     low, high = outcome_range
     outside = ~((y >= low) & (y <= high))
     if outside.any():
