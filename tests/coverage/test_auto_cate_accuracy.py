@@ -40,7 +40,9 @@ def test_steep_effects_are_followed_and_a_null_is_left_alone():
 def test_close_to_the_best_method_of_each_design(name):
     found = np.array([auto(name, seed) for seed in range(REPS)])
     own, constant = found[:, 0], found[:, 1]
-    assert own.mean() < max(1.10 * BEST[name], BEST[name] + 2 * own.std(ddof=1) / np.sqrt(REPS))
+    # The table's numbers are means of five data sets, these of twenty others: two errors of the difference are allowed.
+    error = own.std(ddof=1) * np.sqrt(1 / REPS + 1 / 5)
+    assert own.mean() < max(1.10 * BEST[name], BEST[name] + 2 * error)
     worse = own - constant
     assert worse.mean() < 2 * worse.std(ddof=1) / np.sqrt(REPS) + 1e-12
 
