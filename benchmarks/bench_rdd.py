@@ -36,7 +36,8 @@ def scores(n: int, seed: int = 0) -> Arrays:
     x = 2.0 * rng.beta(2.0, 4.0, n) - 1.0
     curve = np.where(x < 0, 0.48 + 1.27 * x + 7.18 * x**2, 0.52 + 0.84 * x - 3.0 * x**2)
     covariates = np.column_stack([np.sin((j + 1) * x) + rng.normal(size=n) for j in range(10)])
-    return {"x": x, "y": curve + 0.13 * rng.normal(size=n), "cluster": rng.integers(0, 500, n), "z": covariates}
+    y, cluster = curve + 0.13 * rng.normal(size=n), rng.integers(0, 500, n)
+    return {"x": x, "y": y, "cluster": cluster, "z": covariates, "places": placebo_cutoffs(x)}
 
 
 def placebo_cutoffs(x: Any) -> Any:
@@ -67,7 +68,7 @@ def causalkit(data: Arrays, task: str) -> list[float]:
     if task == "20 placebo cutoffs":
         for side in parts.sides:
             _ = side.neighbour_residuals
-        places = [parts.at_placebo(float(at)) for at in placebo_cutoffs(x)]
+        places = [parts.at_placebo(float(at)) for at in data["places"]]
         return [estimate(part, plan, select(part, plan)).effect.conventional for part in places]
     others = [parts.with_outcome(z) for z in data["z"].T]
     return [estimate(part, plan, select(part, plan)).effect.conventional for part in others]
@@ -89,7 +90,7 @@ def rdrobust(data: Arrays, task: str) -> list[float]:
     if task == "50 bandwidths":
         return [float(peer(y, x, h=h).coef.iloc[0, 0]) for h in np.linspace(0.1, 0.6, 50)]
     if task == "20 placebo cutoffs":
-        sides = ((at, x < 0 if at < 0 else x >= 0) for at in placebo_cutoffs(x))
+        sides = ((at, x < 0 if at < 0 else x >= 0) for at in data["places"])
         return [float(peer(y[inside], x[inside], c=float(at)).coef.iloc[0, 0]) for at, inside in sides]
     return [float(peer(z, x).coef.iloc[0, 0]) for z in data["z"].T]
 

@@ -16,9 +16,15 @@ from causalkit.data.frame import Frame
 from causalkit.errors import DesignError
 
 #: Packages whose functions may follow a fit, and the strategy that an estimator must share for it.
-FAMILIES = {"did": "parallel_trends"}
+FAMILIES = {"did": "parallel_trends", "rdd": "discontinuity", "iv": "instrument"}
+#: Functions that may follow any fit.
+ANYWHERE = ("balance", "refute", "sensitivity")
 #: Operations of a result that may follow a fit.
 OPERATIONS = ("aggregate",)
+
+
+#: Keywords of these functions that name columns of the table.
+_COLUMNS = ("outcome", "negative_outcomes", "negative_treatments")
 
 
 @dataclass(frozen=True)
@@ -79,17 +85,18 @@ class Call:
                 raise DesignError(f"{where}: a result of {name} can't {self.label}.", hint="Leave this step out.")
             return
         family = self.label.partition(".")[0]
-        if FAMILIES[family] not in estimator.strategies:
+        if self.label not in ANYWHERE and FAMILIES[family] not in estimator.strategies:
             raise DesignError(
                 f"{where}: {self.label} does not go with {name}.", hint=f"Use it after an estimator of {family}."
             )
-        columns = self.keywords.get("outcome", ())
-        Frame.read(data).require([columns] if isinstance(columns, str) else list(columns))
+        for key in _COLUMNS:
+            columns = self.keywords.get(key, ())
+            Frame.read(data).require([columns] if isinstance(columns, str) else list(columns))
 
 
 def is_call(name: str) -> bool:
     """Whether the name of a step is that of a function or an operation."""
-    return name in OPERATIONS or "." in name
+    return name in OPERATIONS or name in ANYWHERE or "." in name
 
 
 def call_of(name: str, values: Mapping[str, Any], roles: Mapping[str, Any], where: str) -> Call:
@@ -116,7 +123,7 @@ def call_of(name: str, values: Mapping[str, Any], roles: Mapping[str, Any], wher
 
 def functions() -> dict[str, Callable[..., Any]]:
     """Return every function that may follow a fit, by its name in a study file."""
-    found: dict[str, Callable[..., Any]] = {}
+    found: dict[str, Callable[..., Any]] = {name: getattr(causalkit, name) for name in ANYWHERE}
     for family in FAMILIES:
         package = getattr(causalkit, family)
         found |= {f"{family}.{name}": getattr(package, name) for name in package.__all__}

@@ -17,7 +17,7 @@ from causalkit.effects.average_result import headline_fields
 from causalkit.effects.bagged import Spread
 from causalkit.effects.crossfit_study import ROLES, Canonical, cross_fit, validate_folds
 from causalkit.effects.dose_forest import DoseModel
-from causalkit.effects.model import EffectModel, fingerprint
+from causalkit.effects.model import EffectModel
 from causalkit.nuisance.defaults import as_classifier, as_regressor
 from causalkit.nuisance.features import FeatureMatrix
 from causalkit.nuisance.learners import Learner
@@ -221,7 +221,7 @@ class CausalForest(Estimator[EffectModel | DoseModel]):
             out_of_fold=Spread(canonical.restore(out_of_bag.mean), canonical.restore(out_of_bag.covariance)),
             ranking=canonical.restore(out_of_bag.mean[:, 1:] - out_of_bag.mean[:, 1:].mean(axis=0)),
             schema=features.schema,
-            fingerprint=fingerprint(replace(features, values=canonical.restore(features.values))),
+            fingerprint=canonical.fingerprint,
             n_table=sample.n_input,
         )
 

@@ -108,6 +108,14 @@ class Canonical(InCanonicalOrder):
         """The covariates, binned once for all that is fitted on them."""
         return binned(self.sample.features())
 
+    @cached_property
+    def fingerprint(self) -> str:
+        """The digest of the covariates in the user's order, which is one and the same for all that share the study."""
+        from causalkit.effects.model import fingerprint
+
+        features = self.sample.features()
+        return fingerprint(replace(features, values=self.restore(features.values)))
+
     def in_user_order(self, sample: Sample) -> Study:
         """Return the study in the order of ``sample``, the one it was made from."""
         study, n = self.study, self.study.nuisances

@@ -18,7 +18,7 @@ from causalkit.core.sample import Arms, Sample
 from causalkit.effects.crossfit_study import ROLES
 from causalkit.errors import DesignError
 
-METHODS = ("auto", "plr", "plr_iv", "irm", "irm_hajek", "dose_response")
+METHODS = ("auto", "plr", "plr_iv", "irm", "irm_hajek", "dose_response", "pliv", "iivm")
 
 
 def _check_doses(name: str, value: Any) -> Any:
@@ -42,19 +42,25 @@ class DoubleML(Estimator[Result]):
 
     Parameters
     ----------
-    method : {"auto", "plr", "plr_iv", "irm", "irm_hajek", "dose_response"}
-        What is estimated. ``"auto"`` is ``"irm"`` for arms and ``"plr"`` for a dose.
+    method : {"auto", "plr", "plr_iv", "irm", "irm_hajek", "dose_response", "pliv", "iivm"}
+        What is estimated. ``"auto"`` is ``"irm"`` for arms and ``"plr"`` for a dose; with instruments it is ``"iivm"`` for two
+        arms and one binary instrument, else ``"pliv"``.
 
         - ``"plr"``: the slope theta of ``y = theta d + g(x) + error``, by regressing the residual outcome on the residual
           treatment (Robinson 1988). Where effects differ between people it is their average with weights var(d | x). Two arms
           or a dose.
-        - ``"plr_iv"``: the same slope by the IV-type score, ``sum of v (y - g(x) - theta d) = 0``.
+        - ``"plr_iv"``: the same slope by the IV-type score, ``sum of v (y - g(x) - theta d) = 0``; it has no instrument.
         - ``"irm"``: ``E[Y(a) - Y(control)]`` for each arm, by doubly robust scores; the result answers
           ``.ate("all" | "treated" | "control" | "overlap")``, ``.average_outcomes()``, ``.gate()`` and ``.blp()``.
         - ``"irm_hajek"``: the same with inverse-probability weights that sum to one in each arm.
         - ``"dose_response"``: the curve ``E[Y(d)]`` over doses, by local-linear regression of doubly robust pseudo-outcomes
           (Kennedy et al. 2017) with a bias-corrected center; a table of one term per dose, with pointwise and simultaneous
           bands. No single headline.
+        - ``"pliv"``: the slope of ``y = theta d + g(x) + error`` where the error is tied to d but not to the instruments given
+          x, by residual outcome on residual treatment through residual instruments (several are combined as the linear
+          projection of the treatment on them). Two arms or a dose.
+        - ``"iivm"``: the average effect of two arms on compliers with one binary instrument, the ratio of its doubly robust
+          effects on outcome and treatment (Frölich 2007); the result has the shares of ``.compliers``.
     n_folds : int
         Folds of the cross-fitting, at least 2 (for each way, with clusters in two ways).
     n_repeats : int
@@ -66,10 +72,13 @@ class DoubleML(Estimator[Result]):
     doses : list of float, optional
         For the dose response: where the curve is estimated, rising; by default 21 doses between the 5th and the 95th
         percentile.
+    always_takers, never_takers : bool
+        For ``"iivm"``: False says that by design nobody takes the treatment without the instrument, or that everybody does
+        with it; rows that do otherwise are refused. Monotonicity then holds by design.
     regressor : None, str or scikit-learn regressor
-        For outcomes and doses: None or ``"lightgbm"``, ``"linear"``, ``"mean"``, or an estimator.
+        For outcomes, doses and instruments: None or ``"lightgbm"``, ``"linear"``, ``"mean"``, or an estimator.
     classifier : None, str or scikit-learn classifier
-        For arms, and for outcomes with two values.
+        For arms, and for outcomes and instruments with two values.
     random_state : int, optional
         Seed of folds and learners.
     n_jobs : int, optional
@@ -78,7 +87,9 @@ class DoubleML(Estimator[Result]):
     Notes
     -----
     Assumptions: no unmeasured confounding given the covariates (or known propensities); overlap; no interference. A partially
-    linear model assumes in addition that the effect is linear in the dose.
+    linear model assumes in addition that the effect is linear in the dose. With instruments the treatment may have unmeasured
+    common causes with the outcome; the instruments may not, given the covariates, and they may affect the outcome through the
+    treatment only. ``ci(method="ar")`` and ``test(method="ar")`` of such results hold their level with weak instruments.
 
     Standard errors are HC1, CR1 with clusters, and by inclusion and exclusion with clusters in two ways (Cameron, Gelbach
     and Miller 2011), where a row is predicted by models that saw neither of its clusters (Chiang, Kato, Ma and Sasaki 2022).
@@ -94,7 +105,8 @@ class DoubleML(Estimator[Result]):
     and structural parameters", *Econometrics Journal* 21. Robinson (1988), *Econometrica* 56. Kennedy, Ma, McHugh and Small
     (2017), "Non-parametric methods for doubly robust estimation of continuous treatment effects", *JRSS-B* 79. Calonico,
     Cattaneo and Farrell (2018), *JASA* 113. Chiang, Kato, Ma and Sasaki (2022), "Multiway cluster robust double/debiased
-    machine learning", *JBES* 40.
+    machine learning", *JBES* 40. Frölich (2007), "Nonparametric IV estimation of local average treatment effects with
+    covariates", *Journal of Econometrics* 139. Anderson and Rubin (1949), *Annals of Mathematical Statistics* 20.
 
     Examples
     --------
@@ -108,11 +120,15 @@ class DoubleML(Estimator[Result]):
     'effect of one more unit of dose on y, covariates held fixed (partially linear)'
     """
 
-    method: Literal["auto", "plr", "plr_iv", "irm", "irm_hajek", "dose_response"] = params.choice("auto", *METHODS)
+    method: Literal["auto", "plr", "plr_iv", "irm", "irm_hajek", "dose_response", "pliv", "iivm"] = params.choice(
+        "auto", *METHODS
+    )
     n_folds: int = params.integer(5, low=2)
     n_repeats: int = params.integer(1, low=1)
     bandwidth: float | None = params.number(None, low=0.0, open_low=True)
     doses: tuple[float, ...] | None = field(default=None, metadata={"check": _check_doses})
+    always_takers: bool = params.flag(True)
+    never_takers: bool = params.flag(True)
     regressor: Any = params.learner()  # noqa: RUF009 - a dataclass field
     classifier: Any = params.learner()  # noqa: RUF009 - a dataclass field
     random_state: int | None = params.seed()
@@ -121,6 +137,7 @@ class DoubleML(Estimator[Result]):
     roles: ClassVar = {
         **ROLES,
         "treatment": Role("treatment", treatment="either"),
+        "instruments": Role("features", required=False, many=True),
         "cluster": Role("label", required=False, many=True),
     }
     assignment: ClassVar = Assignment("treatment", "row")
@@ -133,6 +150,7 @@ class DoubleML(Estimator[Result]):
         outcome: Any,
         treatment: Any,
         covariates: str | Sequence[str] = (),
+        instruments: str | Sequence[str] = (),
         control: Any = None,
         treatment_level: Any = None,
         propensity: Any = None,
@@ -153,12 +171,15 @@ class DoubleML(Estimator[Result]):
             Bool, 0/1, text and categories are arms; other numbers are a dose, unless ``control=`` says that they are arms.
         covariates : str or list of str
             Numbers and categories measured before the treatment.
+        instruments : str or list of str
+            For ``"pliv"`` and ``"iivm"``: numbers, or categories (one indicator each but the first).
         control : label, optional
             The baseline level of text or categories.
         treatment_level : label, optional
             The arm of interest where there are several.
         propensity : float or str, optional
-            Known probability of the arm of interest. Two arms only.
+            Known probability of the arm of interest; for ``"iivm"`` of the larger value (the later label) of the instrument.
+            Two arms only.
         cluster : str or list of str, optional
             Clusters of rows that are not independent: one column, or two crossed ones.
         unit : str, optional
@@ -173,12 +194,12 @@ class DoubleML(Estimator[Result]):
         -------
         Result
             :class:`AverageEffect` with several arms or ``method="irm"``; a slope with ``.blp()`` and ``.gate()`` for a
-            partially linear model; a curve for a dose response.
+            partially linear model; a curve for a dose response; an :class:`InstrumentedEffect` with instruments.
 
         Raises
         ------
         DesignError
-            If the method does not suit the treatment, or there are too few rows or clusters for the folds.
+            If the method does not suit the treatment or the instruments, or there are too few rows or clusters for the folds.
         DataError
             If a column is unknown, a value infinite, or a propensity not strictly between 0 and 1.
         """
@@ -187,6 +208,7 @@ class DoubleML(Estimator[Result]):
             outcome=outcome,
             treatment=treatment,
             covariates=covariates,
+            instruments=instruments,
             control=control,
             treatment_level=treatment_level,
             propensity=propensity,
@@ -205,6 +227,10 @@ class DoubleML(Estimator[Result]):
             from causalkit.effects.double_ml_plr import partially_linear
 
             return partially_linear(run, sample, method)
+        if method in ("pliv", "iivm"):
+            from causalkit.effects.double_ml_iv import instrumented
+
+            return instrumented(run, sample, method)
         if method == "dose_response":
             from causalkit.effects.double_ml_dose import dose_response
 
@@ -214,7 +240,29 @@ class DoubleML(Estimator[Result]):
         return interactive(run, sample, normalize=method == "irm_hajek")
 
     def _method(self, sample: Sample) -> str:
-        """Return the method that suits the treatment.
+        """Return the method that suits treatment and instruments.
+
+        Raises
+        ------
+        DesignError
+            If a method, an option or a role does not go with the others.
+        """
+        if sample.has("instruments") or self.method in ("pliv", "iivm"):
+            from causalkit.effects.double_ml_iv_design import method_of
+
+            method = method_of(self, sample)
+        else:
+            method = self._adjusting(sample)
+        if method != "dose_response" and (self.doses is not None or self.bandwidth is not None):
+            named = "doses" if self.doses is not None else "bandwidth"
+            raise DesignError(f'{named}= belongs to method="dose_response".', hint="Leave it out.")
+        if method != "iivm" and not (self.always_takers and self.never_takers):
+            named = "never_takers" if self.always_takers else "always_takers"
+            raise DesignError(f'{named}=False belongs to method="iivm".', hint="Leave it out.")
+        return method
+
+    def _adjusting(self, sample: Sample) -> str:
+        """Return the method for a treatment without instruments.
 
         Raises
         ------
@@ -223,10 +271,9 @@ class DoubleML(Estimator[Result]):
         """
         column = sample.columns["treatment"]
         arms = isinstance(column, Arms)
-        if self.method == "auto":
+        method = str(self.method)
+        if method == "auto":
             method = "irm" if arms else "plr"
-        else:
-            method = str(self.method)
         if method.startswith("irm") and not arms:
             raise DesignError(
                 f'method="{method}" compares arms, and {column.name!r} holds a dose.',  # type: ignore[union-attr]
@@ -241,7 +288,4 @@ class DoubleML(Estimator[Result]):
             raise DesignError(
                 "propensity= is the probability of an arm, and the treatment is a dose.", hint="Leave it out."
             )
-        if method != "dose_response" and (self.doses is not None or self.bandwidth is not None):
-            named = "doses" if self.doses is not None else "bandwidth"
-            raise DesignError(f'{named}= belongs to method="dose_response".', hint="Leave it out.")
         return method

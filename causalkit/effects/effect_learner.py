@@ -14,7 +14,7 @@ from causalkit.core.settings import n_jobs_or_default
 from causalkit.effects.average_result import headline_fields
 from causalkit.effects.bagged import Spread
 from causalkit.effects.crossfit_study import ROLES, Canonical, cross_fit, validate_folds
-from causalkit.effects.model import EffectModel, Predictor, fingerprint
+from causalkit.effects.model import EffectModel, Predictor
 from causalkit.kernels.arrays import Floats, read_only
 
 
@@ -153,7 +153,7 @@ class EffectLearner(Estimator[EffectModel]):
             out_of_fold=Spread(canonical.restore(found.mean), canonical.restore(found.covariance)),
             ranking=read_only(canonical.restore(learned.ranking)),
             schema=features.schema,
-            fingerprint=fingerprint(replace(features, values=canonical.restore(features.values))),
+            fingerprint=canonical.fingerprint,
             n_table=sample.n_input,
             no_interval=learned.no_interval,
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -12,6 +12,7 @@ from causalkit.effects.crossfit_study import Canonical
 from causalkit.effects.effect_learner import Learned
 from causalkit.kernels.arrays import Codes, Floats, Ints
 from causalkit.nuisance.binned import on_views
+from causalkit.nuisance.boosting import like
 from causalkit.nuisance.defaults import as_regressor
 from causalkit.nuisance.learners import Learner, Model
 from causalkit.nuisance.outcome import Standardized
@@ -99,6 +100,10 @@ class Rows:
         own = None if total is None else total[rows]
         return Standardized(self.learner).fit(self.canonical.table.view(rows), target[rows], own, groups)
 
+    def like(self, model: Model) -> Rows:
+        """Return the same with the number of rounds that a model of another fold has chosen."""
+        return replace(self, learner=like(self.learner, model))
+
 
 @dataclass(frozen=True, eq=False)
 class Regressed:
@@ -115,14 +120,18 @@ class Regressed:
 def regress(
     canonical: Canonical, regressor: object, seed: int, targets: Floats, weights: Floats | None, no_interval: str
 ) -> Learned:
-    """Regress pseudo-outcomes, shape (n, n_arms - 1), on covariates, fold by fold; ``weights`` are shaped alike."""
-    study, rows = canonical.study, Rows.of(canonical, regressor, seed)
+    """Regress pseudo-outcomes, shape (n, n_arms - 1), on covariates, fold by fold; ``weights`` are shaped alike.
+
+    With many rows the first fold chooses how many rounds are boosted, and the others do as it does.
+    """
+    study, arms = canonical.study, range(targets.shape[1])
+    rows = [Rows.of(canonical, regressor, seed) for _ in arms]
     folds, models = study.nuisances.folds, []
     for fold, outcomes in zip(np.unique(folds), study.nuisances.models, strict=True):
         train = np.flatnonzero(folds != fold)
-        arms = range(targets.shape[1])
-        fits = (rows.fit(train, targets[:, j], None if weights is None else weights[:, j]) for j in arms)
-        models.append(Regressed(outcomes, tuple(fits)))
+        fits = tuple(rows[j].fit(train, targets[:, j], None if weights is None else weights[:, j]) for j in arms)
+        rows = [own.like(model) for own, model in zip(rows, fits, strict=True)]
+        models.append(Regressed(outcomes, fits))
     effects = [Effects(model.effects) for model in models]
     found = out_of_fold(tuple(effects), canonical.sample.features().values, folds)
     return learned(tuple(models), np.column_stack([study.nuisances.mu[:, 0], found]), no_interval)

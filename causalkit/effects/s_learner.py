@@ -12,6 +12,7 @@ from causalkit.effects.effect_learner import EffectLearner, Learned
 from causalkit.effects.fold_models import from_levels, learned, out_of_fold
 from causalkit.kernels.arrays import Codes, Floats, Ints, read_only
 from causalkit.nuisance.binned import BinnedTable
+from causalkit.nuisance.boosting import like
 from causalkit.nuisance.learners import Model
 from causalkit.nuisance.outcome import Probability, Standardized, outcome_learner
 
@@ -68,14 +69,13 @@ class SLearner(EffectLearner):
         folds = study.nuisances.folds
         wide = with_arms(features, study.arms.codes, study.arms.count)
         learner = outcome_learner(wide, study.scale.binary, self.regressor, self.classifier, seed)
-        table = BinnedTable(wide)
+        table = BinnedTable(wide, canonical.table)
         groups = None if study.groups is None else study.groups.codes
-        models = tuple(
-            single_model(
-                learner, table, np.flatnonzero(folds != fold), study.z, study.arms.count, study.weights, groups
-            )
-            for fold in np.unique(folds)
-        )
+        models: tuple[SingleModel, ...] = ()
+        for fold in np.unique(folds):
+            train = np.flatnonzero(folds != fold)
+            models += (single_model(learner, table, train, study.z, study.arms.count, study.weights, groups),)
+            learner = like(learner, models[-1])
         return learned(models, out_of_fold(models, features.values, folds), NO_INTERVAL)
 
 

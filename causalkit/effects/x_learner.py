@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from causalkit.kernels.arrays import Codes, Floats, Ints
 from causalkit.nuisance.binned import on_views
 from causalkit.nuisance.defaults import as_classifier
 from causalkit.nuisance.learners import ConstantModel, Model
+from causalkit.nuisance.outcome import ArmModels
 
 NO_INTERVAL = (
     "the X-learner has no valid pointwise interval: errors of the outcome models pass into the imputed effects unseen."
@@ -69,7 +70,8 @@ class XLearner(EffectLearner):
     def _learn(self, canonical: Canonical, seed: int, jobs: int) -> Learned:
         """Regress imputed effects, fold by fold."""
         study, n = canonical.study, canonical.study.nuisances
-        rows = Rows.of(canonical, self.regressor, seed)
+        start = Rows.of(canonical, self.regressor, seed)
+        rows = ((start, start),) * (n.mu.shape[1] - 1)
         chances = _chances(canonical, self.classifier, seed)
         x = canonical.sample.features().values
         effects = np.empty((len(x), n.mu.shape[1] - 1))
@@ -77,9 +79,9 @@ class XLearner(EffectLearner):
         for at, fold in enumerate(np.unique(n.folds)):
             train = np.flatnonzero(n.folds != fold)
             # By the outcome models of this fold: those behind n.mu have seen the outcomes that are held out here.
-            mu = np.zeros(n.mu.shape)
-            mu[train] = n.models[at].predict(x[train])
+            mu = other_arms(n.models[at], x, train, study.arms.codes, n.mu.shape)
             sides = regress_sides(rows, train, study.arms.codes, imputed_effects(study.z, study.arms.codes, mu))
+            rows = tuple((c.like(a), t.like(b)) for (c, t), (a, b) in zip(rows, sides, strict=True))
             held_out = np.flatnonzero(n.folds == fold)
             effects[held_out] = blend(sides, x[held_out], n.e[held_out])
             models.append(Crossed(n.models[at], sides, chances[at]))
@@ -112,13 +114,30 @@ def imputed_effects(outcome: Floats, arms: Codes, mu: Floats) -> Floats:
     return np.column_stack(columns)
 
 
-def regress_sides(rows: Rows, train: Ints, arms: Codes, imputed: Floats) -> Sides:
+def other_arms(outcomes: Model, x: Floats, train: Ints, arms: Codes, shape: tuple[int, ...]) -> Floats:
+    """Return what effects are imputed by: the outcomes of the controls under each arm, of others under control.
+
+    Zeros elsewhere, and for rows that are not among ``train``. Models by arm are asked for no more than that.
+    """
+    mu = np.zeros(shape)
+    if not isinstance(outcomes, ArmModels):
+        mu[train] = outcomes.predict(x[train])
+        return mu
+    controls, treated = train[arms[train] == 0], train[arms[train] > 0]
+    mu[treated, 0] = replace(outcomes, models=outcomes.models[:1]).predict(x[treated])[:, 0]
+    mu[controls, 1:] = replace(outcomes, models=outcomes.models[1:]).predict(x[controls])
+    return mu
+
+
+def regress_sides(rows: tuple[tuple[Rows, Rows], ...], train: Ints, arms: Codes, imputed: Floats) -> Sides:
     """Regress imputed effects on covariates, among the controls and among the treated of some rows."""
-
-    def one(arm: int, side: int) -> Model:
-        return rows.fit(train[arms[train] == side], imputed[:, arm - 1])
-
-    return tuple((one(arm, 0), one(arm, arm)) for arm in range(1, imputed.shape[1] + 1))
+    return tuple(
+        (
+            controls.fit(train[arms[train] == 0], imputed[:, arm - 1]),
+            treated.fit(train[arms[train] == arm], imputed[:, arm - 1]),
+        )
+        for arm, (controls, treated) in enumerate(rows, start=1)
+    )
 
 
 def blend(sides: Sides, x: Floats, e: Floats) -> Floats:

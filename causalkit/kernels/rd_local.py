@@ -22,19 +22,27 @@ _OF_FOUR = math.sqrt(4.0 / 3.0)
 
 # Sums may be formed in any order (reassoc), which lets the processor add several rows at once.
 @njit(cache=True, fastmath={"reassoc", "contract"})  # type: ignore[untyped-decorator]
-def prefix_powers(d: Floats, values: Floats, inverse_scale: float, n_powers: int) -> Floats:
+def prefix_powers(d: Floats, values: Floats, squared: bool, inverse_scale: float, n_powers: int) -> Floats:
     """Return sums of ``values * (d * inverse_scale) ** k`` over the rows before each block, shape (blocks + 1, powers).
 
-    Sums are formed within blocks first, which keeps rounding near that of pairwise summation.
+    Sums are formed within blocks first, which keeps rounding near that of pairwise summation. ``values`` is empty where
+    all are one; with ``squared`` their squares are summed.
     """
     n_blocks = d.size // BLOCK
     out = np.zeros((n_blocks + 1, n_powers))
-    u, power = np.empty(BLOCK), np.empty(BLOCK)
+    u, power = np.empty(BLOCK), np.ones(BLOCK)
     for block in range(n_blocks):
         first = block * BLOCK
         for i in range(BLOCK):
             u[i] = d[first + i] * inverse_scale
-            power[i] = values[first + i]
+        if squared:
+            for i in range(BLOCK):
+                power[i] = values[first + i] * values[first + i]
+        elif values.size:
+            for i in range(BLOCK):
+                power[i] = values[first + i]
+        else:
+            power[:] = 1.0
         for k in range(n_powers):
             total = 0.0
             for i in range(BLOCK):
@@ -45,14 +53,16 @@ def prefix_powers(d: Floats, values: Floats, inverse_scale: float, n_powers: int
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator]
-def powers_until(prefix: Floats, d: Floats, values: Floats, inverse_scale: float, m: int) -> Floats:
-    """Return sums of ``values * (d * inverse_scale) ** k`` over the first ``m`` rows, from the stored prefix sums."""
+def powers_until(prefix: Floats, d: Floats, values: Floats, squared: bool, inverse_scale: float, m: int) -> Floats:
+    """Return what :func:`prefix_powers` sums over the first ``m`` rows, from the stored prefix sums."""
     n_powers = prefix.shape[1]
     block = m // BLOCK
     held = np.zeros(n_powers)
     for i in range(block * BLOCK, m):
         u = d[i] * inverse_scale
-        power = values[i]
+        power = values[i] if values.size else 1.0
+        if squared:
+            power *= power
         for k in range(n_powers):
             held[k] += power
             power *= u

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from threading import Lock
 from typing import Any
@@ -22,31 +24,49 @@ class BinnedTable:
     ----------
     features : FeatureMatrix
         Covariates, (n, p).
+    narrow : BinnedTable, optional
+        A table of the first columns, whose bins are taken over; the others are numbers.
     """
 
-    def __init__(self, features: FeatureMatrix) -> None:
+    def __init__(self, features: FeatureMatrix, narrow: BinnedTable | None = None) -> None:
         # Not the features themselves: they are the weak key under which this table is kept.
-        self.values, self.categorical = features.values, features.categorical
+        self.values, self.categorical, self._narrow = features.values, features.categorical, narrow
         self._made: dict[int, Any] = {}
         self._lock = Lock()
 
     def dataset(self, max_bin: int = BINS) -> Any:
         """Return the LightGBM dataset of all rows."""
-        import lightgbm
-
         with self._lock:
             if max_bin not in self._made:
-                self._made[max_bin] = lightgbm.Dataset(
-                    self.values,
-                    categorical_feature=list(self.categorical) or "auto",
-                    params={**dataset_parameters(max_bin), "num_threads": 1},
-                    free_raw_data=True,
-                ).construct()
+                if self._narrow is None:
+                    self._made[max_bin] = _construct(self.values, self.categorical, max_bin)
+                else:
+                    self._made[max_bin] = self._widened(self._narrow, max_bin)
         return self._made[max_bin]
+
+    def _widened(self, narrow: BinnedTable, max_bin: int) -> Any:
+        """Put the bins of the last columns behind a copy of those of the first."""
+        settings = {**dataset_parameters(max_bin), "num_threads": 1}
+        out = narrow.dataset(max_bin).subset(range(len(self.values)), params=settings).construct()
+        with warnings.catch_warnings():  # LightGBM says that the raw data can't be joined, which it need not keep
+            warnings.simplefilter("ignore", UserWarning)
+            out.add_features_from(_construct(self.values[:, narrow.values.shape[1] :], (), max_bin))
+        return out
 
     def view(self, rows: Ints) -> View:
         """Return some of the rows, ascending."""
         return View(self, rows)
+
+
+def _construct(values: Floats, categorical: Sequence[int], max_bin: int) -> Any:
+    import lightgbm
+
+    return lightgbm.Dataset(
+        values,
+        categorical_feature=list(categorical) or "auto",
+        params={**dataset_parameters(max_bin), "num_threads": 1},
+        free_raw_data=True,
+    ).construct()
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,15 +9,15 @@ pure noise; 2,000 and 10,000 rows).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
 import numpy as np
 
 from causalkit.kernels.arrays import Codes, Floats, Ints
 from causalkit.nuisance.binned import BINS, View, dataset_parameters
 from causalkit.nuisance.crossfit import deal_folds
-from causalkit.nuisance.learners import ConstantModel, MeanRegressor, Model, ShareClassifier, WidenedModel
+from causalkit.nuisance.learners import ConstantModel, Learner, MeanRegressor, Model, ShareClassifier, WidenedModel
 
 #: Fewer rows than this can't hold two leaves and a validation fold.
 FEWEST_ROWS = 60
@@ -85,11 +85,14 @@ class BoostingRegressor:
         Deals the rows to the internal folds.
     n_jobs : int
         Threads of LightGBM, from 50,000 rows on; the answer is the same for any number.
+    rounds : int, optional
+        How many rounds to boost, on all rows, where this was chosen before (see :func:`like`).
     """
 
     categorical: tuple[int, ...] = ()
     random_state: int = 0
     n_jobs: int = 1
+    rounds: int | None = None
 
     def fit(self, x: Floats | View, y: Floats, weights: Floats | None = None, groups: Codes | None = None) -> Model:
         """Fit; on fewer than 60 rows, or without covariates, the model is the mean."""
@@ -107,7 +110,7 @@ class BoostingClassifier:
     ----------
     n_classes : int
         Number of classes.
-    categorical, random_state, n_jobs
+    categorical, random_state, n_jobs, rounds
         As for :class:`BoostingRegressor`.
     """
 
@@ -115,6 +118,7 @@ class BoostingClassifier:
     categorical: tuple[int, ...] = ()
     random_state: int = 0
     n_jobs: int = 1
+    rounds: int | None = None
 
     def fit(self, x: Floats | View, y: Floats, weights: Floats | None = None, groups: Codes | None = None) -> Model:
         """Fit; with fewer than 60 rows, 10 rows outside the largest class, or no covariates: the shares."""
@@ -132,6 +136,24 @@ class BoostingClassifier:
             return ShareClassifier(self.n_classes).fit(y[:, None], y, weights)
         model: Model = TwoClassModel(fitted) if len(seen) == 2 else fitted
         return model if len(seen) == self.n_classes else WidenedModel(model, seen, self.n_classes)
+
+
+_L = TypeVar("_L", bound=Learner)
+
+
+def like(learner: _L, model: Model) -> _L:
+    """Return a learner that boosts as many rounds as a model that it has fitted, on all of its rows.
+
+    So that the same regression on other folds need not choose again. Learners that don't boost, and those whose rounds were
+    chosen on few rows, by all of five validation folds, are returned as they are.
+    """
+    if isinstance(learner, BoostingRegressor | BoostingClassifier):
+        while not isinstance(model, BoostedModel) and hasattr(model, "model"):
+            model = model.model
+        known = isinstance(model, BoostedModel) and len(model.boosters) == 1
+        return replace(learner, rounds=model.rounds) if known else learner  # type: ignore[attr-defined]
+    inner = getattr(learner, "learner", None)
+    return learner if inner is None else type(learner)(like(inner, model))  # type: ignore[call-arg]
 
 
 #: From so many rows on, one validation fold out of five chooses the number of rounds; on fewer, each of five does.
@@ -161,9 +183,15 @@ def _boost(
     data.set_label(y)
     if weights is not None:
         data.set_weight(weights)
-    boosters, rounds = _cross_validate(data, _splits(folds), settings)
     import lightgbm
 
+    if learner.rounds is None:
+        boosters, rounds = _cross_validate(data, _splits(folds), settings)
+    else:
+        boosters, rounds = [lightgbm.Booster({**settings, **dataset_parameters(BINS)}, data)], learner.rounds
+        for _ in range(rounds):
+            if boosters[0].update():
+                break
     # A booster made of text holds trees and no training data.
     texts = [booster.model_to_string(num_iteration=rounds) for booster in boosters]
     return BoostedModel(tuple(lightgbm.Booster(model_str=text) for text in texts), rounds)

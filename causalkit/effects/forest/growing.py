@@ -103,13 +103,13 @@ def grow_forest(
     y, w = np.ascontiguousarray(y[kept], dtype=float), np.ascontiguousarray(w[kept])
     s = np.ones(len(kept)) if weights is None else np.asarray(weights[kept], dtype=float)
     codes = binning.code_all(x[kept] if len(kept) < len(x) else x, n_jobs)
+    own_arms = np.full(len(kept), -1, np.int32) if arms is None else np.ascontiguousarray(arms[kept], dtype=np.int32)
     training = Training(
         codes=codes,
         pairs=paired(codes),
-        y=y,
-        s=s,
+        cells=np.column_stack([y, s, own_arms, w]),
         w=w,
-        arms=np.full(len(kept), -1, np.int32) if arms is None else np.ascontiguousarray(arms[kept], dtype=np.int32),
+        arms=own_arms,
         n_arms=0 if arms is None else w.shape[1] + 1,
         parts=leaf_parts(y, w, s, np.empty((len(kept), 0)) if extra is None else np.asarray(extra[kept], dtype=float)),
         own_unit=None if groups is None else units[kept],

@@ -16,6 +16,8 @@ from causalkit.kernels.forest_leaves import climb, compact, prune
 from causalkit.kernels.forest_splitting import WORK_ROWS
 
 _FLAT = 1e-10
+#: Nodes of at most so many rows keep them sorted: about where this costs as much as a histogram.
+SMALL = 400
 _ROOT = read_only(np.zeros(1, np.int32))
 
 
@@ -71,8 +73,8 @@ class Training:
         Covariates.
     pairs : uint8 array, shape (n, 2 p)
         The same row by row, for rows that look for their leaves.
-    y, s : Floats, shape (n,)
-        Centred outcome; weight.
+    cells : Floats, shape (n, 3 + k)
+        Centred outcome; weight; arm, -1 for a dose; centred treatments.
     w : Floats, shape (n, k)
         Centred treatments.
     arms : Codes, shape (n,)
@@ -89,8 +91,7 @@ class Training:
 
     codes: Bytes
     pairs: Bytes
-    y: Floats
-    s: Floats
+    cells: Floats
     w: Floats
     arms: Codes
     n_arms: int
@@ -167,14 +168,16 @@ def _grow(
     missing_left = np.zeros(most, bool)
     categories = bool(t.binning.is_category.any())
     sets = np.zeros((most // 2 + 1 if categories else 1, 4), np.uint64)
-    w = t.w[rows]
+    if not p:
+        return np.full(1, -1, np.int32), threshold[:1], child[:1], missing_left[:1], sets[:0]
+    few = max(min(SMALL, m), 257)
     count = grow_tree(
-        _take(t.codes, rows), t.y[rows], w[:, 0].copy() if k == 1 else w, t.s[rows], t.arms[rows],
-        t.binning.is_category, t.binning.n_codes, growth.tries(p), growth.min_node_size, growth.alpha,
-        rng.integers(2**64, size=1, dtype=np.uint64), feature, threshold, child, missing_left, sets,
-        np.arange(m), np.empty(m, np.int64), np.empty((2, most), np.int64), np.empty((m, 1 + 3 * k)),
-        np.zeros((WORK_ROWS, 1 + 3 * k)), np.empty((k + 3, k)), np.empty(257, np.int64), np.arange(p),
-        np.zeros((2, 4), np.uint64),
+        _take(t.codes, rows), t.cells[rows], t.w[:1, 0] if k == 1 else t.w[:1], t.binning.is_category, t.binning.n_codes,
+        t.n_arms > 2, growth.tries(p), growth.min_node_size, growth.alpha, rng.integers(2**64, size=1, dtype=np.uint64),
+        feature, threshold, child, missing_left, sets, np.arange(m), np.empty(max(m, few), np.int64),
+        np.empty((3, most), np.int64), np.empty((max(m, few), 1 + 3 * k)), np.zeros((WORK_ROWS, 1 + 3 * k)),
+        np.empty((k + 3, k)), np.empty(few, np.uint32), np.arange(p), np.zeros((2, 4), np.uint64),
+        np.empty((p, few), np.uint32), np.empty((few, 3 + k)), np.empty(few, np.uint8),
     )  # fmt: skip
     feature, threshold, child, missing_left = feature[:count], threshold[:count], child[:count], missing_left[:count]
     if categories:

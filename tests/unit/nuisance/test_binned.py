@@ -7,8 +7,11 @@ import numpy as np
 import pytest
 
 from causalkit.core.features import Features, Schema
+from causalkit.nuisance import boosting
 from causalkit.nuisance.binned import BINS, BinnedTable, _tables, binned, dataset_parameters
-from causalkit.nuisance.boosting import BoostingClassifier, BoostingRegressor
+from causalkit.nuisance.boosting import BoostingClassifier, BoostingRegressor, like
+from causalkit.nuisance.outcome import Probability, Standardized
+from causalkit.nuisance.penalized import LinearRegressor
 
 
 @pytest.fixture
@@ -36,6 +39,47 @@ def test_a_part_of_a_binned_table_gives_the_trees_of_a_fit_of_its_own(features):
         )
         one, two = (lightgbm.train(settings, data, num_boost_round=20) for data in (part, own))
         assert np.array_equal(one.predict(features.values), two.predict(features.values))
+
+
+def test_a_wider_table_takes_over_the_bins_of_a_narrow_one(features):
+    rng = np.random.default_rng(2)
+    arm = rng.integers(0, 2, 900).astype(float)
+    schema = Schema((*features.names, "arm"), (*features.schema.levels, None))
+    wide = Features(np.column_stack([features.values, arm]), schema)
+    rows, y = np.sort(rng.permutation(900)[:700]), features.values[:, 0] * arm
+    tables = BinnedTable(wide), BinnedTable(wide, BinnedTable(features))
+    one, two = (BoostingRegressor((3,)).fit(t.view(rows), y[rows]).predict(wide.values) for t in tables)
+    assert np.array_equal(one, two)
+    assert np.ptp(one) > 1.0
+
+
+def test_as_many_rounds_as_another_model(features, monkeypatch):
+    """On all rows, and chosen no more; what doesn't boost, or chose by five folds, is left alone."""
+    y = features.values[:, 0] + np.random.default_rng(3).normal(size=900)
+    several = BoostingRegressor().fit(features.values, y)
+    assert like(BoostingRegressor(), several) == BoostingRegressor()
+    monkeypatch.setattr(boosting, "_ONE_VALIDATION", 100)
+    for learner, target in (
+        (Standardized(BoostingRegressor((3,))), y),
+        (Probability(BoostingClassifier(2, (3,))), (y > 0).astype(float)),
+    ):
+        model = learner.fit(BinnedTable(features).view(np.arange(900)), target)
+        again = like(learner, model)
+        assert type(again) is type(learner)
+        rounds = again.learner.rounds
+        second = again.fit(BinnedTable(features).view(np.arange(900)), target)
+        assert like(learner, second).learner.rounds == rounds
+        binary = isinstance(learner, Probability)
+        z = target if binary else (target - target.mean()) / target.std()
+        settings = {"objective": "binary" if binary else "l2", **boosting.parameters(900, seed=0, n_jobs=1)}
+        settings |= dataset_parameters(BINS)
+        data = lightgbm.Dataset(features.values, z, categorical_feature=[3], params=settings)
+        hand = lightgbm.train(settings, data, num_boost_round=rounds).predict(features.values)
+        np.testing.assert_allclose(
+            second.predict(features.values), hand if binary else target.mean() + target.std() * hand, atol=1e-9
+        )
+    plain = LinearRegressor()
+    assert like(plain, plain.fit(features.values[:, :1], y)) is plain
 
 
 def test_learners_on_views(features):
