@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from causalkit.core.sample import Column, Number, Sample
 from causalkit.errors import InferenceUnavailable
 from causalkit.kernels.arrays import Codes, Floats, Ints
 
+Within = Literal["same", "period", "any"]
 #: Roles that belong to the assignment and travel with it, so that no propensity or instrument is left behind.
 _TRAVEL = ("treatment", "propensity", "instruments", "cohort", "running")
 
@@ -31,11 +32,12 @@ class Dealing:
         The columns that move.
     block : Ints, shape (n,)
         What takes the treatment of another: rows, clusters or units, numbered from zero.
-    stratum : Ints, shape (blocks,)
-        Blocks change places within a stratum only.
-    place : Codes, shape (n,), or None
-        Where the treatment varies within a block: the order of its rows, and row j takes the value of row j. None
-        where all rows of a block have the same treatment.
+    within : {"same", "period", "any"}
+        All rows of a block have the same treatment; or it varies over periods, and a row takes what the donor had in its
+        period (where the donor was not seen: in the last one before, else in its first); or it varies in no order, and
+        the rows take those of the donor at random.
+    period : Codes, shape (n,), or None
+        The period of each row, for ``"period"``.
     said : str
         What was dealt out among what.
     """
@@ -43,51 +45,60 @@ class Dealing:
     sample: Sample
     roles: tuple[str, ...]
     block: Ints
-    stratum: Ints
-    place: Codes | None
+    within: Within
+    period: Codes | None
     said: str
 
     def permuted(self, rng: np.random.Generator) -> Iterator[Sample]:
-        """Yield the sample with the treatment dealt out anew, without end."""
-        members = [np.flatnonzero(self.stratum == code) for code in np.unique(self.stratum)]
+        """Yield the sample with the treatment dealt out anew, without end.
+
+        Every block may take the treatment of every other, so that what is dealt out has nothing to do with the real
+        treatment, nor with what tells blocks apart.
+        """
+        size = np.bincount(self.block)
         while True:
-            donor = np.arange(len(self.stratum))
-            for at in members:
-                donor[at] = rng.permutation(at)
-            moved = self.sample.take(self._rows_of(donor))
+            moved = self.sample.take(self._rows_of(rng.permutation(len(size)), size, rng))
             out = self.sample
             for role in self.roles:
                 out = out.with_column(role, moved.columns[role])
             yield out
 
-    def _rows_of(self, donor: Ints) -> Ints:
+    def _rows_of(self, donor: Ints, size: Ints, rng: np.random.Generator) -> Ints:
         """Return the row whose treatment each row takes, given the donor of each block."""
-        if self.place is None:
-            first = np.unique(self.block, return_index=True)[1]
-            return first[donor[self.block]]
-        order = np.lexsort((self.place, self.block))
-        size = np.bincount(self.block)
         start = np.r_[0, np.cumsum(size)[:-1]]
-        rows = np.empty(len(order), dtype=np.int64)
-        rows[order] = order[np.arange(len(order)) + np.repeat(start[donor] - start, size)]
-        return rows
+        mine = donor[self.block]
+        if self.within == "same":
+            return np.argsort(self.block, kind="stable")[start[mine]]
+        if self.within == "any":
+            order = np.lexsort((rng.random(len(self.block)), self.block))
+            rank = np.empty(len(order), dtype=np.int64)
+            rank[np.lexsort((rng.random(len(order)), self.block))] = np.arange(len(order))
+            return order[start[mine] + (rank - start[self.block]) % size[mine]]
+        assert self.period is not None
+        order = np.lexsort((self.period, self.block))
+        span = int(self.period.max()) + 1
+        key = self.block[order] * span + self.period[order]
+        at = np.searchsorted(key, mine * span + self.period, side="right") - 1
+        return order[np.maximum(at, start[mine])]
 
 
 def dealing(estimator: Estimator[Any], sample: Sample) -> Dealing:
     """Say how the treatment of this analysis may be dealt out anew.
 
-    Among clusters where all rows of each have the same treatment; among units with the same periods where units were
-    assigned; within clusters where it varies within them; else among rows.
+    Among clusters where all rows of each have the same treatment; whole paths among units where units were assigned;
+    among clusters, and then among the rows of each, where it varies within them, so that rows of a cluster stay as alike
+    in treatment as they were; else among rows.
 
     Raises
     ------
     InferenceUnavailable
-        If the estimator declares no assignment.
+        If the estimator declares no assignment, or there is one block only.
     """
     assignment = estimator.assignment
-    if assignment is None or not sample.has(assignment.role):
+    given = [] if assignment is None else [name for name in (assignment.role, "cohort") if sample.has(name)]
+    if assignment is None or not given:
         raise InferenceUnavailable(f"{type(estimator).__name__} does not say what was assigned to whom.")
-    role = assignment.role
+    role = given[0]
     roles = tuple(name for name in dict.fromkeys((role, *_TRAVEL)) if sample.has(name))
     cluster, unit = sample.groups("cluster"), sample.groups("unit")
     whole = [
@@ -95,27 +106,24 @@ def dealing(estimator: Estimator[Any], sample: Sample) -> Dealing:
     ]
     if whole and (assignment.level != "row" or whole[0][1] == "clusters"):
         groups, what = whole[0]
-        block = np.unique(groups.codes, return_inverse=True)[1]  # type: ignore[union-attr]
-        return Dealing(sample, roles, block, np.zeros(block.max() + 1, dtype=np.int64), None, f"{role} among {what}")
+        return _dealt(sample, roles, groups, "same", f"{role} among {what}")
     if assignment.level == "unit" and unit is not None:
-        return _paths(sample, roles, unit, role)
-    rows = np.arange(sample.n)
-    if cluster is None:
-        return Dealing(sample, roles, rows, np.zeros(sample.n, dtype=np.int64), None, f"{role} among rows")
-    within = cluster.codes.astype(np.int64)
-    return Dealing(sample, roles, rows, within, None, f"{role} among the rows of each cluster")
+        time = sample.groups("time")
+        period = np.zeros(sample.n, dtype=np.int32) if time is None else time.codes
+        return _dealt(sample, roles, unit, "period", f"paths of {role} among units", period)
+    if cluster is not None:
+        return _dealt(sample, roles, cluster, "any", f"{role} among clusters, and among the rows of each")
+    return _dealt(sample, roles, None, "same", f"{role} among rows")
 
 
-def _paths(sample: Sample, roles: tuple[str, ...], unit: Groups, role: str) -> Dealing:
-    """Exchange whole paths of treatment between units that were seen in the same periods."""
-    time = sample.groups("time")
-    place = np.zeros(sample.n, dtype=np.int32) if time is None else time.codes
-    block = np.unique(unit.codes, return_inverse=True)[1]
-    order = np.lexsort((place, block))
-    ends = np.cumsum(np.bincount(block))[:-1]
-    seen: dict[bytes, int] = {}
-    stratum = [seen.setdefault(part.tobytes(), len(seen)) for part in np.split(place[order], ends)]
-    return Dealing(sample, roles, block, np.array(stratum), place, f"paths of {role} among units with the same periods")
+def _dealt(
+    sample: Sample, roles: tuple[str, ...], groups: Groups | None, within: Within, said: str, period: Codes | None = None
+) -> Dealing:
+    """Number the blocks, and refuse where there is nothing to exchange."""
+    block = np.arange(sample.n) if groups is None else np.unique(groups.codes, return_inverse=True)[1]
+    if block.max() == 0:
+        raise InferenceUnavailable("all rows belong to one cluster or unit, so there is nobody to exchange treatments with.")
+    return Dealing(sample, roles, block, within, period, said)
 
 
 def _constant(sample: Sample, roles: tuple[str, ...], groups: Groups | None) -> bool:

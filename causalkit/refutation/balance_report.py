@@ -188,10 +188,13 @@ def gaps(x: Floats, treated: Bools, weights: Floats, unit: Floats | None = None)
         steps.append(share)
     if unit is None:
         unit = np.sqrt((variances[0] + variances[1]) / 2)
-    safe = np.where(unit > 0, unit, 1.0)
+    gap = means[1] - means[0]
+    gap = np.where(np.abs(gap) > 1e-12 * np.maximum(np.abs(means[0]), np.abs(means[1])), gap, 0.0)
     with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = variances[1] / variances[0]
-    return Gaps(np.array(means), unit, (means[1] - means[0]) / safe, ratio, _ks(x, steps[1] - steps[0]))
+        # Arms that differ where neither varies could not be further apart.
+        smd = np.where(gap == 0.0, 0.0, gap / unit)
+        ratio = np.where(variances[1] == variances[0], 1.0, variances[1] / variances[0])
+    return Gaps(np.array(means), unit, smd, ratio, _ks(x, steps[1] - steps[0]))
 
 
 def _ks(x: Floats, step: Floats) -> Floats:

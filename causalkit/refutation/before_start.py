@@ -18,7 +18,7 @@ def run(trial: Trial) -> Finding:
     if "parallel_trends" not in trial.result.estimator.strategies:
         raise InferenceUnavailable("the analysis does not rest on trends over time.")
     report = placebo_in_time(trial.result)
-    moved = max(abs(trial.result.estimate) / row.se for row in report.found if row.se > 0)
+    moved = max((abs(trial.result.estimate) / row.se for row in report.found if row.se > 0), default=0.0)
     power = float(norm.sf(1.959964 - moved) + norm.cdf(-1.959964 - moved))
     return Finding(report.verdict, power, "trends that differ before the start by as much as the estimate")
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from causalkit.core import format as fmt
+from causalkit.errors import InferenceUnavailable
 from causalkit.kernels.arrays import Floats
 
 #: Bias, in standard errors, that is let pass: it turns a 5 % error into one of 5.7 %.
@@ -76,10 +77,12 @@ def centred(distance: Floats, se: Floats, tolerated: float = TOLERATED_BIAS) -> 
     from scipy.stats import t
 
     typical = float(np.median(se))
+    if typical <= 0.0:
+        raise InferenceUnavailable("standard errors are zero, so no distance can be judged.")
     bias = float(distance.mean()) / typical
     error = float(distance.std(ddof=1)) / typical / np.sqrt(len(distance))
-    if error == 0.0:
-        return bias, 0.0, float(abs(bias) <= tolerated)
+    if error <= 1e-12 * max(abs(bias), 1e-3):  # every draw gave the same
+        return bias, 0.0, 1.0 if abs(bias) <= tolerated else 1 / (1 + len(distance))
     statistic = (abs(bias) - tolerated) / error
     return bias, float(statistic), float(min(1.0, 2 * t.sf(statistic, len(distance) - 1)))
 

@@ -6,14 +6,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 
 from causalkit.core.design import Design
 from causalkit.core.roles import Role
 from causalkit.core.sample import Sample
+from causalkit.data.frame import Frame
 from causalkit.errors import DataError, DesignError
-from causalkit.kernels.arrays import Bools, Floats
+from causalkit.kernels.arrays import Bools, Floats, Ints
 
 ROLES: Mapping[str, Role] = {
     "treatment": Role("treatment"),
@@ -79,6 +81,8 @@ def compare(
 ) -> Compared:
     """Bind a table; rows of other arms than the two, and rows with gaps, are left out and counted.
 
+    The rows come in an order that does not depend on that of the table, so that ties are broken alike.
+
     Raises
     ------
     DesignError
@@ -95,6 +99,8 @@ def compare(
         "missing": "drop",
     }
     sample = Design(ROLES).bind(data, given)
+    sample = sample.take(_shuffled(data, sample))
+    sample = sample.take(sample.canonical_order)
     arms = sample.arms
     if arms.count > 2 and treatment_level is None:
         raise DesignError(
@@ -108,3 +114,33 @@ def compare(
     if not found.names:
         raise DataError("no covariate has more than one value.", hint="Name covariates= that vary.")
     return found
+
+
+def _shuffled(data: Any, sample: Sample) -> Ints:
+    """Return an order of the rows that looks random but depends on what they hold only: it breaks ties.
+
+    Rows with equal covariates differ in other columns. Ranks are hashed instead of sorted by, so that nobody is
+    preferred for a large outcome, and another unit of measurement changes nothing.
+    """
+    frame = Frame.read(data)
+    rows = sample.rows.positions
+    key: np.ndarray[Any, np.dtype[np.uint64]] = np.zeros(len(rows), dtype=np.uint64)
+    if frame.is_lazy:
+        return np.arange(len(rows))
+    for name in frame.columns:
+        if frame.is_numeric(name) or frame.is_boolean(name):
+            values = frame.numeric(name)[rows]
+        elif frame.is_text(name):
+            values = frame.labels(name)[0][rows].astype(float)
+        else:
+            continue
+        rank = np.unique(values, return_inverse=True)[1].reshape(-1).astype(np.uint64)
+        key += _mixed(rank + np.uint64(crc32(name.encode()) << 32))
+    return np.argsort(key, kind="stable")
+
+
+def _mixed(x: np.ndarray[Any, np.dtype[np.uint64]]) -> np.ndarray[Any, np.dtype[np.uint64]]:
+    """Scramble the bits of each number (the finalizer of splitmix64, Steele, Lea and Flood 2014)."""
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return x ^ (x >> np.uint64(31))

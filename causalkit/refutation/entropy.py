@@ -51,7 +51,8 @@ def tilt(x: Floats, target: Floats, base: Floats, names: tuple[str, ...], arm: s
         If the target lies outside of what weights of this arm can reach.
     """
     unit = np.sqrt(np.maximum(np.cov(x, rowvar=False, aweights=base, ddof=0).reshape(x.shape[1], -1).diagonal(), 0.0))
-    flat = (unit == 0) & (np.abs(x[0] - target) > 1e-12 * np.maximum(np.abs(target), 1.0))
+    unit = np.where(unit > 1e-12 * np.abs(x).max(axis=0), unit, 0.0)  # of a constant only rounding is left
+    flat = (unit == 0) & (np.abs(x[0] - target) > 1e-9 * np.maximum(np.abs(target), 1.0))
     if flat.any():
         _refuse(names[int(np.argmax(flat))], arm)
     away = (x - target) / np.where(unit > 0, unit, 1.0)

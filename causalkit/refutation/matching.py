@@ -94,7 +94,8 @@ class Matching(Report):
             raise DesignError("exact matching makes groups, not pairs.", hint="See .groups.")
         rows = self.compared.sample.rows.positions
         found = self.matches
-        return pd.DataFrame({"row": rows[found.focal], "partner": rows[found.partner], "distance": found.distance})
+        told = pd.DataFrame({"row": rows[found.focal], "partner": rows[found.partner], "distance": found.distance})
+        return told.sort_values(["row", "distance", "partner"], ignore_index=True)
 
     @property
     def groups(self) -> Ints:

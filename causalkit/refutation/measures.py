@@ -11,7 +11,7 @@ import numpy as np
 from causalkit.core import format as fmt
 from causalkit.core.result import Result
 from causalkit.core.sample import Arms, Sample
-from causalkit.errors import CausalKitError, InferenceUnavailable
+from causalkit.errors import CausalKitError, DesignError, InferenceUnavailable
 from causalkit.kernels.arrays import Floats
 from causalkit.refutation import marginal_model, worst_case
 from causalkit.refutation.e_values import e_value
@@ -82,24 +82,35 @@ def measured(asked: Question) -> Iterator[Measure]:
             yield make(asked)
         except InferenceUnavailable:
             continue
+        except DesignError:  # an estimator without this kind of interval; what the caller asked for is not passed over
+            if make is _manski:
+                raise
 
 
 def _e_value(asked: Question) -> Measure:
+    if type(asked.result.estimator).__module__.startswith("causalkit.uplift"):
+        raise InferenceUnavailable("a ranking or a rule is judged here, not the effect of a treatment.")
     column = _two_arms(asked.sample)
     y = asked.sample.outcome
+    weights = asked.sample.optional("weights")
     estimate, (low, high) = asked.result.estimate, _limits(asked)
     if np.all((y == 0) | (y == 1)):
-        base = float(y[column.codes == 0].mean())
-        if base <= 0 or base + min(low, estimate) <= 0:
+        controls = column.codes == 0
+        base = float(np.average(y[controls], weights=None if weights is None else weights[controls]))
+        if base <= 0 or base + estimate <= 0:
             raise InferenceUnavailable("a risk of zero has no ratio.")
-        ratio = tuple((base + value) / base for value in (estimate, low, high))
+        ratio = tuple(max(base + value, 1e-9 * base) / base for value in (estimate, low, high))
         point, limit = e_value(*ratio)
         scale = f"risk ratio {fmt.number(ratio[0], 3)}"
     else:
-        spread = float(y.std(ddof=1))
-        se = asked.result.se / spread
-        d = estimate / spread
-        ratios = [float(np.exp(0.91 * d + shift * 1.78 * se)) for shift in (0, -1, 1)]
+        from scipy.stats import norm
+
+        spread = float(np.sqrt(np.cov(y, aweights=weights)))
+        if not spread > 0:
+            raise InferenceUnavailable("the outcome does not vary.")
+        # 1.78 for a 95 % interval (VanderWeele and Ding 2017), for others in proportion.
+        d, half = estimate / spread, 1.78 * asked.result.se / spread * float(norm.isf(asked.alpha / 2)) / 1.959964
+        ratios = [float(np.exp(np.clip(0.91 * d + shift * half, -700, 700))) for shift in (0, -1, 1)]
         point, limit = e_value(*ratios)
         scale = f"{fmt.number(d, 2)} standard deviations, about a risk ratio of {fmt.number(ratios[0], 3)}"
     return Measure(
@@ -187,7 +198,9 @@ def arms_of(result: Result) -> tuple[Floats, Floats, Floats, Floats]:
 def _manski(asked: Question) -> Measure:
     arms = _two_arms(asked.sample)
     assert asked.outcome_range is not None
-    low, high = worst_case.manski_bounds(asked.sample.outcome, arms.codes, asked.outcome_range)
+    low, high = worst_case.manski_bounds(
+        asked.sample.outcome, arms.codes, asked.outcome_range, weights=asked.sample.optional("weights")
+    )
     return Measure(
         "Manski bounds",
         fmt.interval(low, high, 3),
@@ -227,12 +240,11 @@ def _weak_instruments(asked: Question) -> Measure:
 
 def _honest_trends(asked: Question) -> Measure:
     from causalkit.did.honest_did import honest
-    from causalkit.errors import DesignError
 
     try:
         report = honest(asked.result, alpha=asked.alpha)
     except DesignError as error:
-        if "base" not in str(error):
+        if "base_period" not in asked.result.estimator.params():
             raise InferenceUnavailable(str(error)) from None
         again = asked.result.estimator.replace(base_period="universal").estimate(asked.sample)
         report = honest(again, alpha=asked.alpha)

@@ -52,6 +52,8 @@ def whitened(x: Floats) -> Floats:
 def with_replacement(z: Floats, focal: Ints, pool: Ints, ratio: int, caliper: float | None, stratum: Codes) -> Matches:
     """Match each focal row with its nearest rows of the pool, which may be used again; ties at the last place are all kept.
 
+    Where there are fewer than ``ratio`` within the caliper, those count; a row without any is not matched.
+
     Parameters
     ----------
     z : Floats, shape (n, d)
@@ -70,16 +72,15 @@ def with_replacement(z: Floats, focal: Ints, pool: Ints, ratio: int, caliper: fl
     found: list[tuple[Ints, Ints, Floats]] = []
     for code in np.unique(stratum[focal]):
         mine, theirs = focal[stratum[focal] == code], pool[stratum[pool] == code]
-        if len(theirs) < ratio:
+        if not len(theirs):
             continue
         tree = cKDTree(z[theirs])
-        last = np.atleast_2d(tree.query(z[mine], k=[ratio])[0])[:, -1]
+        last = np.atleast_2d(tree.query(z[mine], k=[min(ratio, len(theirs))])[0])[:, -1] * (1 + 1e-12) + 1e-300
         if caliper is not None:
-            near = last <= caliper
-            mine, last = mine[near], last[near]
-        lists = tree.query_ball_point(z[mine], last * (1 + 1e-12) + 1e-300)
+            last = np.minimum(last, caliper)
+        lists = tree.query_ball_point(z[mine], last)
         sizes = np.array([len(part) for part in lists], dtype=np.int64)
-        if not len(sizes):
+        if not sizes.sum():
             continue
         who = np.repeat(mine, sizes)
         whom = theirs[np.concatenate([np.sort(part) for part in lists]).astype(np.int64)]

@@ -11,6 +11,7 @@ import numpy as np
 from causalkit.core import format as fmt
 from causalkit.core.check import Check
 from causalkit.core.result import Result
+from causalkit.core.sample import Number, Sample
 from causalkit.core.table import Table
 from causalkit.errors import InferenceUnavailable
 from causalkit.inference.multiplicity import adjust_pvalues
@@ -30,7 +31,7 @@ def outcomes(trial: Trial) -> Finding:
         trial,
         trial.negative_outcomes,
         again,
-        [_spread(other, "outcome") / _spread(trial.result, "outcome") for other in again],
+        [_spread(other.sample, "outcome") / _spread(trial.sample, "outcome") for other in again],
         "an outcome that the treatment can't change",
     )
 
@@ -39,6 +40,8 @@ def treatments(trial: Trial) -> Finding:
     """Run the analysis with treatments that can't change the outcome but share its confounders (Lipsitch et al. 2010)."""
     if not trial.negative_treatments:
         raise InferenceUnavailable("name the columns in negative_treatments=, and pass data=.")
+    if not trial.sample.has("treatment"):
+        raise InferenceUnavailable("the analysis has no treatment column that another could take the place of.")
     dropped = dict.fromkeys(_TREATMENT_KEYS)
     again = [_again(trial, {"treatment": name}, dropped) for name in trial.negative_treatments]
     return _finding(
@@ -46,7 +49,7 @@ def treatments(trial: Trial) -> Finding:
         trial,
         trial.negative_treatments,
         again,
-        [_spread(trial.result, "treatment") / _spread(other, "treatment") for other in again],
+        [_spread(trial.sample, "treatment") / _spread(other.sample, "treatment") for other in again],
         "a treatment that can't change the outcome",
     )
 
@@ -64,6 +67,9 @@ def _finding(
 ) -> Finding:
     from scipy.stats import norm
 
+    for column, other in zip(columns, again, strict=True):
+        if not (np.isfinite([other.estimate, other.se, other.pvalue]).all() and other.se > 0):
+            raise InferenceUnavailable(f"the analysis of {column!r} has no standard error; does the column vary?")
     adjusted = adjust_pvalues([result.pvalue for result in again], method="holm")
     worst = int(np.argmin(adjusted))
     pvalue, found = float(adjusted[worst]), again[worst]
@@ -91,11 +97,13 @@ def _finding(
     )
 
 
-def _spread(result: Result, role: str) -> float:
-    assert result.sample is not None
-    column = result.sample.columns[role]
-    values = getattr(column, "values", None)
-    return float(np.std(column.codes if values is None else values))  # type: ignore[union-attr]
+def _spread(sample: Sample | None, role: str) -> float:
+    """Standard deviation of a column; 1 where the rows are not kept."""
+    if sample is None:
+        return 1.0
+    column = sample.columns[role]
+    values = column.values if isinstance(column, Number) else column.codes  # type: ignore[union-attr]
+    return float(np.std(values)) or 1.0
 
 
 OUTCOMES = Challenge(

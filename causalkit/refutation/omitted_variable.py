@@ -146,10 +146,15 @@ class Regression:
             Names.
         """
         wanted = [covariate] if isinstance(covariate, str) else list(covariate)
-        names = self.covariates[1]
+        schema = self.sample.features().schema
+        owners = [
+            name
+            for name, levels in zip(schema.names, schema.levels, strict=True)
+            for _ in range(1 if levels is None else len(levels) - 1)
+        ]
         found: list[int] = []
         for name in wanted:
-            at = [j for j, column in enumerate(names) if column == name or column.startswith(f"{name}[")]
+            at = [j for j, owner in enumerate(owners) if owner == name]
             if not at:
                 raise DesignError(
                     f"there is no covariate {name!r} to compare with.",
@@ -165,6 +170,8 @@ class Regression:
         if "0" in fit.dropped:
             raise InferenceUnavailable("the covariates determine the treatment.")
         at = fit.names.index("0")
+        if fit.n <= fit.rank + 1 or not fit.se[at] > 1e-13 * abs(fit.coefficients[at]):
+            raise InferenceUnavailable("treatment and covariates determine the outcome: nothing is left to explain.")
         return float(fit.coefficients[at]), float(fit.se[at]), float(fit.n - fit.rank)
 
     def strength(self, columns: Sequence[int]) -> tuple[float, float]:

@@ -47,7 +47,7 @@ def run(trial: Trial) -> Finding:
     if not before:
         return Finding(Check(NAME, "pass", f"{message} It was not distinguishable from zero to begin with."))
     advice = "" if survives else "A confounder no stronger than one that was measured would change the conclusion."
-    return Finding(Check(NAME, "pass" if survives else "fail", message, again.estimate / again.se, None, advice))
+    return Finding(Check(NAME, "pass" if survives else "fail", message, _ratio(again.estimate, again.se), None, advice))
 
 
 def strongest(design: Floats, treatment: Floats, outcome: Floats) -> tuple[int, float, float]:
@@ -65,7 +65,7 @@ def strongest(design: Floats, treatment: Floats, outcome: Floats) -> tuple[int, 
         others = np.delete(design, j, axis=1)
         with_treatment = _partial_r2(treatment, design[:, j], others)
         with_outcome = _partial_r2(outcome, design[:, j], np.column_stack([others, treatment]))
-        if with_treatment * with_outcome > best[1] * best[2] or j == 0:
+        if j == 0 or _pull(with_treatment, with_outcome) > _pull(*best[1:]):
             best = (j, with_treatment, with_outcome)
     return best
 
@@ -93,14 +93,19 @@ def confounder(
     rng : Generator
         Draws the part that is tied to nothing.
     """
-    along_treatment = _unit(_residual(treatment, design))
+    along_treatment = _left_of(treatment, design)
     both = np.column_stack([design, treatment])
-    along_outcome = _unit(_residual(outcome, both))
-    rest = _unit(_residual(rng.standard_normal(len(outcome)), np.column_stack([both, outcome])))
+    along_outcome = _left_of(outcome, both)
+    rest = _left_of(rng.standard_normal(len(outcome)), np.column_stack([both, outcome]))
     a, left = np.sqrt(with_treatment), np.sqrt(1 - with_treatment)
     b, c = left * np.sqrt(with_outcome), left * np.sqrt(1 - with_outcome)
     out: Floats = np.sqrt(len(outcome)) * (a * along_treatment + np.sign(towards) * b * along_outcome + c * rest)
     return out
+
+
+def _pull(with_treatment: float, with_outcome: float) -> float:
+    """What the square of the bias is proportional to."""
+    return with_outcome * with_treatment / (1 - with_treatment)
 
 
 def _partial_r2(target: Floats, one: Floats, others: Floats) -> float:
@@ -117,11 +122,13 @@ def _residual(values: Floats, design: Floats) -> Floats:
     return left
 
 
-def _unit(values: Floats) -> Floats:
-    norm = float(np.linalg.norm(values))
-    if norm == 0.0:
-        raise InferenceUnavailable("the covariates determine the treatment or the outcome.")
-    return values / norm
+def _left_of(values: Floats, design: Floats) -> Floats:
+    """Residual of unit length."""
+    left = _residual(values, design)
+    norm = float(np.linalg.norm(left))
+    if norm <= 1e-9 * float(np.linalg.norm(values - values.mean())):
+        raise InferenceUnavailable("the covariates determine the treatment or the outcome, or there are too few rows.")
+    return left / norm
 
 
 def _treatment(sample: Sample) -> Floats:
@@ -131,6 +138,10 @@ def _treatment(sample: Sample) -> Floats:
     if not isinstance(column, Arms) or column.count > 2:
         raise InferenceUnavailable("it needs one treatment with two arms, or a dose.")
     return column.codes.astype(float)
+
+
+def _ratio(estimate: float, se: float) -> float | None:
+    return estimate / se if se > 0 else None
 
 
 def _said(limits: object) -> str:

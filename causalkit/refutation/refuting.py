@@ -7,7 +7,7 @@ from dataclasses import replace
 from difflib import get_close_matches
 from typing import Any, overload
 
-from causalkit.core.result import Result
+from causalkit.core.result import Difference, Result
 from causalkit.core.result_map import ResultMap
 from causalkit.core.sample import Sample
 from causalkit.errors import DesignError, InferenceUnavailable
@@ -152,7 +152,7 @@ def refute(
             if tests is not None:
                 raise
             skipped[name] = str(error)
-    return Refutation(result, found, skipped, n_sim, seconds)
+    return Refutation(kept, found, skipped, n_sim, seconds)
 
 
 def _chosen(tests: Sequence[str] | str | None) -> tuple[str, ...]:
@@ -169,6 +169,11 @@ def _chosen(tests: Sequence[str] | str | None) -> tuple[str, ...]:
 
 def rows_of(result: Result, data: Any) -> Sample:
     """Return the rows of the result, or bind those that were passed."""
+    if isinstance(result, Difference):
+        raise InferenceUnavailable(
+            "a difference rests on two analyses, with rows and assumptions of their own.",
+            hint="Ask about each of them: result.parts.",
+        )
     _ = result.estimate  # raises, listing the terms, where nothing is the headline
     if result.sample is not None:
         return result.sample

@@ -14,7 +14,6 @@ from causalkit.core.presentation import Presentable
 from causalkit.core.result import Report
 from causalkit.core.table import Table
 from causalkit.refutation.challenge import Challenge, Finding
-from causalkit.refutation.robustness import robustness_value
 
 if TYPE_CHECKING:
     from causalkit.core.result import Result
@@ -79,10 +78,14 @@ class Refutation(Report):
             said = _BLIND
         if "adjustment" not in strategies:
             return f"{said}, nor that the assumptions of the design hold where they can't be tested."
-        value = robustness_value(self.result.estimate / self.result.se, self.result.n)
+        from causalkit.refutation.sensitivity_panel import strength_of
+
+        strength = None if self.result.sample is None else strength_of(self.result, self.result.sample)
+        if strength is None:
+            return f"{said}: how strong one must be to matter is what ck.sensitivity says."
         return (
-            f"{said}: one that explains more than {fmt.share(value)} of what is left of both treatment and outcome would "
-            "bring the estimate to zero (see ck.sensitivity)."
+            f"{said}: one that explains {fmt.share(strength.robustness_value())} of what is left of both treatment and "
+            "outcome could bring the estimate to zero (see ck.sensitivity)."
         )
 
     def to_table(self) -> Table:

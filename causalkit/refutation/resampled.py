@@ -33,7 +33,7 @@ def run(trial: Trial) -> Finding:
     blocks = independent_blocks(sample)
     found = trial.refits(lambda rng: _drawn(sample, blocks, rng), NAME)
     center = float(np.median(found.estimates))
-    ratio = np.abs(found.estimates - center) / result.se
+    ratio = np.abs(found.estimates - center) / trial.se
     far = int(np.sum(ratio > 1.959964))
     tolerated = missed_share(TOLERATED_FACTOR)
     pvalue = too_often(far, len(found), tolerated)
@@ -44,7 +44,7 @@ def run(trial: Trial) -> Finding:
         "fail" if bad else "pass",
         f"Over {len(found)} bootstrap draws 95% of the estimates lie in [{low:.4g}, {high:.4g}]; {far / len(found):.1%} lie "
         "further from their middle than chance should take 5% by the standard error of the result.",
-        float((high - low) / (2 * 1.959964 * result.se)),
+        float((high - low) / (2 * 1.959964 * trial.se)),
         pvalue,
         "The standard error is too small: use a robust one (vcov), name cluster=, or take the bootstrap's."
         if bad

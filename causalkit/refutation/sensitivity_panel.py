@@ -139,7 +139,7 @@ class Sensitivity(Report):
         )
 
     @property
-    def rows(self) -> tuple[Measure, ...]:
+    def every_measure(self) -> tuple[Measure, ...]:
         """All measures."""
         found = list(self.measures)
         if isinstance(self.strength, OmittedVariable):
@@ -155,7 +155,7 @@ class Sensitivity(Report):
 
     def to_table(self) -> Table:
         """Return one row per measure."""
-        return Table.of(("measure", "value", "meaning"), [(m.name, m.value, m.said) for m in self.rows])
+        return Table.of(("measure", "value", "meaning"), [(m.name, m.value, m.said) for m in self.every_measure])
 
     def benchmark_table(self) -> Table:
         """Return confounders as strong as covariates, and the estimate with each."""
@@ -175,7 +175,7 @@ class Sensitivity(Report):
     def summary(self) -> str:
         """Return the measures, one sentence each, and the benchmarks."""
         lines = [self.title, "=" * len(self.title)]
-        lines += [f"{m.name}: {m.value}. {m.said}" for m in self.rows]
+        lines += [f"{m.name}: {m.value}. {m.said}" for m in self.every_measure]
         if self.benchmarks:
             lines += ["", self.benchmark_table().to_text()]
         if self.unmatched:
@@ -348,7 +348,8 @@ def _long(
     found = []
     for group in names:
         short = strength_of(*_without(result, sample, group))
-        assert isinstance(short, LongForm)
+        if not isinstance(short, LongForm):
+            raise InferenceUnavailable(f"without {' + '.join(group)} the analysis has nothing to compare with.")
         told = long_form.gain(strength, short)
         estimate, limits = after(strength, told.cf_d / (1 + told.cf_d), min(told.cf_y, 1.0), alpha)
         found.append(Benchmark(" + ".join(group), told.cf_d, told.cf_y, estimate, *limits))

@@ -8,6 +8,7 @@ import numpy as np
 
 from causalkit.core.check import Check
 from causalkit.core.sample import Sample
+from causalkit.errors import InferenceUnavailable
 from causalkit.kernels.arrays import Ints
 from causalkit.refutation.calibrated import PLANTED_BIAS, centred, power_of_bias
 from causalkit.refutation.challenge import Challenge, Finding
@@ -23,11 +24,10 @@ def run(trial: Trial) -> Finding:
 
     Given the data, an estimate that is nearly an average over rows has on random halves a mean equal to that on all.
     """
-    result = trial.result
     blocks = independent_blocks(trial.sample)
     found = trial.refits(lambda rng: _halves(trial.sample, blocks, rng), NAME)
     shift, statistic, pvalue = centred(
-        found.estimates - result.estimate, np.full(len(found), result.se), TOLERATED_SHIFT
+        found.estimates - trial.result.estimate, np.full(len(found), trial.se), TOLERATED_SHIFT
     )
     bad = pvalue < 0.05
     check = Check(
@@ -46,11 +46,22 @@ def run(trial: Trial) -> Finding:
 
 
 def independent_blocks(sample: Sample) -> Ints:
-    """Return the number of the cluster, else of the unit, else of the row, of each row; all rows of one go together."""
+    """Return the number of the cluster, else of the unit, else of the row, of each row; all rows of one go together.
+
+    Raises
+    ------
+    InferenceUnavailable
+        If there is one only, or all rows share the same shocks.
+    """
+    if sample.has("shares"):
+        raise InferenceUnavailable("the shocks were drawn, not the rows: all rows share them.")
     for role in ("cluster", "unit"):
         groups = sample.groups(role)
         if groups is not None:
-            return np.unique(groups.codes, return_inverse=True)[1]
+            blocks = np.unique(groups.codes, return_inverse=True)[1]
+            if blocks.max() == 0:
+                raise InferenceUnavailable(f"all rows belong to one {role}, so none can be left out.")
+            return blocks
     return np.arange(sample.n)
 
 

@@ -78,6 +78,19 @@ class Trial:
         """
         return np.random.default_rng([self.seed, *name.encode()])
 
+    @property
+    def se(self) -> float:
+        """Standard error of the result, by which moves are measured.
+
+        Raises
+        ------
+        InferenceUnavailable
+            If it is zero or not a number.
+        """
+        if not (np.isfinite(self.result.se) and self.result.se > 0):
+            raise InferenceUnavailable(f"the result has a standard error of {self.result.se:g}, so no move can be judged.")
+        return self.result.se
+
     def refits(self, altered: Callable[[np.random.Generator], Iterator[Sample]], name: str) -> Refits:
         """Run the analysis on altered rows.
 
@@ -98,9 +111,14 @@ class Trial:
         for sample, _ in zip(altered(self.rng(name)), range(self.n_sim), strict=False):
             try:
                 again = self.result.refit(sample)
-                found.append((again.estimate, again.se, again.pvalue))
-            except CausalKitError as error:
+                numbers = again.estimate, again.se, again.pvalue
+            except (CausalKitError, ArithmeticError, np.linalg.LinAlgError) as error:
                 failed, why = failed + 1, str(error)
+                continue
+            if np.isfinite(numbers).all():
+                found.append(numbers)
+            else:
+                failed, why = failed + 1, "the estimate, its standard error or its p-value is not a number."
         if failed > _MOST_FAILED * self.n_sim or not found:
             raise InferenceUnavailable(
                 f"the analysis could not be computed on {failed} of {self.n_sim} altered tables: {why}"

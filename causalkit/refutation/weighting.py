@@ -210,9 +210,11 @@ def _inverse(compared: Compared, target: str, random_state: int) -> Floats:
 
 
 def _entropy(compared: Compared, target: str, moments: int) -> tuple[Floats, float]:
-    x, names = compared.x, compared.names
-    varies = [j for j in range(x.shape[1]) if len(np.unique(x[:, j])) > 2]
-    center = x - x.mean(axis=0)
+    names = compared.names
+    center = compared.x - compared.x.mean(axis=0)
+    unit = center.std(axis=0)
+    x = center = center / np.where(unit > 0, unit, 1.0)  # so that no unit of measurement matters
+    varies = [j for j in range(x.shape[1]) if len(np.unique(compared.x[:, j])) > 2]
     for power in range(2, moments + 1):
         x = np.column_stack([x, center[:, varies] ** power])
         names = (*names, *(f"{compared.names[j]}^{power}" for j in varies))

@@ -15,7 +15,7 @@ Assume = Literal["nothing", "monotone_response", "monotone_selection"]
 
 
 def manski_bounds(
-    outcome: ArrayLike, treatment: ArrayLike, outcome_range: tuple[float, float], assume: Assume = "nothing"
+    outcome: ArrayLike, treatment: ArrayLike, outcome_range: tuple[float, float], assume: Assume = "nothing", weights: ArrayLike | None = None
 ) -> tuple[float, float]:
     """Return the bounds of the average effect of a treatment that may be confounded in any way (Manski 1990, 1997).
 
@@ -31,6 +31,8 @@ def manski_bounds(
         ``"monotone_response"``: the treatment lowers nobody's outcome (the lower bound is 0).
         ``"monotone_selection"``: the treated would have outcomes at least as high as the others with and without it
         (Manski and Pepper 2000; the upper bound is the difference of means).
+    weights : array, shape (n,), optional
+        Weights of the rows.
 
     Returns
     -------
@@ -40,20 +42,25 @@ def manski_bounds(
     Raises
     ------
     DataError
-        If an outcome lies outside the range.
+        If an outcome lies outside the range, or the treatment is not 0 or 1.
+    DesignError
+        If the range is no pair of finite numbers, the smaller first.
     """
     y, t = np.asarray(outcome, dtype=float), np.asarray(treatment, dtype=float)
-    low, high = outcome_range
+    low, high = _range(outcome_range)
+    if y.shape != t.shape or not np.isin(t, (0.0, 1.0)).all():
+        raise DataError("the treatment must be 0 or 1, with one value for each outcome.")
+    w = np.ones(len(y)) if weights is None else np.asarray(weights, dtype=float)
     outside = ~((y >= low) & (y <= high))
     if outside.any():
         raise DataError(
             f"{int(outside.sum())} outcomes lie outside [{low:g}, {high:g}] (first in row {int(np.flatnonzero(outside)[0])}).",
             hint="Give the range of values that the outcome can take.",
         )
-    share = float(t.mean())
-    if not 0 < share < 1:
+    if not (w @ t > 0 and w @ (1 - t) > 0):
         raise DataError("both arms are needed.")
-    one, zero = float(y[t == 1].mean()), float(y[t == 0].mean())
+    share = float(w @ t / w.sum())
+    one, zero = float((w * t) @ y / (w @ t)), float((w * (1 - t)) @ y / (w @ (1 - t)))
     least = share * one + (1 - share) * low - ((1 - share) * zero + share * high)
     most = share * one + (1 - share) * high - ((1 - share) * zero + share * low)
     if assume == "monotone_response":
@@ -65,6 +72,18 @@ def manski_bounds(
             f"assume={assume!r} is not an option.", hint="Use nothing, monotone_response or monotone_selection."
         )
     return least, most
+
+
+def _range(outcome_range: tuple[float, float]) -> tuple[float, float]:
+    try:
+        low, high = (float(value) for value in outcome_range)
+    except (TypeError, ValueError):
+        low, high = 1.0, 0.0
+    if not (np.isfinite([low, high]).all() and low < high):
+        raise DesignError(
+            f"outcome_range={outcome_range!r} is no range.", hint="Give two finite numbers, the smaller first."
+        )
+    return low, high
 
 
 def balke_pearl_bounds(cells: ArrayLike) -> tuple[float, float]:
@@ -90,7 +109,7 @@ def balke_pearl_bounds(cells: ArrayLike) -> tuple[float, float]:
     from scipy.optimize import linprog
 
     p = np.asarray(cells, dtype=float)
-    if p.shape != (2, 2, 2) or (p < 0).any() or (p.sum(axis=(1, 2)) <= 0).any():
+    if p.shape != (2, 2, 2) or not np.isfinite(p).all() or (p < 0).any() or (p.sum(axis=(1, 2)) <= 0).any():
         raise DataError("cells must be a (2, 2, 2) array of counts or probabilities by instrument, treatment, outcome.")
     p = p / p.sum(axis=(1, 2), keepdims=True)
     types = list(product(product((0, 1), repeat=2), repeat=2))  # (treatment by instrument), (outcome by treatment)

@@ -297,7 +297,7 @@ class TestPanel:
         binary = {**table, "t": (table["t"] > 0).astype(int), "y": (table["y"] > 0).astype(int)}
         result = ck.OLS().fit(binary, **ROLES)
         found = ck.sensitivity(result, outcome_range=(0, 1))
-        names = [m.name for m in found.rows]
+        names = [m.name for m in found.every_measure]
         assert names == ["robustness value", "extreme robustness value", "E-value", "Oster's delta", "Manski bounds"]
         assert list(found.to_frame().columns) == ["measure", "value", "meaning"]
         assert found.checks["unmeasured_confounding"].status == "untestable"
@@ -306,7 +306,7 @@ class TestPanel:
         stores = ck.datasets.staggered_rollout(150)
         result = ck.CallawaySantAnna().fit(stores, outcome="sales", unit="store", time="year", cohort="start")
         found = ck.sensitivity(result)
-        assert [m.name for m in found.rows] == ["HonestDiD"]
+        assert [m.name for m in found.every_measure] == ["HonestDiD"]
         with pytest.raises(ck.InferenceUnavailable, match="does not rest on covariates"):
             _ = found.robustness_value
         with pytest.raises(ck.DesignError, match="no covariates to compare with"):
