@@ -68,18 +68,21 @@ class Dealing:
         start = np.r_[0, np.cumsum(size)[:-1]]
         mine = donor[self.block]
         if self.within == "same":
-            return np.argsort(self.block, kind="stable")[start[mine]]
+            same: Ints = np.argsort(self.block, kind="stable")[start[mine]]
+            return same
         if self.within == "any":
             order = np.lexsort((rng.random(len(self.block)), self.block))
             rank = np.empty(len(order), dtype=np.int64)
             rank[np.lexsort((rng.random(len(order)), self.block))] = np.arange(len(order))
-            return order[start[mine] + (rank - start[self.block]) % size[mine]]
+            anyhow: Ints = order[start[mine] + (rank - start[self.block]) % size[mine]]
+            return anyhow
         assert self.period is not None
         order = np.lexsort((self.period, self.block))
         span = int(self.period.max()) + 1
         key = self.block[order] * span + self.period[order]
         at = np.searchsorted(key, mine * span + self.period, side="right") - 1
-        return order[np.maximum(at, start[mine])]
+        out: Ints = order[np.maximum(at, start[mine])]
+        return out
 
 
 def dealing(estimator: Estimator[Any], sample: Sample) -> Dealing:
@@ -117,12 +120,19 @@ def dealing(estimator: Estimator[Any], sample: Sample) -> Dealing:
 
 
 def _dealt(
-    sample: Sample, roles: tuple[str, ...], groups: Groups | None, within: Within, said: str, period: Codes | None = None
+    sample: Sample,
+    roles: tuple[str, ...],
+    groups: Groups | None,
+    within: Within,
+    said: str,
+    period: Codes | None = None,
 ) -> Dealing:
     """Number the blocks, and refuse where there is nothing to exchange."""
     block = np.arange(sample.n) if groups is None else np.unique(groups.codes, return_inverse=True)[1]
     if block.max() == 0:
-        raise InferenceUnavailable("all rows belong to one cluster or unit, so there is nobody to exchange treatments with.")
+        raise InferenceUnavailable(
+            "all rows belong to one cluster or unit, so there is nobody to exchange treatments with."
+        )
     return Dealing(sample, roles, block, within, period, said)
 
 

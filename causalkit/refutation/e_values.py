@@ -50,11 +50,15 @@ def e_value(
         If a ratio is not positive, the limits do not hold the estimate, or ``sd`` is missing.
     """
     if any(v is not None and not math.isfinite(v) for v in (estimate, low, high)):
-        raise DesignError(f"the estimate {estimate} or its limits {low}, {high} are not finite.", hint="Leave limits out.")
+        raise DesignError(
+            f"the estimate {estimate} or its limits {low}, {high} are not finite.", hint="Leave limits out."
+        )
     if scale == "difference":
         if sd is None or not sd > 0:
             raise DesignError("scale='difference' needs sd=.", hint="Give the standard deviation of the outcome.")
-        values = [None if v is None else math.exp(min(max(0.91 * v / sd, -700.0), 700.0)) for v in (estimate, low, high)]
+        values = [
+            None if v is None else math.exp(min(max(0.91 * v / sd, -700.0), 700.0)) for v in (estimate, low, high)
+        ]
     else:
         values = [None if v is None else _risk_ratio(v, scale, rare) for v in (estimate, low, high)]
     ratio, lower, upper = values

@@ -291,7 +291,7 @@ def _check(method: str, target: str, distance: str, ratio: int, replacement: boo
             raise DesignError(f"{name}={value!r} is not an option.", hint=f"Use one of {', '.join(options)}.")
     if isinstance(ratio, bool) or not isinstance(ratio, int) or ratio < 1:
         raise DesignError(f"ratio={ratio!r} is not a whole number from 1.", hint="Partners for each person.")
-    if caliper is not None and not caliper > 0:
+    if caliper is not None and not (isinstance(caliper, int | float) and caliper > 0):
         raise DesignError(f"caliper={caliper!r} is not positive.", hint="The largest distance of a pair.")
     if replacement and method != "nearest":
         raise DesignError(
@@ -308,7 +308,8 @@ def _coordinates(compared: Compared, names: Sequence[str], distance: str, random
     features = compared.sample.features()
     at = [features.names.index(name) for name in names]
     schema = Schema(tuple(names), tuple(features.schema.levels[j] for j in at))
-    return whitened(Features(features.values[:, at], schema).dummies()[0])
+    z = whitened(Features(features.values[:, at], schema).dummies()[0])
+    return z if z.shape[1] else np.zeros((len(z), 1))  # constants: everybody is as near as everybody
 
 
 def _strata(features: Features, names: Sequence[str]) -> Codes:

@@ -80,9 +80,7 @@ def measured(asked: Question) -> Iterator[Measure]:
     for make in makers:
         try:
             yield make(asked)
-        except InferenceUnavailable:
-            continue
-        except DesignError:  # an estimator without this kind of interval; what the caller asked for is not passed over
+        except (InferenceUnavailable, DesignError):  # no such interval; but what was asked for is not passed over
             if make is _manski:
                 raise
 
@@ -146,8 +144,8 @@ def short_of(regression: Regression) -> Short:
     regression : Regression
         One treatment.
     """
-    if regression.sample.several("absorb") or regression.sample.has("weights"):
-        raise InferenceUnavailable("it is for least squares without weights and absorbed effects.")
+    if regression.sample.several("absorb") or regression.sample.has("weights") or regression.other_arms:
+        raise InferenceUnavailable("it is for least squares with one treatment, without weights and absorbed effects.")
     y, d = regression.sample.outcome, regression.treatment
     x = regression.covariates[0]
     y, d, x = y - y.mean(), d - d.mean(), x - x.mean(axis=0)

@@ -124,13 +124,18 @@ class Regression:
 
     @cached_property
     def treatment(self) -> Floats:
-        """The treatment as one number a row."""
+        """The treatment as one number a row: the arm of interest, or the dose."""
         column = self.sample.columns["treatment"]
         if isinstance(column, Arms):
-            if column.count > 2:
-                raise InferenceUnavailable("it needs one treatment with two arms, or a dose.")
-            return column.codes.astype(float)
+            chosen: Floats = (column.codes == 1).astype(float)
+            return chosen
         return self.sample.number("treatment")
+
+    @cached_property
+    def other_arms(self) -> list[Floats]:
+        """Indicators of arms that are neither the control nor the arm of interest."""
+        column = self.sample.columns["treatment"]
+        return [(column.codes == j).astype(float) for j in range(2, column.count)] if isinstance(column, Arms) else []
 
     @cached_property
     def covariates(self) -> tuple[Floats, tuple[str, ...]]:
@@ -193,7 +198,7 @@ class Regression:
 
     def _fit(self, target: Floats, columns: list[Floats]) -> LeastSquares:
         absorb = self.sample.several("absorb")
-        ones = [] if absorb else [np.ones(self.sample.n)]
+        ones = [*self.other_arms, *([] if absorb else [np.ones(self.sample.n)])]
         return least_squares(
             target,
             [*columns, *ones],

@@ -7,6 +7,8 @@ from dataclasses import replace
 from difflib import get_close_matches
 from typing import Any, overload
 
+import numpy as np
+
 from causalkit.core.result import Difference, Result
 from causalkit.core.result_map import ResultMap
 from causalkit.core.sample import Sample
@@ -136,14 +138,18 @@ def refute(
         }
         return Refutations(parts)
     chosen = _chosen(tests)
+    if isinstance(random_state, bool) or not isinstance(random_state, int | np.integer) or random_state < 0:
+        raise DesignError(f"random_state={random_state!r} is no seed.", hint="Use a whole number from 0.")
     sample = rows_of(result, data)
     kept = replace(result, sample=sample)
     seconds = 0.0
     if n_sim is None:
         n_sim, seconds = simulations(kept, sample, sum(CHALLENGES[name].draws for name in chosen))
-    elif isinstance(n_sim, bool) or not isinstance(n_sim, int) or n_sim < 20:
+    elif isinstance(n_sim, bool) or not isinstance(n_sim, int | np.integer) or n_sim < 20:
         raise DesignError(f"n_sim={n_sim!r} is too few draws to say anything.", hint="Use a whole number from 20.")
-    trial = Trial(kept, sample, n_sim, random_state, data, _listed(negative_outcomes), _listed(negative_treatments))
+    trial = Trial(
+        kept, sample, int(n_sim), int(random_state), data, _listed(negative_outcomes), _listed(negative_treatments)
+    )
     found, skipped = {}, {}
     for name in chosen:
         try:
@@ -152,13 +158,15 @@ def refute(
             if tests is not None:
                 raise
             skipped[name] = str(error)
-    return Refutation(kept, found, skipped, n_sim, seconds)
+    return Refutation(kept, found, skipped, int(n_sim), seconds)
 
 
 def _chosen(tests: Sequence[str] | str | None) -> tuple[str, ...]:
     if tests is None:
         return tuple(CHALLENGES)
     chosen = _listed(tests)
+    if not chosen:
+        raise DesignError("tests= names none.", hint=f"Tests: {', '.join(CHALLENGES)}.")
     for name in chosen:
         if name not in CHALLENGES:
             close = get_close_matches(str(name), CHALLENGES, n=1)
@@ -169,6 +177,13 @@ def _chosen(tests: Sequence[str] | str | None) -> tuple[str, ...]:
 
 def rows_of(result: Result, data: Any) -> Sample:
     """Return the rows of the result, or bind those that were passed."""
+    if not isinstance(result, Result):
+        raise DesignError(
+            f"a {type(result).__name__} is not a result.",
+            hint="Pass one of its results, result[name]."
+            if isinstance(result, ResultMap)
+            else "Pass what fit returned.",
+        )
     if isinstance(result, Difference):
         raise InferenceUnavailable(
             "a difference rests on two analyses, with rows and assumptions of their own.",
@@ -178,9 +193,7 @@ def rows_of(result: Result, data: Any) -> Sample:
     if result.sample is not None:
         return result.sample
     if data is None:
-        raise InferenceUnavailable(
-            "this result does not hold its rows.", hint="Pass the table: ck.refute(result, data=table)."
-        )
+        raise InferenceUnavailable("this result does not hold its rows.", hint="Pass the table of the fit: data=table.")
     if isinstance(data, Sample):
         return data
     return result.estimator.bind(data, **result.roles)

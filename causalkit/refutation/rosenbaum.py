@@ -42,7 +42,7 @@ class RosenbaumBounds:
         from scipy.stats import norm
 
         if not 1 <= gamma < np.inf:
-            raise DesignError(f"gamma={gamma} is not a finite number from 1.", hint="1 means no hidden bias.")
+            raise DesignError(f"gamma={gamma} is below 1 or not finite.", hint="1 means no hidden bias.")
         ranks, total = self._ranks, self._ranks.sum()
         spread = np.sqrt(gamma * (ranks @ ranks)) / (1 + gamma)
         low, high = (

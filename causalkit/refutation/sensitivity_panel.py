@@ -264,6 +264,7 @@ def sensitivity(
     require_alpha(alpha)
     if not (isinstance(q, int | float) and q > 0 and np.isfinite(q)):
         raise DesignError(f"q={q!r} is not a positive share.", hint="1 explains all of the estimate away.")
+    _check_times(times)
     sample = rows_of(result, data)
     kept = replace(result, sample=sample)
     strength = strength_of(kept, sample)
@@ -374,11 +375,20 @@ def _without(result: Result, sample: Sample, group: tuple[str, ...]) -> tuple[Re
     return result.refit(altered), altered
 
 
+def _check_times(times: Sequence[float]) -> None:
+    listed = list(times) if isinstance(times, Sequence | np.ndarray) and not isinstance(times, str) else [None]
+    if not listed or not all(isinstance(k, int | float) and 0 < k < np.inf for k in listed):
+        raise DesignError(f"times={times!r} is no list of positive numbers.", hint="Use times=[1, 2, 3].")
+
+
 def _chosen(benchmarks: Sequence[str | Sequence[str]] | str | None, sample: Sample) -> list[tuple[str, ...]]:
     if benchmarks is None:
         return [(name,) for name in sample.features().names[:20]]
     listed = [benchmarks] if isinstance(benchmarks, str) else list(benchmarks)
-    return [(group,) if isinstance(group, str) else tuple(group) for group in listed]
+    groups = [(group,) if isinstance(group, str) else tuple(group) for group in listed]
+    if not all(groups):
+        raise DesignError("a list within benchmarks= is empty.", hint="Name covariates.")
+    return groups
 
 
 def _clusters(sample: Sample) -> Codes | None:

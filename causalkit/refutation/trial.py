@@ -85,10 +85,12 @@ class Trial:
         Raises
         ------
         InferenceUnavailable
-            If it is zero or not a number.
+            If it is zero, but for rounding, or not a number.
         """
-        if not (np.isfinite(self.result.se) and self.result.se > 0):
-            raise InferenceUnavailable(f"the result has a standard error of {self.result.se:g}, so no move can be judged.")
+        if not (np.isfinite(self.result.se) and self.result.se > 1e-13 * abs(self.result.estimate)):
+            raise InferenceUnavailable(
+                f"the result has a standard error of {self.result.se:g}, so no move can be judged."
+            )
         return self.result.se
 
     def refits(self, altered: Callable[[np.random.Generator], Iterator[Sample]], name: str) -> Refits:

@@ -15,7 +15,7 @@ from causalkit.core.passage import Passage
 from causalkit.core.result import Report
 from causalkit.core.table import Table
 from causalkit.errors import DesignError
-from causalkit.kernels.arrays import Floats, read_only
+from causalkit.kernels.arrays import Floats, Ints, read_only
 from causalkit.refutation.balance_report import BalanceReport, propensities
 from causalkit.refutation.compared_arms import Compared, compare
 from causalkit.refutation.entropy import tilt
@@ -123,11 +123,35 @@ def fit_weighted(
     """Fit an estimator with these weights, and the treatment, covariates and levels of the comparison."""
     if "weights" not in getattr(estimator, "roles", {}):
         raise DesignError(f"{type(estimator).__name__} takes no weights.", hint="Use OLS, AIPW or DoubleML.")
-    given = compared.sample.given
+    asked = compared.sample.given
     named = {
-        key: given[key] for key in ("treatment", "covariates", "control", "treatment_level") if given[key] is not None
+        key: asked[key] for key in ("treatment", "covariates", "control", "treatment_level") if asked[key] is not None
     }
-    return estimator.fit(data, outcome=outcome, weights=weights, **{**named, **roles})
+    given = {"outcome": outcome, "weights": weights, **named, **roles}
+    if len(compared.sample.arms.levels) > 2:  # an arm whose rows all weigh nothing would be missed
+        rows = np.sort(compared.sample.rows.positions)
+        given = {key: value[rows] if isinstance(value, np.ndarray) else value for key, value in given.items()}
+        data = rows_of_table(data, rows)
+    return estimator.fit(data, **given)
+
+
+def rows_of_table(data: Any, rows: Ints) -> Any:
+    """Return some rows of the user's table, in a table of the same kind.
+
+    Parameters
+    ----------
+    data : table
+        In memory, or lazy.
+    rows : Ints
+        Their positions.
+    """
+    import narwhals as nw
+
+    if isinstance(data, Mapping):
+        return {name: np.asarray(values)[rows] for name, values in data.items()}
+    table = nw.from_native(data)
+    eager = table.collect() if isinstance(table, nw.LazyFrame) else table
+    return eager[rows.tolist()].to_native()
 
 
 def weight(

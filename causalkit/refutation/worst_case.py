@@ -15,7 +15,11 @@ Assume = Literal["nothing", "monotone_response", "monotone_selection"]
 
 
 def manski_bounds(
-    outcome: ArrayLike, treatment: ArrayLike, outcome_range: tuple[float, float], assume: Assume = "nothing", weights: ArrayLike | None = None
+    outcome: ArrayLike,
+    treatment: ArrayLike,
+    outcome_range: tuple[float, float],
+    assume: Assume = "nothing",
+    weights: ArrayLike | None = None,
 ) -> tuple[float, float]:
     """Return the bounds of the average effect of a treatment that may be confounded in any way (Manski 1990, 1997).
 

@@ -13,6 +13,7 @@ from causalkit.refutation.assigned import dealing
 from causalkit.refutation.calibrated import (
     TOLERATED_BIAS,
     calibration,
+    centred,
     missed_share,
     power_of_share,
     too_often,
@@ -45,28 +46,62 @@ class TestDealing:
             assert [len(found) for found in by_cluster] == [1] * 6
             assert sum(int(found[0]) for found in by_cluster) == 3
 
-    def test_within_clusters(self):
+    def test_among_clusters_and_their_rows(self):
+        """Rows of a cluster stay as alike in treatment as they were, but which cluster is treated more is left to chance."""
         rng = np.random.default_rng(0)
         cluster = np.repeat(np.arange(5), 8)
-        t = rng.random(40) < 0.2 + 0.12 * cluster
+        t = rng.random(40) < 0.1 + 0.2 * cluster
         data = {"y": rng.normal(size=40), "t": t, "g": cluster}
         deal, samples = drawn(ck.OLS().fit(data, outcome="y", treatment="t", cluster="g"))
-        assert "rows of each cluster" in deal.said
-        for sample in samples:
-            np.testing.assert_array_equal(np.bincount(cluster, sample.arms.codes), np.bincount(cluster, t))
+        assert "clusters, and among the rows of each" in deal.said
+        before = np.bincount(cluster, t)
+        after = np.array([np.bincount(cluster, sample.arms.codes) for sample in samples])
+        np.testing.assert_array_equal(np.sort(after, axis=1), np.tile(np.sort(before), (30, 1)))
+        assert not np.array_equal(after, np.tile(before, (30, 1)))
+        assert len({tuple(sample.arms.codes[:8]) for sample in samples}) > 10
 
-    def test_paths_go_to_units_seen_in_the_same_periods(self):
+    def test_an_effect_is_no_leak_where_clusters_are_treated_at_different_rates(self):
+        """Dealt out within clusters only, a placebo would keep the real effect through the rates."""
+        rng = np.random.default_rng(1)
+        cluster = np.repeat(np.arange(30), 10)
+        t = (rng.random(300) < np.linspace(0.05, 0.95, 30)[cluster]).astype(int)
+        data = {"y": 3 * t + 0.3 * rng.normal(size=300), "t": t, "g": cluster}
+        result = ck.OLS().fit(data, outcome="y", treatment="t", cluster="g")
+        assert ck.refute(result, tests="placebo_treatment", n_sim=60).failed == ()
+
+    def test_paths_go_to_units_seen_in_other_periods(self):
         unit, time = np.repeat(np.arange(8), 4), np.tile(np.arange(4), 8)
         t = (time >= 2) & (unit % 4 < 2)
-        keep = ~((unit >= 4) & (time == 1))  # two sets of periods
+        keep = ~((unit >= 4) & (time == 2))  # two sets of periods
         data = {"y": np.random.default_rng(0).normal(size=32)[keep]}
         data |= {"t": t[keep].astype(int), "u": unit[keep], "p": time[keep]}
         result = ck.TWFE().fit(data, outcome="y", unit="u", time="p", treatment="t")
+        halves = set()
         for sample in drawn(result)[1]:
             treated = {u for u in range(8) if sample.arms.codes[data["u"] == u].any()}
-            assert len(treated & set(range(4))) == 2
             assert len(treated) == 4
             assert not sample.arms.codes[data["p"] < 2].any()
+            halves.add(len(treated & set(range(4))))
+            for u in treated & set(range(4)):  # who was not seen in period 2 passes on what they had before
+                assert sample.arms.codes[(data["u"] == u) & (data["p"] == 3)].all()
+        assert len(halves) > 1
+
+    def test_units_that_no_other_was_seen_with_are_no_leak(self):
+        rng = np.random.default_rng(0)
+        unit, time = np.repeat(np.arange(30), 5), np.tile(np.arange(5), 30)
+        t = ((time >= 2) & (unit % 2 == 0)).astype(int)
+        keep = rng.random(150) < 0.6
+        data = {"y": (3 * t + 0.1 * rng.normal(size=150))[keep], "t": t[keep], "u": unit[keep], "p": time[keep]}
+        result = ck.TWFE().fit(data, outcome="y", unit="u", time="p", treatment="t")
+        assert ck.refute(result, tests="placebo_treatment", n_sim=60).failed == ()
+
+    def test_one_cluster_has_nobody_to_exchange_with(self):
+        rng = np.random.default_rng(0)
+        data = {"y": rng.normal(size=20), "t": np.arange(20) % 2, "g": np.zeros(20, dtype=int)}
+        result = ck.OLS().fit(data, outcome="y", treatment="t")
+        sample = result.estimator.bind(data, outcome="y", treatment="t", cluster="g")
+        with pytest.raises(ck.InferenceUnavailable, match="one cluster"):
+            dealing(result.estimator, sample)
 
     def test_a_known_propensity_travels_with_its_treatment(self):
         rng = np.random.default_rng(0)
@@ -97,11 +132,18 @@ class TestCalibration:
             z = bias + factor * rng.standard_normal(100)
             return calibration(z, np.ones(100), 2 * norm.sf(np.abs(z))).pvalue < 0.05
 
-        assert np.mean([rejects(0.0, 1.0) for _ in range(300)]) <= 0.07
-        assert np.mean([rejects(TOLERATED_BIAS, 1.0) for _ in range(300)]) <= 0.08
+        assert np.mean([rejects(0.0, 1.0) for _ in range(150)]) <= 0.07
+        assert np.mean([rejects(TOLERATED_BIAS, 1.0) for _ in range(150)]) <= 0.08
         found = calibration(np.zeros(100), np.ones(100), np.ones(100))
-        assert np.mean([rejects(0.0, 1.5) for _ in range(300)]) == pytest.approx(found.power_spread, abs=0.07)
-        assert np.mean([rejects(1.0, 1.0) for _ in range(300)]) == pytest.approx(found.power_bias, abs=0.05)
+        assert np.mean([rejects(0.0, 1.5) for _ in range(150)]) == pytest.approx(found.power_spread, abs=0.1)
+        assert np.mean([rejects(1.0, 1.0) for _ in range(150)]) == pytest.approx(found.power_bias, abs=0.05)
+
+    def test_draws_that_are_all_alike(self):
+        """A p-value of simulations is never zero, and standard errors of zero judge nothing."""
+        assert centred(np.full(40, 2.0), np.ones(40))[2] == pytest.approx(1 / 41)
+        assert centred(np.full(40, 0.1), np.ones(40))[2] == 1.0
+        with pytest.raises(ck.InferenceUnavailable, match="zero"):
+            centred(np.zeros(40), np.zeros(40))
 
     def test_shares(self):
         assert missed_share(1.0) == pytest.approx(0.05, abs=1e-12)
@@ -121,6 +163,11 @@ class TestConfounder:
         long = ck.OLS(vcov="iid").fit(data, outcome="y", treatment="t", covariates=["a", "b", "u"])
         moved = short.se * np.sqrt(200 - 4) * np.sqrt(0.25 * 0.15 / 0.85)
         assert short.estimate - long.estimate == pytest.approx(moved, rel=1e-10)
+
+    def test_what_covariates_determine_has_no_confounder(self):
+        x = np.random.default_rng(0).normal(size=(50, 2))
+        with pytest.raises(ck.InferenceUnavailable, match="determine"):
+            confounder(x, x @ [1.0, 2.0], x[:, 0] ** 2, 0.1, 0.1, towards=1.0, rng=np.random.default_rng(0))
 
     def test_the_strongest_covariate(self):
         rng = np.random.default_rng(1)
@@ -149,6 +196,13 @@ class TestRobustness:
     )
     def test_darfur(self, q, alpha, value):
         assert robustness_value(self.T, self.DF, q, alpha) == pytest.approx(value, abs=1e-12)
+
+    @pytest.mark.parametrize(
+        "wrong", [(np.nan, 10), (2.0, 0), (2.0, 10, -1.0), (2.0, 10, 1.0, 0.0), (2.0, 1, 1.0, 0.05)]
+    )
+    def test_refused(self, wrong):
+        with pytest.raises(ck.DesignError, match="can't be"):
+            robustness_value(*wrong)
 
     def test_an_estimate_that_is_not_significant_has_none(self):
         assert robustness_value(1.5, 100, alpha=0.05) == 0.0
