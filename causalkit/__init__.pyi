@@ -30,6 +30,8 @@ from causalkit.effects.auto_cate import AutoCATE as AutoCATE
 from causalkit.effects.causal_forest import CausalForest as CausalForest
 from causalkit.effects.double_ml import DoubleML as DoubleML
 from causalkit.effects.dr_learner import DRLearner as DRLearner
+from causalkit.effects.front_door import FrontDoor as FrontDoor
+from causalkit.effects.mediation import Mediation as Mediation
 from causalkit.effects.r_learner import RLearner as RLearner
 from causalkit.effects.s_learner import SLearner as SLearner
 from causalkit.effects.t_learner import TLearner as TLearner

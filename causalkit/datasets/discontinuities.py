@@ -39,6 +39,7 @@ def close_elections(n: int = 4000, *, effect: float = 6.0, sorting: float = 0.0,
     state = rng.integers(0, 50, n)
     leaning = rng.normal(scale=6.0, size=50)[state] + rng.normal(scale=10.0, size=n)
     previous = 50.0 + leaning + rng.normal(scale=5.0, size=n)
+    turnout = 55.0 + 0.1 * leaning + rng.normal(scale=6.0, size=n)
     margin = np.clip(1.6 * leaning + rng.normal(scale=14.0, size=n), -90.0, 90.0)
     near = (margin > -2.0) & (margin < 0.0) & (rng.random(n) < sorting)
     margin = np.where(near, -margin, margin)
@@ -50,7 +51,7 @@ def close_elections(n: int = 4000, *, effect: float = 6.0, sorting: float = 0.0,
             "margin": margin,
             "next_vote": vote,
             "previous_vote": previous,
-            "turnout": 55.0 + 0.1 * leaning + rng.normal(scale=6.0, size=n),
+            "turnout": turnout,
             "state": state,
             "true_effect": effect,
         }

@@ -18,9 +18,10 @@ from causalkit.data.frame import Frame
 from causalkit.did.cell_estimates import CellEstimates, on_panel
 from causalkit.did.cohorts import ROLES, Cohorts
 from causalkit.did.event_study import AGGREGATIONS, EventStudyResult
-from causalkit.did.plan import Adoption, cells_of, plan_cells, reference_of
+from causalkit.did.plan import Adoption, Cell, cells_of, idle_cohorts, idle_note, plan_cells, reference_of
 from causalkit.did.pre_trends import pre_trends_check
-from causalkit.did.repeated_cross_sections import on_rows, rows_as_units, without_units
+from causalkit.did.repeated_cross_sections import on_rows
+from causalkit.did.row_panel import RowPanel, without_units
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,16 +157,24 @@ class CallawaySantAnna(Estimator[EventStudyResult]):
     def estimate(self, sample: Sample) -> EventStudyResult:
         """Run the comparisons on a bound sample."""
         followed = sample.has("unit")
-        cohorts = Cohorts.of(
-            sample if followed else rows_as_units(sample), unbalanced=self.unbalanced if followed else "cells"
-        )
+        panel = None if followed else RowPanel.of(sample)
+        bound = sample if panel is None else panel.sample
+        cohorts = Cohorts.of(bound, unbalanced=self.unbalanced if followed else "cells", panel=panel)
         plan = plan_cells(cohorts, self.control_group, self.base_period, self.anticipation)
         by_panel = followed and cohorts.panel.is_balanced
         found = on_panel(cohorts, plan, self.method) if by_panel else on_rows(cohorts, plan, self.method)
         kept = cohorts.sample if followed else without_units(cohorts.sample)
+        told = compared(cohorts, found.plan)
         return result_of(
-            self, found, cohorts, cohorts.checks(), sample=kept, n=kept.n, dropped=cohorts.dropped, roles=sample.given
+            self, found, cohorts, told.checks(), sample=kept, n=told.sample.n, dropped=told.dropped, roles=sample.given
         )
+
+
+def compared(cohorts: Cohorts, plan: Sequence[Cell]) -> Cohorts:
+    """Return what is told of a panel: without units that entered no cell, whose cohorts are named."""
+    idle = idle_cohorts(cohorts, plan)
+    told = cohorts.only(~np.isin(cohorts.of_unit, idle)) if len(idle) else cohorts
+    return replace(told, notes=(*told.notes, *idle_note(cohorts, idle)))
 
 
 def result_of(

@@ -72,6 +72,7 @@ class Cohorts:
         unbalanced: Unbalanced = "drop",
         always_treated: Literal["drop", "keep"] = "drop",
         reversals: Literal["raise", "keep"] = "raise",
+        panel: Panel | None = None,
     ) -> Cohorts:
         """Read a bound sample.
 
@@ -86,6 +87,8 @@ class Cohorts:
             Units that are treated in their first period tell nothing of an effect's onset.
         reversals : {"raise", "keep"}
             Whether a treatment may be taken away again.
+        panel : Panel, optional
+            The structure of the sample, where it is known.
 
         Returns
         -------
@@ -99,7 +102,7 @@ class Cohorts:
             If neither or both of ``cohort`` and ``treatment`` were given, cohorts and times can't be compared, or no
             treated or no untreated unit is left.
         """
-        panel = Panel.of(sample)
+        panel = Panel.of(sample) if panel is None else panel
         if sample.has("cohort") == sample.has("treatment"):
             raise DesignError(
                 "name cohort= (when each unit is first treated) or treatment= (1 where a row is treated), one of them.",
@@ -151,9 +154,14 @@ class Cohorts:
     @cached_property
     def starts(self) -> Ints:
         """Distinct starts of the units that are treated, ascending: one per cohort."""
-        return np.unique(self.start[self.start < self.n_periods])
+        return np.flatnonzero(self._starting[:-1])
 
-    @property
+    @cached_property
+    def _starting(self) -> Ints:
+        """Units that start in each period, and those that never do."""
+        return np.bincount(self.start, minlength=self.n_periods + 1)
+
+    @cached_property
     def labels(self) -> tuple[object, ...]:
         """Label of each cohort, in the order of ``starts``."""
         return tuple(self.label_of[int(start)] for start in self.starts)
@@ -161,13 +169,17 @@ class Cohorts:
     @cached_property
     def of_unit(self) -> Ints:
         """Position of each unit's cohort in ``starts``; ``len(starts)`` for the never treated."""
-        place = np.searchsorted(self.starts, np.arange(self.n_periods + 1))
-        return read_only(place[self.start])
+        return read_only(self.of_start[self.start])
+
+    @cached_property
+    def of_start(self) -> Ints:
+        """Position in ``starts`` of the cohort that starts in each period; ``len(starts)`` for the never treated."""
+        return read_only(np.searchsorted(self.starts, np.arange(self.n_periods + 1)))
 
     @cached_property
     def sizes(self) -> Ints:
         """Units of each cohort, the never treated last."""
-        return np.bincount(self.of_unit, minlength=len(self.starts) + 1)
+        return np.append(self._starting[self.starts], self._starting[-1])
 
     @cached_property
     def event_times(self) -> Floats:
@@ -283,7 +295,7 @@ class Cohorts:
         sample = self.sample.take(np.flatnonzero(~rows))
         total = gone.counted(self.dropped, self.panel.unit.name)
         sample = replace(sample, dropped=total)
-        panel = Panel.of(sample)
+        panel = type(self.panel).of(sample)
         kept_periods = _positions_of(panel.time.labels, self.periods)
         old = self.start[~out]
         start = np.searchsorted(kept_periods, old)  # a period that only left-out units had is gone

@@ -13,6 +13,7 @@ from causalkit.core.input_checks import missing_check
 from causalkit.core.panel import Panel
 from causalkit.core.sample import Dropped, Sample
 from causalkit.core.table import Table
+from causalkit.did.row_panel import RowPanel
 from causalkit.kernels.arrays import Bools
 
 #: Why a unit is left out that nothing is compared with.
@@ -42,8 +43,11 @@ class LeftOut:
         """
         rows = out[panel.unit.codes]
         first = int(panel.sample.rows.positions[np.flatnonzero(rows)].min())
-        labels = panel.unit.labels
-        return cls(reason, tuple(labels[code] for code in np.flatnonzero(out)), int(rows.sum()), first)
+        if isinstance(panel, RowPanel):
+            units: tuple[object, ...] = tuple(panel.sample.rows.positions[out].tolist())
+        else:
+            units = tuple(panel.unit.labels[code] for code in np.flatnonzero(out))
+        return cls(reason, units, int(rows.sum()), first)
 
     def counted(self, dropped: Dropped, unit: str) -> Dropped:
         """Return the account of left-out rows with these."""

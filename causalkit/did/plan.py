@@ -117,6 +117,21 @@ def plan_cells(
     return cells
 
 
+def idle_cohorts(cohorts: Adoption, plan: Sequence[Cell]) -> Ints:
+    """Return the cohorts (the never treated last) that have units and enter no comparison."""
+    busy = np.zeros(len(cohorts.sizes), dtype=np.bool_)
+    for cell in plan:
+        busy[[cell.cohort, *cell.controls]] = True
+    return np.flatnonzero(~busy & (cohorts.sizes > 0))
+
+
+def idle_note(cohorts: Adoption, idle: Ints) -> tuple[str, ...]:
+    """Name the cohorts that enter no comparison, for they start too early or nobody is left to compare them with."""
+    names = (*map(str, cohorts.labels), "never")
+    told = ", ".join(f"{names[c]} ({cohorts.sizes[c]:,})" for c in idle)
+    return (f"Cohorts in no comparison, left out: {told}.",) if len(idle) else ()
+
+
 def cells_of(cohorts: Adoption, plan: Sequence[Cell], counts: Ints) -> Cells:
     """Describe planned comparisons as cells of an event study; ``counts`` holds treated and control units."""
     g, t = (np.array([getattr(cell, name) for cell in plan], dtype=np.int64) for name in ("cohort", "time"))

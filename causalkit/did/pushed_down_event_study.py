@@ -22,12 +22,13 @@ from causalkit.data.screen import Screen
 from causalkit.did.cell_estimates import CellEstimates, unit_counts
 from causalkit.did.cohorts import cohorts_check
 from causalkit.did.event_study import EventStudyResult
+from causalkit.did.left_out import NO_COMPARISON
 from causalkit.did.panel_moments import MomentCells, PanelMoments
-from causalkit.did.plan import plan_cells
+from causalkit.did.plan import idle_cohorts, idle_note, plan_cells
 from causalkit.did.pushed_down_moments import PushedCohorts, push_moments
 from causalkit.did.starts import late_note
 from causalkit.errors import DataError
-from causalkit.kernels.arrays import read_only
+from causalkit.kernels.arrays import Ints, read_only
 from causalkit.linear.pushed_down_design import NeedsRows
 
 if TYPE_CHECKING:
@@ -174,6 +175,16 @@ def _header(
     return Sample(columns, rows, found.n_rows, Dropped(tuple(reasons), found.n_rows - kept), dict(given))
 
 
+def _cohorts_check(cohorts: PushedCohorts, idle: Ints) -> Check:
+    """Say which cohorts are compared, and which are not."""
+    sizes = cohorts.sizes.copy()
+    sizes[idle] = 0
+    labels = [label for label, size in zip(cohorts.labels, sizes, strict=False) if size]
+    there = np.append(sizes[:-1][sizes[:-1] > 0], sizes[-1])
+    notes = (*late_note(cohorts.late), *idle_note(cohorts, idle))
+    return cohorts_check(labels, there, cohorts.n_periods, notes)
+
+
 def _result(
     estimator: CallawaySantAnna, moments: PanelMoments, cohorts: PushedCohorts, header: Sample, data: Any
 ) -> EventStudyResult:
@@ -184,23 +195,29 @@ def _result(
     theta = np.concatenate([cells.theta, cells.shares])
     joint = Estimate(theta, Covariance(read_only(cells.vcov()), np.full(len(theta), np.inf), "CR0"))
     found = CellEstimates(tuple(plan), read_only(cells.shares), joint, unit_counts(cohorts, plan))
-    missing = missing_check(header)
-    out = {"treated from the first period on": cohorts.always[0], "not observed in every period": cohorts.partial[0]}
+    missing, idle = missing_check(header), idle_cohorts(cohorts, plan)
+    lost, rows = int(cohorts.sizes[idle].sum()), int(cohorts.sizes[idle].sum()) * cohorts.n_periods
+    out = {
+        "treated from the first period on": cohorts.always[0],
+        "not observed in every period": cohorts.partial[0],
+        NO_COMPARISON: lost,
+    }
     units = "; ".join(f"{fmt.plural(count, 'unit')} {reason}" for reason, count in out.items() if count)
     if units:
         missing = replace(missing, message=f"{missing.message} Units: {units}.")
     checks = {
         "missing": missing,
-        "cohorts": cohorts_check(cohorts.labels, cohorts.sizes, cohorts.n_periods, late_note(cohorts.late)),
+        "cohorts": _cohorts_check(cohorts, idle),
     }
+    unit = names_of(header.given["unit"])[0]
     result = result_of(
         estimator,
         found,
         cohorts,
         checks,
         sample=None,
-        n=int(cohorts.sizes.sum()) * cohorts.n_periods,
-        dropped=header.dropped,
+        n=int(cohorts.sizes.sum()) * cohorts.n_periods - rows,
+        dropped=header.dropped.plus(f"unit {NO_COMPARISON}", unit, rows, None) if lost else header.dropped,
         roles=header.given,
     )
     held = {f.name: getattr(result, f.name) for f in fields(result)}

@@ -1,40 +1,29 @@
 """Effects by cohort and time where units are not followed: each comparison is one of four groups of rows.
 
 A cell compares treated and control rows of two periods. Units that are seen in both, or in several cells, enter through
-the sum of the influence values of their rows.
+the sum of the influence values of their rows. These are made for a block of units at a time, and go into the covariance.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from causalkit.core.deferred import influence_or_covariance
 from causalkit.core.estimate import Estimate
 from causalkit.core.rows import Groups, Rows
-from causalkit.core.sample import Sample
 from causalkit.did.cell_estimates import CellEstimates, require_cells
 from causalkit.did.cohorts import Cohorts
-from causalkit.did.group_time import CONDITION, Method
-from causalkit.did.logit import TRIM, NotEstimable, fit_logit
+from causalkit.did.four_groups import FourGroups, Solved
+from causalkit.did.group_time import Method
+from causalkit.did.logit import NotEstimable
+from causalkit.did.panel_moments import add_by_cluster
 from causalkit.did.plan import Cell
-from causalkit.kernels.arrays import Bools, Codes, Floats, Ints, read_only
-
-#: The name of the column that stands for units where rows are not followed.
-ROW = "row"
-
-
-def rows_as_units(sample: Sample) -> Sample:
-    """Return the sample with every row a unit of its own."""
-    codes = read_only(np.arange(sample.n, dtype=np.int32))
-    return sample.with_column("unit", Groups(codes, tuple(range(sample.n)), ROW))
-
-
-def without_units(sample: Sample) -> Sample:
-    """Undo :func:`rows_as_units`."""
-    return replace(sample, columns={role: column for role, column in sample.columns.items() if role != "unit"})
+from causalkit.did.row_moments import RowCells, RowMoments
+from causalkit.did.row_panel import RowPanel
+from causalkit.kernels.arrays import Codes, Floats, Ints, read_only
 
 
 def on_rows(cohorts: Cohorts, plan: Sequence[Cell], method: Method) -> CellEstimates:
@@ -54,271 +43,136 @@ def on_rows(cohorts: Cohorts, plan: Sequence[Cell], method: Method) -> CellEstim
     repeated cross-sections); Callaway and Sant'Anna (2021), appendix B.
     """
     cohorts.require_spread()
-    table = _Table.of(cohorts)
+    moments = RowMoments.of(cohorts)
+    table = _Covariates.of(moments) if cohorts.sample.has("covariates") else None
     kept: list[Cell] = []
     failed: list[tuple[Cell, str]] = []
-    theta, counts, trimmed = [], [], 0
-    psi = _Sparse([])
+    solved: list[Solved] = []
     for cell in plan:
         try:
-            rows, value, left, gone = table.fit(cell, method)
+            moments.require(cell)
+            if table is not None:
+                solved.append(table.solve(cell, method))
         except NotEstimable as reason:
             failed.append((cell, str(reason)))
             continue
-        psi.add(table.unit[rows], left)
         kept.append(cell)
-        theta.append(value)
-        counts.append(table.counts(cell))
-        trimmed += gone
     require_cells(cohorts, kept, failed)
-    shares, of_shares = cohort_shares(cohorts)
-    shape, ways = (cohorts.n_units, len(kept) + len(shares)), cohorts.clusters
-    vcov = None if len(ways) > 1 else psi.vcov(of_shares, ways[0] if ways else None)
-    carrier = influence_or_covariance(lambda: psi.beside(of_shares), shape, vcov, lambda: _rows(cohorts), ways, "CR0")
-    joint = Estimate(np.concatenate([theta, shares]), carrier)
+    plain = moments.cells(kept)
+    found = plain if table is None else _Solutions(plain, table, tuple(kept), tuple(solved))
+    shares, ways = moments.shares, cohorts.clusters
+    vcov = None if len(ways) > 1 else found.vcov(ways[0] if ways else None)
+    shape = (cohorts.n_units, len(kept) + len(shares))
+    carrier = influence_or_covariance(found.influence, shape, vcov, lambda: _rows(cohorts), ways, "CR0")
     return CellEstimates(
         tuple(kept),
         read_only(shares),
-        joint,
-        np.array(counts, dtype=np.int64).T,
+        Estimate(np.concatenate([found.theta, shares]), carrier),
+        moments.unit_counts(kept),
         tuple(failed),
-        trimmed if table.x.shape[1] > 1 else None,
+        None if table is None else sum(one.trimmed for one in solved),
     )
-
-
-@dataclass(frozen=True, eq=False)
-class _Sparse:
-    """Influence values of units on cells, of which each unit enters few."""
-
-    columns: list[tuple[Codes, Floats]]
-
-    def add(self, unit: Ints, psi: Floats) -> None:
-        """Add a cell, from its rows."""
-        there = np.flatnonzero(np.bincount(unit))
-        self.columns.append((there.astype(np.int32), np.bincount(unit, weights=psi)[there].astype(np.float64)))
-
-    def beside(self, more: Floats) -> Floats:
-        """Return all values beside those of further estimates, shape (n_units, k + m)."""
-        found = np.zeros((len(more), len(self.columns) + more.shape[1]))
-        for j, (unit, values) in enumerate(self.columns):
-            found[unit, j] = values
-        found[:, len(self.columns) :] = more
-        return found
-
-    def vcov(self, more: Floats, way: Groups | None) -> Floats:
-        """Return the covariance of the cells and of further estimates, by unit or by cluster."""
-        if way is not None:
-            columns = [np.bincount(way.codes[unit], values, len(way.labels)) for unit, values in self.columns]
-            sums = np.column_stack([*columns, *(np.bincount(way.codes, column, len(way.labels)) for column in more.T)])
-            return np.asarray(sums.T @ sums)
-        from scipy.sparse import csc_array
-
-        ends = np.cumsum([0, *(len(unit) for unit, _ in self.columns)])
-        units, values = (np.concatenate(part) for part in zip(*self.columns, strict=True))
-        cells = csc_array((values, units, ends), shape=(len(more), len(self.columns)))
-        beside = cells.T @ more
-        return np.block([[(cells.T @ cells).toarray(), beside], [beside.T, more.T @ more]])
 
 
 def _rows(cohorts: Cohorts) -> Rows:
     rows = cohorts.sample.rows
-    return Rows(rows.positions, rows.token) if cohorts.sample.name("unit") == ROW else cohorts.unit_rows
-
-
-def cohort_shares(cohorts: Cohorts) -> tuple[Floats, Floats]:
-    """Return the share of each cohort among all units, and its influence values with 1/n folded in."""
-    n, unit = cohorts.n_units, cohorts.panel.unit.codes
-    weights = cohorts.sample.optional("weights")
-    w = np.ones(n)
-    if weights is not None:
-        w = np.bincount(unit, weights=weights, minlength=n) / np.bincount(unit, minlength=n)
-        w /= w.mean()
-    within = (cohorts.of_unit[:, None] == np.arange(len(cohorts.starts))) * w[:, None]
-    shares = within.mean(axis=0)
-    return shares, (within - shares) / n
+    return Rows(rows.positions, rows.token) if isinstance(cohorts.panel, RowPanel) else cohorts.unit_rows
 
 
 @dataclass(frozen=True, eq=False)
-class _Table:
-    """The rows, and where those of each cohort and period are."""
+class _Covariates:
+    """The rows with their covariates, and where those of each cohort and period are."""
 
-    y: Floats
-    x: Floats
-    w: Floats
-    unit: Ints
-    order: Ints
+    moments: RowMoments
+    values: Floats
+    middle: Floats
+    spread: Floats
+    order: Codes
     bounds: Ints
-    n_periods: int
 
     @classmethod
-    def of(cls, cohorts: Cohorts) -> _Table:
-        panel, sample = cohorts.panel, cohorts.sample
-        place = cohorts.of_unit[panel.unit.codes] * cohorts.n_periods + panel.time.codes
-        sizes = np.bincount(place, minlength=(len(cohorts.starts) + 1) * cohorts.n_periods)
-        covariates = cohorts.covariates()
-        spread = covariates.std(axis=0)
-        moved = (covariates - covariates.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
-        weights = sample.optional("weights")
-        w = np.ones(sample.n) if weights is None else weights / weights.mean()
-        x = np.column_stack([np.ones(sample.n), moved])
-        # Comparisons do not see a constant, and digits are lost to it.
-        y = sample.outcome - np.round(sample.outcome.mean())
-        order, bounds = np.argsort(place, kind="stable"), np.concatenate([[0], np.cumsum(sizes)])
-        return cls(y, x, w, panel.unit.codes.astype(np.int64), order, bounds, cohorts.n_periods)
+    def of(cls, moments: RowMoments) -> _Covariates:
+        values, rows = moments.rows.cohorts.covariates(), moments.rows
+        spread = np.array([column.std() for column in values.T])
+        place = rows.place(slice(None))
+        short = place.astype(np.uint16) if moments.means.size < 2**16 else place
+        bounds = np.concatenate([[0], np.cumsum(np.bincount(short, minlength=moments.means.size))])
+        del place
+        order = np.argsort(short, kind="stable").astype(np.int32)
+        return cls(moments, values, values.mean(axis=0), np.where(spread > 0, spread, 1.0), order, bounds)
 
-    def _rows(self, cohorts: Sequence[int], period: int) -> Ints:
-        places = [c * self.n_periods + period for c in cohorts]
-        return np.concatenate([self.order[self.bounds[at] : self.bounds[at + 1]] for at in places])
+    def solve(self, cell: Cell, method: Method) -> Solved:
+        """Solve the comparison of a cell."""
+        return Solved.of(self.groups(cell, self.order, self.bounds)[1], method)
 
-    def counts(self, cell: Cell) -> tuple[int, int]:
-        """Return the treated and the control units of a cell."""
-        sides = ((cell.cohort,), cell.controls)
-        found = [
-            len(np.unique(np.concatenate([self.unit[self._rows(side, at)] for at in (cell.base, cell.time)])))
-            for side in sides
-        ]
-        return found[0], found[1]
-
-    def fit(self, cell: Cell, method: Method) -> tuple[Ints, float, Floats, int]:
-        """Return the rows of a cell, its estimate, their influence values, and how many controls have no weight."""
-        groups = [self._rows(side, at) for side in (cell.controls, (cell.cohort,)) for at in (cell.base, cell.time)]
-        for rows, name in zip(groups, ("control", "control", "treated", "treated"), strict=True):
-            if not len(rows):
-                raise NotEstimable(f"no {name} row is there in one of its periods")
-        rows = np.concatenate(groups)
-        kind = np.repeat(np.arange(4), [len(group) for group in groups])
-        four = _FourGroups(self.y[rows], self.x[rows], self.w[rows], kind >= 2, kind % 2 == 1)
-        return (rows, *four.estimate(method))
+    def groups(self, cell: Cell, order: Ints | Codes, bounds: Ints) -> tuple[Ints | Codes, FourGroups]:
+        """Return the rows of a cell, among those in ``order``, whose cohorts and periods begin at ``bounds``."""
+        width = self.moments.means.shape[1]
+        sides = [(side, at) for side in (cell.controls, (cell.cohort,)) for at in (cell.base, cell.time)]
+        places = [[c * width + at for c in side] for side, at in sides]
+        sizes = [sum(int(bounds[p + 1] - bounds[p]) for p in some) for some in places]
+        rows = np.concatenate([order[bounds[p] : bounds[p + 1]] for some in places for p in some])
+        kind = np.repeat(np.arange(4, dtype=np.int8), sizes)
+        x = np.empty((len(rows), 1 + self.values.shape[1]))
+        x[:, 0] = 1.0
+        x[:, 1:] = (self.values[rows] - self.middle) / self.spread
+        table = self.moments.rows
+        return rows, FourGroups(table.y[rows] - table.centre, x, table.weight(rows), kind >= 2, kind % 2 == 1)
 
 
 @dataclass(frozen=True, eq=False)
-class _FourGroups:
-    """Rows of treated and controls in two periods."""
+class _Solutions:
+    """Comparisons with covariates; shares come from the moments."""
 
-    y: Floats
-    x: Floats
-    w: Floats
-    treated: Bools
-    post: Bools
+    plain: RowCells
+    table: _Covariates
+    plan: tuple[Cell, ...]
+    solved: tuple[Solved, ...]
 
-    def estimate(self, method: Method) -> tuple[float, Floats, int]:
-        """Return the estimate, influence values, and how many controls have no weight."""
-        if self.x.shape[1] == 1:
-            return (*_combined(self, _differences(self, self.w, self.y), {}, None), 0)
-        sides = {"ipw": (), "reg": (False,), "dr": (False, True)}[method]
-        fits = {(side, post): _Line.of(self, side, post) for side in sides for post in (False, True)}
-        if method == "reg":
-            return (*_combined(self, _regression(self, fits), fits, None), 0)
-        x, w, d = self.x, self.w, self.treated
-        blocks = [(x[d].T, w[d], True), (x[~d].T, w[~d], False)]
-        logit = fit_logit(blocks, np.zeros(x.shape[1]))
-        p = logit.probability(x.T)
-        weights = np.where(d, w, w * logit.odds(p))
-        for post in (False, True):
-            if not weights[~d & (self.post == post)].any():
-                raise NotEstimable("no control has covariates like its units")
-        terms = _differences(self, weights, self.y) if method == "ipw" else _doubly_robust(self, weights, fits)
-        by_score = (w * (d - p))[:, None] * (x @ logit.covariance)
-        return (*_combined(self, terms, fits, by_score), int((~d & (p >= TRIM)).sum()))
+    @property
+    def theta(self) -> Floats:
+        """The estimates, shape (k,)."""
+        return np.array([one.value for one in self.solved])
 
+    def values(self) -> Iterator[tuple[slice, Floats]]:
+        """Yield units and their influence values, shape (k + shares, m), 1/n folded in."""
+        moments, k = self.table.moments, len(self.plan)
+        rows, size = moments.rows, moments.means.size
+        unit = rows.cohorts.panel.unit.codes
+        for start, stop in rows.units():
+            mine = rows.rows(start, stop)
+            place = rows.place(mine)
+            order = mine[np.argsort(place, kind="stable")]
+            bounds = np.concatenate([[0], np.cumsum(np.bincount(place, minlength=size))])
+            psi = np.empty((self.plain.coefficients.shape[1], stop - start))
+            for j, (cell, one) in enumerate(zip(self.plan, self.solved, strict=True)):
+                some, groups = self.table.groups(cell, order, bounds)
+                psi[j] = np.bincount(unit[some] - start, one.influence(groups), stop - start)
+            psi[k:] = self._of_shares(start, stop, mine)
+            yield slice(start, stop), psi
 
-@dataclass(frozen=True, eq=False)
-class _Line:
-    """A regression of the outcome on covariates, in one of the four groups."""
+    def _of_shares(self, start: int, stop: int, mine: Ints) -> Floats:
+        """Return the influence values of some units on the shares, shape (shares, m)."""
+        cohorts, moved = self.table.moments.rows.cohorts, self.plain.coefficients[:, len(self.plan) :, -2:]
+        unit = cohorts.panel.unit.codes[mine] - start
+        mean = np.bincount(unit, self.table.moments.rows.weight(mine), stop - start) / np.bincount(unit)
+        at = cohorts.of_start[cohorts.start[start:stop]]
+        return np.asarray(moved[at, :, 0].T * mean + moved[at, :, 1].T)
 
-    expected: Floats
-    by_row: Floats
+    def vcov(self, way: Groups | None) -> Floats:
+        """Return the covariance of cells and shares, by unit or by cluster; no more than a block of values is held."""
+        size = self.plain.coefficients.shape[1]
+        found = np.zeros((size, size) if way is None else (len(way.labels), size))
+        for some, psi in self.values():
+            if way is None:
+                found += psi @ psi.T
+            else:
+                add_by_cluster(found, way.codes[some], psi)
+        return found if way is None else np.asarray(found.T @ found)
 
-    @classmethod
-    def of(cls, rows: _FourGroups, side: bool, post: bool) -> _Line:
-        here = (rows.treated == side) & (rows.post == post)
-        weighted = rows.x * (rows.w * here)[:, None]
-        gram = weighted.T @ rows.x
-        scale = np.sqrt(np.diag(gram))
-        if not (scale > 0).all() or np.linalg.cond(gram / np.outer(scale, scale)) > CONDITION:
-            who = "treated" if side else "control"
-            raise NotEstimable(f"its {who} rows in one period do not identify {len(gram)} coefficients")
-        inverse = np.linalg.inv(gram)
-        expected = rows.x @ (inverse @ (weighted.T @ rows.y))
-        return cls(expected, (weighted * (rows.y - expected)[:, None]) @ inverse)
-
-
-@dataclass(frozen=True, eq=False)
-class _Mean:
-    """A weighted mean that enters an estimate with a sign.
-
-    ``slopes`` names the regressions whose prediction is in the value, with its sign; ``odds`` says that weights come from
-    the propensity model.
-    """
-
-    sign: float
-    weight: Floats
-    value: Floats
-    slopes: Mapping[tuple[bool, bool], float]
-    odds: bool = False
-
-
-Fits = Mapping[tuple[bool, bool], _Line]
-
-
-def _differences(rows: _FourGroups, weights: Floats, value: Floats) -> list[_Mean]:
-    """Return the four means of a difference in differences."""
-    return [
-        _Mean(
-            1.0 if side == post else -1.0,
-            weights * ((rows.treated == side) & (rows.post == post)),
-            value,
-            {},
-            odds=not side,
-        )
-        for side in (False, True)
-        for post in (False, True)
-    ]
-
-
-def _regression(rows: _FourGroups, fits: Fits) -> list[_Mean]:
-    """Return the change of the treated, and what is expected of it by the regressions of the controls."""
-    change = fits[False, True].expected - fits[False, False].expected
-    own = [mean for mean in _differences(rows, rows.w * rows.treated, rows.y) if mean.weight.any()]
-    expected = {(False, True): 1.0, (False, False): -1.0}
-    return [*own, _Mean(-1.0, rows.w * rows.treated, change, expected)]
-
-
-def _doubly_robust(rows: _FourGroups, weights: Floats, fits: Fits) -> list[_Mean]:
-    """Return the means of the locally efficient estimator."""
-    expected = np.where(rows.post, fits[False, True].expected, fits[False, False].expected)
-    found = [
-        replace(mean, slopes={(False, post): -1.0})
-        for mean, post in zip(_differences(rows, weights, rows.y - expected), (False, True, False, True), strict=True)
-    ]
-    every = rows.w * rows.treated
-    for post, sign in ((True, 1.0), (False, -1.0)):
-        gap = fits[True, post].expected - fits[False, post].expected
-        slopes = {(True, post): 1.0, (False, post): -1.0}
-        found.append(_Mean(sign, every, gap, slopes))
-        found.append(_Mean(-sign, every * (rows.post == post), gap, slopes))
-    return found
-
-
-def _combined(rows: _FourGroups, means: Sequence[_Mean], fits: Fits, by_score: Floats | None) -> tuple[float, Floats]:
-    """Add the means; influence values take in the regressions and the propensity model, by the chain rule."""
-    value, psi = 0.0, np.zeros(len(rows.y))
-    of_slopes = {key: np.zeros(rows.x.shape[1]) for key in fits}
-    of_score = np.zeros(rows.x.shape[1])
-    for mean in means:
-        total = mean.weight.sum()
-        if not total > 0:
-            raise NotEstimable("the rows of one of its groups have no weight")
-        centre = float(mean.weight @ mean.value) / total
-        left = mean.sign * mean.weight * (mean.value - centre) / total
-        value += mean.sign * centre
-        psi += left
-        for key, sign in mean.slopes.items():
-            of_slopes[key] += mean.sign * sign * (mean.weight @ rows.x) / total
-        if mean.odds:
-            of_score += left @ rows.x
-    for key, line in fits.items():
-        psi += line.by_row @ of_slopes[key]
-    if by_score is not None:
-        psi += by_score @ of_score
-    return value, psi
+    def influence(self) -> Floats:
+        """Return the influence values of all units, shape (n_units, k + shares)."""
+        found = np.empty((self.table.moments.rows.cohorts.n_units, self.plain.coefficients.shape[1]))
+        for some, psi in self.values():
+            found[some] = psi.T
+        return found

@@ -114,14 +114,18 @@ class InstrumentedEffect(Result):
 
         q = self.score_forms[0].q
         if q == 1:
-            raise InferenceUnavailable("one instrument can't disagree with itself.", hint="Name two or more instruments.")
+            raise InferenceUnavailable(
+                "one instrument can't disagree with itself.", hint="Name two or more instruments."
+            )
         found = [form.overidentification() for form in self.score_forms]
         statistic = lower_median([one[0] for one in found])
         return Test(statistic, max(one[1] for one in found if one[0] == statistic), float(q - 1), 0.0, "Hansen's J")
 
     def _is_wald(self, method: str | None) -> bool:
         if method is not None and method not in _METHODS:
-            raise DesignError(f"method={method!r} is not an option.", hint=f"Use one of {', '.join(map(repr, _METHODS))}.")
+            raise DesignError(
+                f"method={method!r} is not an option.", hint=f"Use one of {', '.join(map(repr, _METHODS))}."
+            )
         return method != "ar"
 
     def count_parameters(self, ways: Any) -> int:

@@ -42,7 +42,7 @@ def relevance(result: InstrumentedEffect) -> Check:
     """Whether the instruments move the treatment at all."""
     found = result.strength
     said = (
-        f"First-stage F of the residualised treatment on the residualised instruments: {fmt.number(found.statistic)} "
+        f"First-stage F of the instruments, covariates held fixed: {fmt.number(found.statistic)} "
         f"({found.df1} and {found.df2:,.0f} degrees of freedom), p-value {fmt.pvalue(found.pvalue)}."
     )
     if found.pvalue < _LEVEL:
@@ -96,7 +96,11 @@ def remainder(left: Mapping[str, float]) -> Check:
     name, least = min(left.items(), key=lambda item: item[1])
     status: Status = "fail" if least < _TOO_LITTLE else "warn" if least < _LITTLE else "pass"
     told = f"Covariates leave {fmt.share(least)} of the variance of instrument {name} unexplained, out of fold."
-    advice = "" if status == "pass" else "The estimate rests on this remainder; leave out covariates that fix the instrument."
+    advice = (
+        ""
+        if status == "pass"
+        else "The estimate rests on this remainder; leave out covariates that fix the instrument."
+    )
     return Check("overlap", status, told, least, None, advice)
 
 

@@ -68,7 +68,7 @@ def method_of(run: DoubleML, sample: Sample) -> str:
         _require_binary(sample, arms)
     elif sample.has("propensity"):
         raise DesignError(
-            "propensity= is the probability of the upper level of a binary instrument here, which method=\"pliv\" does not use.",
+            'propensity= is the probability of the upper level of a binary instrument here, which method="pliv" does not use.',
             hint='Use method="iivm", or leave it out.',
         )
     return method

@@ -155,7 +155,9 @@ def _with_checks(
         r_squared(setup.z[at], first.outcome[at, level], None if w is None else w[at]) for level, at in enumerate(rows)
     )
     falling = float(np.mean(first.taken[:, 1] < first.taken[:, 0]))
-    ruled_out = [group for group, allowed in zip(GROUPS[1:], (run.always_takers, run.never_takers), strict=True) if not allowed]
+    ruled_out = [
+        group for group, allowed in zip(GROUPS[1:], (run.always_takers, run.never_takers), strict=True) if not allowed
+    ]
     more: dict[str, Check | Callable[[], Check]] = {
         "monotonicity": monotonicity(name, " and no ".join(ruled_out), falling)
     }

@@ -9,6 +9,7 @@ import numpy as np
 from causalkit.core.check import Checks
 from causalkit.core.effects import Effects
 from causalkit.core.estimate import Estimate
+from causalkit.core.rows import Groups
 from causalkit.core.sample import Arms, Sample
 from causalkit.effects.average_result import outcome_name
 from causalkit.effects.averages import estimate_of, shares
@@ -108,7 +109,7 @@ def scores_of(parts: Residuals, fitted: Floats) -> Scores:
 
 
 def first_stage(
-    parts: Residuals, weights: Floats | None, ways: tuple, sample: Sample  # type: ignore[type-arg]
+    parts: Residuals, weights: Floats | None, ways: tuple[Groups, ...], sample: Sample
 ) -> tuple[Estimate, Floats]:
     """Regress the residual treatment on the residual instruments and a constant.
 
@@ -136,9 +137,7 @@ def first_stage(
     coefficients = inverse @ (x.T @ (share * parts.treatment))
     fitted = x @ coefficients
     psi = (share * (parts.treatment - fitted))[:, None] * (x @ inverse)
-    found = estimate_of(
-        coefficients[1:] / scale, psi[:, 1:] / scale, ways or None, sample.rows, n_parameters=q + 1
-    )
+    found = estimate_of(coefficients[1:] / scale, psi[:, 1:] / scale, ways or None, sample.rows, n_parameters=q + 1)
     return found, fitted
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from scipy import linalg, special
@@ -115,21 +116,26 @@ class ScoreForm:
                 float(a[0] ** 2 - c[1, 1]), float(-2.0 * (a[0] * b[0] - c[0, 1])), float(b[0] ** 2 - c[0, 0])
             )
         unit = math.sqrt(float(np.trace(self.cross[0, 0]) / np.trace(self.cross[1, 1])))
+        if unit == 0.0:  # an outcome without variation: only zero agrees with it, or everything does
+            return ConfidenceSet.real_line() if self.statistic(1.0) <= level else ConfidenceSet(((0.0, 0.0),))
         edges = unit * self._edges(level, unit)
         bounds = np.r_[-np.inf, edges, np.inf]
         inside = [
             (float(low), float(high))
-            for low, high in zip(bounds[:-1], bounds[1:], strict=True)
+            for low, high in pairwise(bounds)
             if self.statistic(_between(float(low), float(high), unit)) <= level
         ]
         return ConfidenceSet(tuple(inside))
 
     def overidentification(self) -> tuple[float, float]:
         """Hansen's J by two steps, and its p-value with q - 1 degrees of freedom: do the instruments agree?"""
+        if not self.outcome.any():  # an outcome without variation: every instrument says zero
+            return 0.0, 1.0
         first = _least_distance(self.outcome, self.treatment, np.diag(1.0 / np.diag(self.cross[1, 1])))
-        theta = _least_distance(self.outcome, self.treatment, np.linalg.inv(self._covariance(first)))
-        g = self.outcome - theta * self.treatment
-        statistic = float(g @ np.linalg.solve(self._covariance(theta), g))
+        weight = np.asarray(np.linalg.inv(self._covariance(first)), dtype=float)
+        theta = _least_distance(self.outcome, self.treatment, weight)
+        g = np.asarray(self.outcome - theta * self.treatment)
+        statistic = float(g @ weight @ g)
         return statistic, float(special.chdtrc(self.q - 1, statistic))
 
     def _covariance(self, theta: float) -> Floats:

@@ -45,9 +45,10 @@ class FrontDoor(Estimator[FrontDoorResult]):
 
     Notes
     -----
-    Mediators with few combinations of values (at most ten) are modelled by their probabilities given arm and covariates.
-    Others enter by density ratios, which follow by Bayes' rule from the probability of the treatment given mediators and
-    covariates and that given covariates, so that no density is ever estimated; averages over mediators are regressions.
+    Mediators with few combinations of values (at most ten, none rare in an arm) are modelled by their probabilities given
+    arm and covariates. Others enter by density ratios, which follow by Bayes' rule from the probability of the treatment
+    given mediators and covariates and that given covariates, so that no density is ever estimated; averages over mediators
+    are regressions.
 
     Assumptions, which no test can settle (see the check ``front_door``): the treatment acts on the outcome through the
     mediators only; given the covariates, nothing else acts on treatment and mediators; given treatment and covariates,

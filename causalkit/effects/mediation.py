@@ -41,11 +41,12 @@ class Mediation(Estimator[MediationResult]):
     ----------
     method : {"robust", "linear", "product"}
         ``"robust"``: multiply robust scores with cross-fitted learners; mediators and outcomes of any kind. Mediators with
-        few combinations of values (at most ten) are modelled by their probabilities, others by the probability of the
-        treatment given mediators and covariates, from which density ratios follow by Bayes' rule, so that no density is ever
-        estimated. ``"linear"``: closed form from a linear equation for each mediator and one for the outcome in which
-        mediators may act differently in the two arms. ``"product"``: the same without that interaction; the indirect effect is
-        then the product of two coefficients and equals the difference of two (Baron and Kenny 1986).
+        few combinations of values (at most ten, none rare in an arm) are modelled by their probabilities, others by the
+        probability of the treatment given mediators and covariates, from which density ratios follow by Bayes' rule, so
+        that no density is ever estimated. ``"linear"``: closed form from a linear equation for each mediator and one for
+        the outcome in which mediators may act differently in the two arms. ``"product"``: the same without that
+        interaction; the indirect effect is then the product of two coefficients and equals the difference of two (Baron and
+        Kenny 1986).
     n_folds : int
         Folds of the cross-fitting, at least 2 (``"robust"``).
     regressor : None, str or scikit-learn regressor

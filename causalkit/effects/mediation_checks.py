@@ -135,6 +135,9 @@ def _interaction(paths: LinearPaths) -> Check:
     at = slice(2 + paths.k, 2 + 2 * paths.k)
     b, psi = paths.outcome.coefficients[at], paths.outcome.psi[:, at]
     numbers = estimate_of(b, psi, paths.groups, paths.rows, n_parameters=paths.n_parameters)
+    if not (numbers.se > 0).any():
+        message = "The outcome equation has no error, so whether mediators act alike in both arms can't be tested."
+        return Check("interaction", "untestable", message, advice="Check the outcome.")
     found = wald_test(b, numbers.vcov, float(numbers.df[0]))
     pvalue = float(found[3])
     return Check(

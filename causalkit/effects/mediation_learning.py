@@ -156,8 +156,8 @@ class Learning:
 
     def _outcome(self, features: Features) -> Any:
         """Return what learns the outcome: probabilities of a 0/1 outcome, or means."""
-        named = (self._spec(features, spec) for spec in (self.regressor, self.classifier))
-        return outcome_learner(features, self._binary, *named, self.random_state)
+        regressor, classifier = (self._spec(features, spec) for spec in (self.regressor, self.classifier))
+        return outcome_learner(features, self._binary, regressor, classifier, self.random_state)
 
     def _average(self) -> Learner:
         """Return what learns the mean of predictions, which are numbers also where the outcome is 0/1."""

@@ -163,23 +163,35 @@ def linear_paths(sample: Sample, interaction: bool) -> LinearPaths:
     names = ["(intercept)", sample.arms.contrast(), *m_names]
     product_names = [f"{name} x {names[1]}" for name in m_names] if interaction else []
     columns = [*start, *m.T, *products, *x.T]
-    found, count, dropped = _regress(z, columns, [*names, *product_names, *x_names], weights, 2 + m.shape[1])
+    found, count, dropped = _regress(z, columns, [*names, *product_names, *x_names], weights, len(names), x.shape[1])
     if not interaction:
         found = _with_zeros(found, 2 + m.shape[1], m.shape[1])
-    equations = tuple(_regress(column, [*start, *x.T], [*names[:2], *x_names], weights, 2)[0] for column in m.T)
+    equations = tuple(
+        _regress(column, [*start, *x.T], [*names[:2], *x_names], weights, 2, x.shape[1])[0] for column in m.T
+    )
     return LinearPaths(
         found, equations, centers, m_names, share[:, None] * x, share, scale, clusters_of(sample), sample.rows, count, dropped
     )  # fmt: skip
 
 
 def _regress(
-    y: Floats, columns: Sequence[Floats], names: Sequence[str], weights: Floats | None, needed: int
+    y: Floats,
+    columns: Sequence[Floats],
+    names: Sequence[str],
+    weights: Floats | None,
+    needed: int,
+    n_covariates: int,
 ) -> tuple[Equation, int, tuple[str, ...]]:
-    """Regress; the first ``needed`` columns must not be determined by the others."""
-    labels = [str(j) for j in range(len(columns))]
-    fit = least_squares(y, columns, names=labels, weights=weights, vcov="HC0")
+    """Regress; the first ``needed`` columns must not be determined by the others.
+
+    The covariates come last, but go before the mediators where it is decided which of collinear columns is left out.
+    """
+    last = len(columns) - n_covariates
+    order = [0, 1, *range(last, len(columns)), *range(2, last)]
+    labels = [str(j) for j in order]
+    fit = least_squares(y, [columns[j] for j in order], names=labels, weights=weights, vcov="HC0")
     for j in range(needed):
-        if labels[j] in fit.dropped:
+        if str(j) in fit.dropped:
             raise DesignError(
                 f"{names[j]!r} can't be told apart from the other columns of a linear equation.",
                 hint="Leave out the column that determines it, or join mediators.",

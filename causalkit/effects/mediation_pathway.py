@@ -185,7 +185,7 @@ def _fit(sample: Sample, n_folds: int, regressor: Any, classifier: Any, random_s
         arm_names=names,
         **shared_settings,
     )
-    level = _levels(mediators, 2 * n_folds)
+    level = _levels(mediators, arms.codes, 2 * n_folds)
     wide = joined(mediators if level is None else _as_category(level), near)
     learning = Learning(near, wide, z, arms.codes, folds, regressor, classifier, n_jobs=n_jobs, **shared_settings)
     if level is None:
@@ -225,18 +225,20 @@ def joined(first: Features, second: Features) -> Features:
     return Features(read_only(np.asfortranarray(np.column_stack([first.values, second.values]))), schema)
 
 
-def _levels(mediators: Features, fewest: int) -> Codes | None:
-    """Number the combinations of mediator values by first appearance; None where they are many, or one is rare."""
+def _levels(mediators: Features, arms: Codes, fewest: int) -> Codes | None:
+    """Number the combinations of mediator values by first appearance; None where they are many, or rare in an arm."""
     if any(len(np.unique(column)) > MOST_LEVELS for column in mediators.values.T):
         return None
-    _, first, inverse, counts = np.unique(
-        mediators.values, axis=0, return_index=True, return_inverse=True, return_counts=True
-    )
-    if len(first) > MOST_LEVELS or counts.min() < fewest:
+    _, first, inverse = np.unique(mediators.values, axis=0, return_index=True, return_inverse=True)
+    inverse = inverse.reshape(-1)
+    if (
+        len(first) > MOST_LEVELS
+        or min(np.bincount(inverse[arms == a], minlength=len(first)).min() for a in (0, 1)) < fewest
+    ):
         return None
     rank = np.empty(len(first), dtype=np.int32)
     rank[np.argsort(first)] = np.arange(len(first), dtype=np.int32)
-    return read_only(rank[inverse.reshape(-1)])
+    return read_only(rank[inverse])
 
 
 def _as_category(level: Codes) -> Features:

@@ -271,8 +271,8 @@ class MediationResult(Result):
         """The parts of the effect in one sentence each."""
         low, high = self.effects.ci()
         parts = [
-            f"{fmt.number(value, 3)} {fmt.interval(*ends, 3)}"
-            for value, *ends in zip(self.effects.values, low, high, strict=True)
+            f"{fmt.number(value, 3)} {fmt.interval(below, above, 3)}"
+            for value, below, above in zip(self.effects.values, low, high, strict=True)
         ]
         indirect, _, total = (float(value) for value in self.effects.values)
         share = f" ({fmt.share(indirect / total, 0)} of it)" if total and 0 <= indirect / total <= 1 else ""

@@ -4,15 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from causalkit.errors import DesignError
 from causalkit.graph.adjustment import Adjustment
 from causalkit.graph.controls import Controls, classify
-from causalkit.graph.frontdoor import conditional_instruments, frontdoor_sets, independencies
+from causalkit.graph.frontdoor import conditional_instruments, frontdoor_sets
+from causalkit.graph.generalized_adjustment import GeneralizedAdjustment
+from causalkit.graph.implications import ImplicationKind, implications
 from causalkit.graph.nodes import Nodes
-from causalkit.graph.structure import Structure, disjoint
+from causalkit.graph.orientation import Orientable
+from causalkit.graph.pdag import Possibility, identify_class, possibilities
+from causalkit.graph.structure import disjoint
+from causalkit.graph.transport_verdict import Transportation, transport
 from causalkit.graph.verdict import Identification, identify
+
+if TYPE_CHECKING:
+    from causalkit.graph.falsification import Falsification
+    from causalkit.graph.implication_report import Correction, ImplicationTests
+    from causalkit.graph.independence_tests import TestMethod
+    from causalkit.graph.structural import StructuralModel
 
 Kind = Literal["minimal", "minimum", "optimal", "canonical", "all"]
 KINDS = ("minimal", "minimum", "optimal", "canonical", "all")
@@ -43,14 +54,19 @@ class AdjustmentVerdict:
         return self.valid
 
 
-class DAG(Structure):
+class DAG(Orientable):
     """A causal graph: arrows are direct causes, ``<->`` stands for a cause of both that was not measured.
+
+    An edge ``--`` has no direction yet. Such a graph stands for every DAG with its edges, its directions and no other two
+    causes that meet without an edge between them: the CPDAG that data can tell, or, with directions from background
+    knowledge, an MPDAG. What has to be directed is (Meek 1995), and answers hold for all its DAGs.
 
     Parameters
     ----------
     edges : str, mapping, networkx graph, or pairs
-        ``"z -> t -> y; z -> y"``, dagitty or DOT text, a mapping from node to its children, a networkx graph, or
-        (tail, head) pairs. Names may hold anything; in text, those with spaces stand in double quotes.
+        ``"z -> t -> y; z -> y"``, dagitty, DOT or GML text, a mapping from node to its children or what ``to_dict`` wrote, a
+        networkx graph, a dowhy model or graph, another ``DAG``, or (tail, head) pairs. Names may hold anything; in text,
+        those with spaces stand in double quotes.
     latent : list of str
         Nodes that were not measured.
     bidirected : list of pairs
@@ -59,11 +75,14 @@ class DAG(Structure):
         Further nodes, or all of them to fix their order.
     selected : list of str
         Nodes that decide who is in the data.
+    undirected : list of pairs
+        Edges without a direction, beside those written ``--``.
 
     Raises
     ------
     DesignError
-        If the text can't be read, a name is not known, a node causes itself, or there is a cycle (which is shown).
+        If the text can't be read, a name is not known, a node causes itself, there is a cycle (which is shown), or no DAG has
+        the undirected edges.
 
     Examples
     --------
@@ -138,6 +157,10 @@ class DAG(Structure):
         hidden = given & problem.latent
         if hidden:
             return AdjustmentVerdict(False, f"{self._said(hidden)} can't be adjusted for: not measured.")
+        if isinstance(problem, GeneralizedAdjustment) and problem.detour:
+            path = tuple(self.nodes[at] for at in problem.detour)
+            why = f"{self.drawn(path)} may be causal, and {path[0]} -- {path[1]} has no direction"
+            return AdjustmentVerdict(False, f"no set will do (the graph is not amenable): {why}.", path)
         harmful = given & problem.forbidden
         if harmful:
             names = self._ordered(harmful)
@@ -180,6 +203,8 @@ class DAG(Structure):
             raise DesignError(
                 f"{self._said(hidden)} was not measured.", hint="Ask for the effect of a measured variable."
             )
+        if self.undirected:
+            return identify_class(self, one, two, known)
         return identify(self, one, two, known)
 
     def frontdoor_sets(self, x: str | Iterable[str], y: str | Iterable[str]) -> Iterator[frozenset[str]]:
@@ -190,6 +215,7 @@ class DAG(Structure):
         x, y : str or list of str
             Treatments and outcomes.
         """
+        self.needs_directions("front-door sets")
         one, two = self._set(x), self._set(y)
         return (self._names(s) for s in frontdoor_sets(self._graph, one, two, self._set(self.latent)))
 
@@ -199,6 +225,7 @@ class DAG(Structure):
         An instrument is related to ``x`` and, given the set, to ``y`` only through it (Brito and Pearl 2002). Effects of
         ``x`` are neither offered as instruments nor put into the set.
         """
+        self.needs_directions("instruments")
         found = conditional_instruments(self._graph, self._set(x), self._set(y), self._set(self.latent))
         return ((self.nodes[at], self._names(given)) for at, given in found)
 
@@ -216,16 +243,164 @@ class DAG(Structure):
             One row per variable: verdict (good, bad, neutral), role, the path that makes it so, and why. Each variable is
             judged beside the smallest valid set.
         """
+        self.needs_directions("good and bad controls")
         problem = self._problem(x, y, "total")
         if len(problem.treatment) != 1 or len(problem.outcome) != 1:
             raise DesignError("controls are classified for one treatment and one outcome.", hint="Name one of each.")
         found, base = classify(self, problem)
         return Controls(self, str(x), str(y), found, base)
 
-    def implied_independencies(self) -> Iterator[tuple[str, str, frozenset[str]]]:
-        """Yield (one, other, given): what the graph says must be independent in the data, with every minimal set."""
-        for one, two, given in independencies(self._graph, self._set(self.latent)):
-            yield self.nodes[one], self.nodes[two], self._names(given)
+    # The graph beside data.
+
+    def implied_independencies(self, kind: ImplicationKind = "minimal") -> Iterator[tuple[str, str, frozenset[str]]]:
+        """Yield (one, other, given): what the graph says must be independent in the data.
+
+        Parameters
+        ----------
+        kind : {"minimal", "basis"}
+            Every minimal set of every pair, or one set a pair: the parents of the later one, where all was measured.
+        """
+        if kind not in ("minimal", "basis"):
+            raise DesignError(f"kind={kind!r} is not known.", hint="Use 'minimal' or 'basis'.")
+        found = implications(self._graph, self._set(self.latent), self._set(self.selected), kind)
+        return ((self.nodes[one], self.nodes[two], self._names(given)) for one, two, given in found)
+
+    def test(
+        self,
+        data: Any,
+        method: TestMethod = "auto",
+        *,
+        kind: ImplicationKind = "basis",
+        alpha: float = 0.05,
+        correction: Correction = "bh",
+        regressor: Any = None,
+        n_folds: int = 5,
+        random_state: int = 0,
+    ) -> ImplicationTests:
+        """Test the independencies that the graph implies on a table with a column for each measured node.
+
+        Parameters
+        ----------
+        data : table
+            Each test uses the rows that are complete in its columns.
+        method : {"auto", "partial_correlation", "gcm", "kernel", "g2"}
+            Partial correlations (linear dependence); the generalised covariance measure of Shah and Peters (2020), with any
+            learner; random Fourier features (Strobl et al. 2019: any shape); counts of categories within strata. ``"auto"``
+            takes counts where all columns have few values, the covariance measure where some are categories without order,
+            and partial correlations elsewhere; the table says which.
+        kind : {"basis", "minimal"}
+            As in :meth:`implied_independencies`.
+        alpha : float
+            Level.
+        correction : {"bh", "holm"}
+            What the level is of: the false-discovery rate, or the chance of any false alarm. The table has both.
+        regressor, n_folds
+            Learner and folds of ``"gcm"``; LightGBM by default.
+        random_state : int
+            For folds, learners, random features and permutations.
+
+        Raises
+        ------
+        DataError, DesignError
+            If columns are missing, infinite or constant, or the method can't deal with one.
+        """
+        from causalkit.graph.implication_report import run_tests
+
+        return run_tests(self, data, method, kind, alpha, correction, regressor, n_folds, random_state)
+
+    def falsify(
+        self,
+        data: Any,
+        n_permutations: int | None = None,
+        *,
+        method: TestMethod = "auto",
+        alpha: float = 0.05,
+        regressor: Any = None,
+        n_folds: int = 5,
+        random_state: int = 0,
+    ) -> Falsification:
+        """Ask whether the graph fits the data better than the same graph with its names shuffled (Eulig et al. 2023).
+
+        The local Markov conditions are tested, each once, and violations counted in the graph and in its relabellings.
+
+        Parameters
+        ----------
+        data : table
+            Rows that lack a value in any column of the graph are left out and counted.
+        n_permutations : int, optional
+            Relabellings, drawn without repetition. By default all of them for up to six nodes, else 499.
+        method, regressor, n_folds, random_state
+            As in :meth:`test`.
+        alpha : float
+            Level of each test and of the verdict.
+
+        Raises
+        ------
+        DataError, DesignError
+            As for :meth:`test`.
+        """
+        from causalkit.graph.falsification import falsify
+
+        return falsify(self, data, n_permutations, method, alpha, regressor, n_folds, random_state)
+
+    def possible_effects(self, x: str | Iterable[str], y: str | Iterable[str]) -> Iterator[Possibility]:
+        """Yield what the effect of ``x`` on ``y`` may be: for each possibility, the directions and what to adjust for.
+
+        As IDA does (Maathuis, Kalisch and Buehlmann 2009), but with the fewest possibilities: two of them have different
+        effects (Guo and Perkovic 2021). The effect is identified if there is one.
+
+        Parameters
+        ----------
+        x, y : str or list of str
+            Treatments and outcomes.
+        """
+        problem = self._problem(x, y, "total")
+        return possibilities(self, problem.treatment, problem.outcome)
+
+    def transport(self, x: str | Iterable[str], y: str | Iterable[str], differs: str | Iterable[str]) -> Transportation:
+        """Say whether the effect found in a trial of ``x`` carries over to a population that differs from it, and how.
+
+        Parameters
+        ----------
+        x, y : str or list of str
+            Treatments of the trial, and outcomes.
+        differs : str or list of str
+            Variables whose mechanism, or distribution where nothing causes them, differs between trial and population. All
+            measured variables are observed in both.
+
+        Returns
+        -------
+        Transportation
+            ``transportable``, ``strategy``, ``formula()``, ``covariate_sets``, ``explain()`` and ``verify()``.
+        """
+        self.needs_directions("mechanisms that differ")
+        problem, changed = self._problem(x, y, "total"), self._set(differs)
+        hidden = (problem.treatment | problem.outcome) & problem.latent
+        if hidden or self.selected:
+            raise DesignError(
+                f"{self._said(hidden or problem.selected)} {'was not measured' if hidden else 'decides who is in the data'}.",
+                hint="Ask about measured variables, in a graph without selected nodes.",
+            )
+        return transport(self, problem.treatment, problem.outcome, changed)
+
+    def structural_model(self, data: Any, regressor: Any = None) -> StructuralModel:
+        """Fit each measured node as a function of its causes plus noise (dowhy.gcm), to ask what would have happened.
+
+        Parameters
+        ----------
+        data : table
+            A numeric column for each node.
+        regressor : scikit-learn regressor, optional
+            Linear by default.
+
+        Returns
+        -------
+        StructuralModel
+            ``counterfactual(observed, do)``, and the fitted ``model`` of dowhy.
+        """
+        from causalkit.graph.structural import structural_model
+
+        return structural_model(self, data, regressor)
 
     def _problem(self, x: str | Iterable[str], y: str | Iterable[str], effect: str) -> Adjustment:
         if effect not in ("total", "direct"):
@@ -234,4 +409,9 @@ class DAG(Structure):
         if not one or not two:
             raise DesignError("a treatment and an outcome are needed.", hint="Name both.")
         disjoint({"the treatment": one, "the outcome": two}, self.nodes)
-        return Adjustment(self._graph, one, two, self._set(self.latent), self._set(self.selected), effect == "direct")
+        latent = self._set(self.latent)
+        if self.undirected:
+            if effect == "direct":
+                self.needs_directions("direct effects")
+            return GeneralizedAdjustment.of(self.partial, self._graph, one, two, latent)
+        return Adjustment(self._graph, one, two, latent, self._set(self.selected), effect == "direct")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -148,7 +148,7 @@ def _renamed(formula: Expression, old: str, new: str) -> Expression:
         return tuple(new if name == old else name for name in those)
 
     if isinstance(formula, Probability):
-        return Probability(names(formula.of), names(formula.given))
+        return replace(formula, of=names(formula.of), given=names(formula.given))
     if isinstance(formula, Sum):
         return Sum(names(formula.over), _renamed(formula.inner, old, new))
     if isinstance(formula, Product):

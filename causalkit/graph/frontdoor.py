@@ -62,14 +62,3 @@ def conditional_instruments(
         for chosen in minimal_separators(cut.moral(above), one, outcome, allowed):
             if not graph.separated(one, treatment, chosen):
                 yield node, chosen
-
-
-def independencies(graph: Mixed, latent: Nodes) -> Iterator[tuple[int, int, Nodes]]:
-    """Yield (one, two, given) for every pair that some observed set separates, with every minimal set."""
-    observed = sorted(frozenset(range(len(graph))) - latent)
-    for at, one in enumerate(observed):
-        for two in observed[at + 1 :]:
-            above = graph.ancestors([one, two])
-            ends = frozenset([one]), frozenset([two])
-            for chosen in minimal_separators(graph.moral(above), *ends, above - latent - {one, two}):
-                yield one, two, chosen

@@ -68,6 +68,16 @@ class Identifier:
         found = self._id(outcome | given, treatment, _Distribution(nodes), nodes)
         return found if not given else Ratio(found, self._sum(outcome, found))
 
+    def factor(self, part: Nodes, nodes: Nodes) -> Expression:
+        """Return the formula of ``P(part | do(the other nodes))`` from the distribution of some nodes alone.
+
+        Raises
+        ------
+        Hedge
+            If it is not identified.
+        """
+        return self._id(part, nodes - part, _Distribution(nodes), nodes)
+
     def _id(self, y: Nodes, x: Nodes, p: _Distribution, v: Nodes) -> Expression:
         graph = self.graph.subgraph(v)
         if not x:

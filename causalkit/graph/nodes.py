@@ -185,11 +185,18 @@ class Mixed:
                     queue.append(step)
         return ()
 
-    def districts(self, nodes: Nodes) -> list[Nodes]:
-        """Return the components that bidirected edges join among some nodes, by their smallest node."""
+    def districts(self, nodes: Nodes, among: Nodes | None = None) -> list[Nodes]:
+        """Return the components that bidirected edges join among some nodes, by their smallest node.
+
+        Parameters
+        ----------
+        nodes : set of nodes
+        among : set of nodes, optional
+            Only components of these.
+        """
         seen: set[int] = set()
         found: list[Nodes] = []
-        for node in sorted(nodes):
+        for node in sorted(nodes if among is None else among):
             if node not in seen:
                 found.append(_closure([node], self.siblings, within=nodes))
                 seen |= found[-1]
@@ -212,8 +219,8 @@ class Mixed:
         directed, bidirected = set(), set()
         for node in range(len(self)):
             if node not in latent:
-                directed |= {(node, child) for child in self._through(node, latent)}
-        ends = {node: self._through(node, latent) for node in latent}
+                directed |= {(node, child) for child in self.reached_through(node, latent)}
+        ends = {node: self.reached_through(node, latent) for node in latent}
         for node in latent:
             for one in ends[node]:
                 bidirected |= {(one, two) for two in ends[node] if one < two}
@@ -227,8 +234,8 @@ class Mixed:
                     bidirected |= {(min(pair), max(pair)) for pair in pairs}
         return Mixed.of(len(self), directed, bidirected)
 
-    def _through(self, node: int, latent: Nodes) -> set[int]:
-        """Observed nodes that a directed path through latent nodes only leads to."""
+    def reached_through(self, node: int, latent: Nodes) -> set[int]:
+        """Return the observed nodes that a directed path through latent nodes only leads to."""
         found: set[int] = set()
         seen, stack = set(), list(self.children[node])
         while stack:
@@ -246,11 +253,15 @@ class Mixed:
         Two nodes are joined if an edge joins them, or a path between them on which every node in between is a collider.
         """
         found: list[set[int]] = [set() for _ in range(len(self))]
-        inside = self.subgraph(nodes)
-        for district in inside.districts(nodes):
-            around = set(district).union(*(inside.parents[node] for node in district))
+        ancestral = all(nodes.issuperset(self.parents[node]) for node in nodes)
+        parents = self.parents if ancestral else self.subgraph(nodes).parents
+        tied = frozenset(node for node in nodes if self.siblings[node])
+        for district in [*self.districts(nodes, tied), *((node,) for node in nodes - tied)]:
+            around = set(district).union(*(parents[node] for node in district))
             for node in around:
-                found[node] |= around - {node}
+                found[node] |= around
+        for node in nodes:
+            found[node].discard(node)
         return found
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from causalkit.errors import DesignError
+from causalkit.graph.interchange_in import is_dictionary, is_gml, networkx_of_gml, unwrapped
 
 #: A name in quotes, a bare name, an arrow, or punctuation.
 _TOKEN = re.compile(
@@ -17,6 +18,10 @@ _TOKEN = re.compile(
 _FORWARD, _BACKWARD, _BOTH, _NONE = ("->", "-->", "@->"), ("<-", "<--"), ("<->", "<-->"), ("--",)
 _LATENT = ("latent", "l", "unobserved")
 _SELECTED = ("selected", "s")
+_LAYOUT = ("bb", "node", "edge", "graph", "rankdir")
+_KEYWORDS = ("dag", "pdag", "mag", "pag", "digraph", "subgraph", "strict")
+#: What comments, line ends and drawn arrows become outside quotes.
+_PLAIN = {"→": "->", "←": "<-", "↔": "<->", "\n": ";\n"}
 
 
 @dataclass
@@ -51,17 +56,22 @@ def read_graph(source: Any) -> Parsed:
     ----------
     source : str, mapping, networkx graph, or iterable of pairs
         ``"z -> t -> y; u <-> y"``; dagitty's ``dag { ... }`` with ``[latent]`` and ``[selected]``; DOT's
-        ``digraph { ... }``; a mapping from node to its children; anything with ``nodes`` and ``edges`` as networkx has
-        them; or (tail, head) pairs.
+        ``digraph { ... }``; GML; a mapping from node to its children, or what ``to_dict`` wrote; anything with ``nodes`` and
+        ``edges`` as networkx has them; a dowhy graph or model; or (tail, head) pairs.
 
     Raises
     ------
     DesignError
         If it can't be read; the message shows where.
     """
-    if isinstance(source, str):
+    if isinstance(source, str) and not is_gml(source):
         return _Reader(source).read()
+    source = networkx_of_gml(source) if isinstance(source, str) else unwrapped(source)
     parsed = Parsed()
+    if hasattr(source, "to_dict") and hasattr(source, "to_dagitty"):  # one of ours
+        source = source.to_dict()
+    if isinstance(source, Mapping) and is_dictionary(source):
+        return _of_dictionary(source)
     if isinstance(source, Mapping):
         for tail, heads in source.items():
             parsed.nodes.setdefault(_name(tail))
@@ -71,15 +81,7 @@ def read_graph(source: Any) -> Parsed:
     if hasattr(source, "edges") and hasattr(source, "nodes"):
         if hasattr(source, "is_directed") and not source.is_directed():
             raise DesignError("the graph has edges without a direction.", hint="Pass a directed graph.")
-        told = dict(source.nodes(data=True)) if callable(source.nodes) else {}
-        for node in source.nodes:
-            parsed.nodes.setdefault(_name(node))
-            if str(told.get(node, {}).get("observed", "yes")).lower() in ("no", "false"):
-                parsed.latent.add(_name(node))
-        edges: Iterable[Any] = source.edges() if callable(source.edges) else source.edges
-        for tail, head, *_ in edges:
-            parsed.add("->", _name(tail), _name(head))
-        return parsed
+        return _of_networkx(source)
     try:
         for edge in source:
             if isinstance(edge, str):
@@ -93,9 +95,57 @@ def read_graph(source: Any) -> Parsed:
     return parsed
 
 
+def _of_dictionary(source: Mapping[str, Any]) -> Parsed:
+    """Read what ``to_dict`` wrote."""
+    parsed = Parsed(dict.fromkeys(map(_name, source["nodes"])))
+    for kind, arrow in (("directed", "->"), ("bidirected", "<->"), ("undirected", "--")):
+        for pair in source[kind]:
+            if isinstance(pair, str) or len(pair) != 2:
+                raise DesignError(f"{kind} holds {pair!r}, which is no pair.", hint='Write [["a", "b"]].')
+            parsed.add(arrow, *map(_name, pair))
+    parsed.latent.update(map(_name, source["latent"]))
+    parsed.selected.update(map(_name, source["selected"]))
+    return parsed
+
+
+def _of_networkx(source: Any) -> Parsed:
+    """Read nodes and edges with the attributes that ``to_networkx`` and dowhy give them."""
+    parsed = Parsed()
+    told = dict(source.nodes(data=True)) if callable(source.nodes) else {}
+    names: dict[str, Any] = {}
+    hidden: dict[Any, list[str]] = {node: [] for node, marks in told.items() if marks.get("bidirected")}
+    for node in source.nodes:
+        if names.setdefault(_name(node), node) is not node:
+            raise DesignError(
+                f"the nodes {names[_name(node)]!r} and {node!r} have one name.", hint="Names are texts; rename one."
+            )
+        if node in hidden:
+            continue
+        parsed.nodes.setdefault(_name(node))
+        if str(told.get(node, {}).get("observed", "yes")).lower() in ("no", "false", "0"):
+            parsed.latent.add(_name(node))
+        if told.get(node, {}).get("selected"):
+            parsed.selected.add(_name(node))
+    edges: Iterable[Any] = source.edges(data=True) if callable(source.edges) else source.edges
+    for tail, head, *marks in edges:
+        if tail in hidden:
+            hidden[tail].append(_name(head))
+        else:
+            bare = bool(marks) and isinstance(marks[-1], Mapping) and marks[-1].get("undirected")
+            parsed.add("--" if bare else "->", _name(tail), _name(head))
+    for node, ends in hidden.items():
+        if len(ends) != 2 or _name(node) in parsed.nodes:
+            raise DesignError(
+                f"the bidirected edge {node!r} does not have two ends.", hint="Give its node two children, no parents."
+            )
+        parsed.add("<->", *ends)
+    return parsed
+
+
 def quoted(name: str) -> str:
     """Write a name so that it is read back as it is."""
-    return name if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.]*", name) else in_quotes(name)
+    plain = re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.]*", name) and name.lower() not in (*_LAYOUT, *_KEYWORDS)
+    return name if plain else in_quotes(name)
 
 
 def in_quotes(name: str) -> str:
@@ -112,13 +162,21 @@ class _Reader:
     """Reads one text from left to right."""
 
     def __init__(self, text: str) -> None:
-        text = re.sub(r"//[^\n]*|/\*.*?\*/", " ", text, flags=re.S)
-        text = text.replace("→", "->").replace("←", "<-").replace("↔", "<->")
+        text = re.sub(
+            r'"(?:[^"\\]|\\.)*"|//[^\n]*|/\*.*?\*/|[→←↔\n]',
+            lambda found: found[0] if found[0][0] == '"' else _PLAIN.get(found[0], " "),
+            text,
+            flags=re.S,
+        )
         body = re.search(
-            r"^\s*(?:strict\s+)?(?:dag|digraph|pdag|mag|pag|graph)\b[^{]*\{(.*)\}\s*;?\s*$", text, flags=re.S
+            r"^[\s;]*(?:strict\s+)?(?:dag|digraph|pdag|mag|pag|graph)\b[\s;]*"
+            r'(?:"(?:[^"\\]|\\.)*"|[\w.]+)?[\s;]*\{(.*)\}[\s;]*$',
+            text,
+            flags=re.S,
         )
         self.loose = body is not None  # between braces nodes may stand side by side
-        self.text = (body.group(1) if body else text).replace("\n", ";\n")
+        self.text = body.group(1) if body else text
+        self.spelled: set[str] = set()  # names in quotes, which are no keywords
         self.at = 0
         self.parsed = Parsed()
 
@@ -133,6 +191,7 @@ class _Reader:
         """Read nodes joined by arrows, with options in brackets; several nodes may stand in braces."""
         left = self._group(token)
         arrow = self._arrow()
+        edges: list[tuple[str, str]] = []
         if arrow is None:
             options = self._options()
             for node in left:
@@ -147,14 +206,15 @@ class _Reader:
             for one in left:
                 for two in right:
                     self.parsed.add(arrow, one, two)
-            self.edges = [(one, two) for one in left for two in right]
+            edges += [(one, two) for one in left for two in right]
             left, arrow = right, self._arrow()
         options = self._options()
-        if "both" in options:  # how DOT draws an edge with two heads
-            for edge in self.edges:
-                if edge in self.parsed.directed:
-                    self.parsed.directed.remove(edge)
-                    self.parsed.bidirected.append(edge)
+        for option, kind in (("both", self.parsed.bidirected), ("none", self.parsed.undirected)):
+            if option in options:  # how DOT draws an edge with two heads, or without
+                for edge in edges:
+                    if edge in self.parsed.directed:
+                        self.parsed.directed.remove(edge)
+                        kind.append(edge)
         self._end_of_statement()
 
     def _end_of_statement(self) -> None:
@@ -182,9 +242,11 @@ class _Reader:
     def _node(self, token: str) -> str:
         if token in ("{", "}", "[", "]", "=") or token in (*_FORWARD, *_BACKWARD, *_BOTH, *_NONE):
             raise self._error(f"{token!r} stands where a name is needed")
-        name = re.sub(r"\\(.)", r"\1", token[1:-1]) if token.startswith('"') else token
+        name = re.sub(r"\\(.)", r"\1", token[1:-1], flags=re.S) if token.startswith('"') else token
         if not name:
             raise self._error("a name is empty")
+        if token.startswith('"'):
+            self.spelled.add(name)
         if token == "subgraph" or not (token.startswith('"') or any(char.isalnum() or char == "_" for char in token)):
             raise self._error(f"{token!r} is no name")
         self.parsed.nodes.setdefault(name)
@@ -195,7 +257,7 @@ class _Reader:
             self.parsed.latent.add(node)
         if set(options) & set(_SELECTED):
             self.parsed.selected.add(node)
-        if node in ("bb", "node", "edge", "graph", "rankdir") and options:  # layout, not a variable
+        if node in _LAYOUT and node not in self.spelled and options:  # layout, not a variable
             self.parsed.nodes.pop(node, None)
 
     def _options(self) -> list[str]:
@@ -217,8 +279,8 @@ class _Reader:
                 setting = (found[-1] if found else "", value)
                 if setting in (("observed", "no"), ("style", "dashed")):
                     found.append("latent")
-                if setting == ("dir", "both"):
-                    found.append("both")
+                if setting in (("dir", "both"), ("dir", "none")):
+                    found.append(value)
             elif inner not in (",", ";"):
                 found.append(inner.lower())
         return found

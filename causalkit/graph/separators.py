@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Mapping
+from itertools import pairwise
 
 from causalkit.graph.nodes import Mixed, Nodes
 
@@ -161,42 +162,74 @@ def cheapest_separator(
     graph = _closed(neighbours, one, two, allowed)
     if _TARGET in graph[_SOURCE]:
         return None
-    # Each node becomes an edge from its entry to its exit that holds its cost; the other edges hold any amount.
-    flow: dict[tuple[int, bool], dict[tuple[int, bool], float]] = {}
-
-    def edge(a: tuple[int, bool], b: tuple[int, bool], room: float) -> None:
-        flow.setdefault(a, {})[b] = room
-        flow.setdefault(b, {}).setdefault(a, 0.0)
-
-    for node in sorted(graph):
-        edge((node, False), (node, True), float("inf") if node < 0 else float(cost[node]))
-    for node in sorted(graph):
-        for other in sorted(graph[node]):
-            edge((node, True), (other, False), float("inf"))
-    start, end = (_SOURCE, False), (_TARGET, True)
+    flow = _Flow(graph, cost)
     while True:
-        came = _augmenting(flow, start, end)
-        if end not in came:
+        came = flow.augmenting()
+        if (_TARGET, False) not in came:
             return frozenset(node for node in allowed if (node, False) in came and (node, True) not in came)
-        room, at = float("inf"), end
-        while at != start:
-            room, at = min(room, flow[came[at]][at]), came[at]
-        at = end
-        while at != start:
-            flow[came[at]][at] -= room
-            flow[at][came[at]] += room
-            at = came[at]
+        flow.augment(came)
 
 
-def _augmenting(
-    flow: dict[tuple[int, bool], dict[tuple[int, bool], float]], start: tuple[int, bool], end: tuple[int, bool]
-) -> dict[tuple[int, bool], tuple[int, bool]]:
-    """Return how each node is reached while room is left (breadth first)."""
-    came, queue = {start: start}, deque([start])
-    while queue and end not in came:
-        at = queue.popleft()
-        for other, room in flow[at].items():
-            if room > 1e-12 and other not in came:
-                came[other] = at
-                queue.append(other)
-    return came
+_State = tuple[int, bool]
+
+
+class _Flow:
+    """Flow from source to target; a state is the entry (False) or exit (True) of a node, between which its cost is the room.
+
+    Only what is used is kept: the edges between nodes have room for anything.
+    """
+
+    def __init__(self, graph: dict[int, set[int]], cost: Mapping[int, float]) -> None:
+        self.graph, self.cost = graph, cost
+        self.through: dict[int, float] = {}
+        self.into: dict[int, dict[int, float]] = {}
+
+    def augmenting(self) -> dict[_State, _State]:
+        """Return how each state is reached while room is left (breadth first, until the target is)."""
+        start, end = (_SOURCE, True), (_TARGET, False)
+        came, queue = {start: start}, deque([start])
+        while queue and end not in came:
+            state = queue.popleft()
+            node, leaving = state
+            steps: list[_State]
+            if leaving:
+                steps = [(other, False) for other in self.graph[node] if other != _SOURCE]
+                if self.through.get(node, 0.0) > _NONE_LEFT:
+                    steps.append((node, False))
+            else:
+                steps = [(other, True) for other, used in self.into.get(node, {}).items() if used > _NONE_LEFT]
+                if self._room(node) > _NONE_LEFT:
+                    steps.append((node, True))
+            for step in steps:
+                if step not in came:
+                    came[step] = state
+                    queue.append(step)
+        return came
+
+    def _room(self, node: int) -> float:
+        return float(self.cost[node]) - self.through.get(node, 0.0)
+
+    def augment(self, came: dict[_State, _State]) -> None:
+        """Send as much as there is room for along the path that was found."""
+        path = [(_TARGET, False)]
+        while path[-1] != (_SOURCE, True):
+            path.append(came[path[-1]])
+        hops = list(pairwise(reversed(path)))
+        amount = min(self._room_of(a, b) for a, b in hops)
+        for (one, leaving), (two, _) in hops:
+            if one == two:
+                self.through[one] = self.through.get(one, 0.0) + (-amount if leaving else amount)
+            elif leaving:
+                used = self.into.setdefault(two, {})
+                used[one] = used.get(one, 0.0) + amount
+            else:
+                self.into[one][two] -= amount
+
+    def _room_of(self, a: _State, b: _State) -> float:
+        if a[0] == b[0]:
+            return self.through.get(a[0], 0.0) if a[1] else self._room(a[0])
+        return float("inf") if a[1] else self.into[a[0]][b[0]]
+
+
+#: Room or flow below this is rounding.
+_NONE_LEFT = 1e-12

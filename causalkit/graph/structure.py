@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Mapping
+from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
-from causalkit.errors import DesignError
+from causalkit.errors import DesignError, IdentificationError
+from causalkit.graph.completion import Partial, completed
+from causalkit.graph.interchange import dagitty, dictionary, dot, gml, networkx_graph
 from causalkit.graph.nodes import Mixed, Nodes
-from causalkit.graph.reading import in_quotes, quoted, read_graph
+from causalkit.graph.reading import quoted, read_graph
 
 
 class Structure:
@@ -22,18 +25,14 @@ class Structure:
         bidirected: Iterable[tuple[str, str]] = (),
         nodes: Iterable[str] | None = None,
         selected: Iterable[str] = (),
+        undirected: Iterable[tuple[str, str]] = (),
     ) -> None:
         parsed = read_graph(edges)
-        if parsed.undirected:
-            one, two = parsed.undirected[0]
-            raise DesignError(
-                f"the edge {one!r} -- {two!r} has no direction.",
-                hint="A DAG needs one; write -> or, for a common cause, <->.",
-            )
-        for pair in bidirected:
-            if isinstance(pair, str) or len(pair) != 2:
-                raise DesignError(f"bidirected= holds {pair!r}, which is no pair.", hint='Write [("a", "b")].')
-            parsed.add("<->", *map(str, pair))
+        for role, arrow, pairs in (("bidirected", "<->", bidirected), ("undirected", "--", undirected)):
+            for pair in pairs:
+                if isinstance(pair, str) or len(pair) != 2:
+                    raise DesignError(f"{role}= holds {pair!r}, which is no pair.", hint='Write [("a", "b")].')
+                parsed.add(arrow, *map(str, pair))
         names = list(dict.fromkeys([*_listed(nodes or ()), *parsed.nodes]))
         self._number = {name: at for at, name in enumerate(names)}
         self.nodes: tuple[str, ...] = tuple(names)
@@ -43,12 +42,16 @@ class Structure:
             self._at(name)
         self.directed = tuple(dict.fromkeys(parsed.directed))
         self.bidirected = tuple(dict.fromkeys(_sorted(pair) for pair in parsed.bidirected))
+        self.undirected = tuple(dict.fromkeys(_sorted(pair) for pair in parsed.undirected))
         self._refuse_loops()
         at = self._number
         self._graph = Mixed.of(
             len(names), [(at[a], at[b]) for a, b in self.directed], [(at[a], at[b]) for a, b in self.bidirected]
         )
         self._refuse_cycle()
+        self._arrows = self._graph
+        if self.undirected:
+            self._complete()
 
     # What the graph is.
 
@@ -59,19 +62,27 @@ class Structure:
 
     def parents(self, node: str) -> frozenset[str]:
         """Return the direct causes of a node."""
-        return self._names(self._graph.parents[self._at(node)])
+        return self._names(self._arrows.parents[self._at(node)])
 
     def children(self, node: str) -> frozenset[str]:
         """Return what a node causes directly."""
-        return self._names(self._graph.children[self._at(node)])
+        return self._names(self._arrows.children[self._at(node)])
 
     def ancestors(self, nodes: str | Iterable[str]) -> frozenset[str]:
         """Return all causes, direct or not, the nodes themselves included."""
-        return self._names(self._graph.ancestors(self._set(nodes)))
+        return self._names(self._arrows.ancestors(self._set(nodes)))
 
     def descendants(self, nodes: str | Iterable[str]) -> frozenset[str]:
         """Return all effects, direct or not, the nodes themselves included."""
-        return self._names(self._graph.descendants(self._set(nodes)))
+        return self._names(self._arrows.descendants(self._set(nodes)))
+
+    def possible_ancestors(self, nodes: str | Iterable[str]) -> frozenset[str]:
+        """Return the nodes and what causes them in some DAG that the graph stands for; ``<->`` plays no part."""
+        return self._names(self.partial.possible_ancestors(self._set(nodes)))
+
+    def possible_descendants(self, nodes: str | Iterable[str]) -> frozenset[str]:
+        """Return the nodes and what they cause in some DAG that the graph stands for; ``<->`` plays no part."""
+        return self._names(self.partial.possible_descendants(self._set(nodes)))
 
     def d_separated(self, x: str | Iterable[str], y: str | Iterable[str], given: str | Iterable[str] = ()) -> bool:
         """Tell whether the graph makes ``x`` and ``y`` independent given others (m-separation, with ``<->``)."""
@@ -94,8 +105,15 @@ class Structure:
 
     @property
     def mixed(self) -> Mixed:
-        """The edges by number, in the order of ``nodes``."""
+        """The edges by number, in the order of ``nodes``; those of one of its DAGs if some are undirected."""
         return self._graph
+
+    @cached_property
+    def partial(self) -> Partial:
+        """The edges by number with the undirected ones; ``<->`` is left out."""
+        at = self._number
+        pairs = ([(at[a], at[b]) for a, b in edges] for edges in (self.directed, self.undirected))
+        return Partial.of(len(self.nodes), *pairs)
 
     def projected(self) -> Mixed:
         """Return the edges among measured nodes, by number: what was not measured becomes ``<->``."""
@@ -105,36 +123,27 @@ class Structure:
 
     def to_dagitty(self) -> str:
         """Return the graph as dagitty text."""
-        marks = dict.fromkeys(self.latent, "latent") | dict.fromkeys(self.selected, "selected")
-        lines = [f"  {quoted(name)}" + (f" [{marks[name]}]" if name in marks else "") for name in self.nodes]
-        lines += [f"  {quoted(a)} -> {quoted(b)}" for a, b in self.directed]
-        lines += [f"  {quoted(a)} <-> {quoted(b)}" for a, b in self.bidirected]
-        return "\n".join(["dag {", *lines, "}"])
+        return dagitty(self)
 
     def to_dot(self) -> str:
-        """Return the graph as DOT text (bidirected edges are drawn as ``dir=both``)."""
-        text = in_quotes
+        """Return the graph as DOT text (bidirected edges are drawn as ``dir=both``, undirected ones as ``dir=none``)."""
+        return dot(self)
 
-        lines = [f"  {text(name)}" + (" [style=dashed]" if name in self.latent else "") + ";" for name in self.nodes]
-        lines += [f"  {text(a)} -> {text(b)};" for a, b in self.directed]
-        lines += [f"  {text(a)} -> {text(b)} [dir=both, style=dashed];" for a, b in self.bidirected]
-        return "\n".join(["digraph {", *lines, "}"])
+    def to_gml(self) -> str:
+        """Return the graph as GML text, which networkx and ``dowhy.CausalModel(graph=...)`` read."""
+        return gml(self)
 
     def to_networkx(self) -> Any:
         """Return a ``networkx.DiGraph``; a bidirected edge becomes an unobserved node with two children."""
-        import networkx as nx
+        return networkx_graph(self)
 
-        graph = nx.DiGraph()
-        graph.add_nodes_from((name, {"observed": name not in self.latent}) for name in self.nodes)
-        graph.add_edges_from(self.directed)
-        for a, b in self.bidirected:
-            hidden = f"U[{a},{b}]"
-            graph.add_node(hidden, observed=False)
-            graph.add_edges_from([(hidden, a), (hidden, b)])
-        return graph
+    def to_dict(self) -> dict[str, list[Any]]:
+        """Return nodes, edges of each kind, latent and selected nodes as lists, fit for JSON; ``DAG`` reads it back."""
+        return dictionary(self)
 
     def __repr__(self) -> str:
-        edges = [*(f"{a} -> {b}" for a, b in self.directed), *(f"{a} <-> {b}" for a, b in self.bidirected)]
+        kinds = (("->", self.directed), ("<->", self.bidirected), ("--", self.undirected))
+        edges = [f"{a} {arrow} {b}" for arrow, pairs in kinds for a, b in pairs]
         return f"{type(self).__name__}({'; '.join(edges)})"
 
     def __eq__(self, other: object) -> bool:
@@ -144,8 +153,23 @@ class Structure:
         return hash(self._key())
 
     def _key(self) -> tuple[frozenset[Any], ...]:
-        edges = (frozenset(self.nodes), frozenset(self.directed), frozenset(self.bidirected))
-        return (*edges, self.latent, self.selected)
+        edges = (frozenset(pairs) for pairs in (self.directed, self.bidirected, self.undirected))
+        return (frozenset(self.nodes), *edges, self.latent, self.selected)
+
+    def needs_directions(self, what: str) -> None:
+        """Raise IdentificationError if some edges are undirected.
+
+        Parameters
+        ----------
+        what : str
+            What can't be said then, as the subject of a sentence.
+        """
+        if self.undirected:
+            one, two = self.undirected[0]
+            raise IdentificationError(
+                f"{what} depend on the direction of {one} -- {two}.",
+                hint=f"Direct it, g.orient('{quoted(one)} -> {quoted(two)}') or the reverse, or ask each DAG of g.members().",
+            )
 
     # By number.
 
@@ -180,14 +204,30 @@ class Structure:
         text = nodes[0]
         for one, two in pairwise(nodes):
             arrow = "->" if (one, two) in self.directed else "<-" if (two, one) in self.directed else "<->"
+            arrow = "--" if _sorted((one, two)) in self.undirected else arrow
             text += f" {arrow} {two}"
         return text
 
     def _refuse_loops(self) -> None:
-        for a, b in (*self.directed, *self.bidirected):
+        for a, b in (*self.directed, *self.bidirected, *self.undirected):
             if a == b:
                 raise DesignError(f"node {a!r} has an edge to itself.", hint="Remove it.")
             self._at(a), self._at(b)
+
+    def _complete(self) -> None:
+        """Direct what has to be directed, and keep one DAG of those that the graph stands for."""
+        for what, there in (("bidirected edges", self.bidirected), ("selected nodes", self.selected)):
+            if there:
+                raise DesignError(
+                    f"the graph has both undirected edges and {what}.",
+                    hint="Write a common cause of an undirected graph as a node, with latent=, or direct the edges.",
+                )
+        whole, self._graph = completed(self.nodes, self.partial.directed, self.partial.undirected)
+        fresh = sorted(whole.directed - self.partial.directed)
+        self.directed += tuple((self.nodes[a], self.nodes[b]) for a, b in fresh)
+        self.undirected = tuple(_sorted((self.nodes[a], self.nodes[b])) for a, b in sorted(whole.undirected))
+        self.__dict__["partial"] = whole
+        self._arrows = Mixed.of(len(self.nodes), whole.directed)
 
     def _refuse_cycle(self) -> None:
         left = set(range(len(self.nodes))) - set(self._graph.order)

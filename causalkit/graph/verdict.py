@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
@@ -17,13 +17,25 @@ from causalkit.errors import DesignError, IdentificationError
 from causalkit.graph.expressions import Expression, with_primes
 from causalkit.graph.id_algorithm import Hedge, Identifier
 from causalkit.graph.layout import drawing
+from causalkit.graph.measurement import Measurement, what_to_measure
 from causalkit.graph.models import DiscreteModel
 from causalkit.graph.nodes import Mixed, Nodes
 
 if TYPE_CHECKING:
     from causalkit.graph.dag import DAG
+    from causalkit.graph.overidentification import SetComparison
 
 Strategy = Literal["no effect", "adjustment", "front-door", "formula", "instrument", "none"]
+#: What estimators call the strategy, how a sentence does, and which of them carry it out.
+_ADJUSTMENT = ("adjustment", "adjustment", "ck.AIPW, ck.DoubleML or ck.OLS")
+_DOES: Mapping[str, tuple[str, str, str]] = {
+    "adjustment": _ADJUSTMENT,
+    "no effect": _ADJUSTMENT,
+    "front-door": ("front_door", "the front door", "ck.FrontDoor"),
+    "instrument": ("instrument", "an instrument", "ck.IV"),
+}
+#: Instruments that are looked at, where a graph has many.
+_MOST_INSTRUMENTS = 50
 #: Cells of the largest table of all values on which a formula is verified.
 _MOST_CELLS = 2**20
 
@@ -69,7 +81,7 @@ class Identification(Report):
     hedge: tuple[tuple[str, ...], tuple[str, ...]] | None = None
 
     checks = Checks({})
-    plots = ("graph",)
+    plots: ClassVar[tuple[str, ...]] = ("graph",)
 
     @property
     def identified(self) -> bool:
@@ -148,6 +160,28 @@ class Identification(Report):
             said += f" {instrument} is an instrument{beside}: with a further assumption (such as linearity) it identifies one."
         return said
 
+    def what_to_measure(self, cost: Mapping[str | tuple[str, str], float] | None = None) -> Iterator[Measurement]:
+        """Yield what else would have to be measured for the effect to be identified: minimal sets, of least cost first.
+
+        Parameters
+        ----------
+        cost : mapping, optional
+            Positive cost of each latent node, and of each pair joined by ``<->`` (the cause behind it); 1 by default.
+
+        Yields
+        ------
+        Measurement
+            ``nodes``, ``pairs`` and ``cost``; one without any if the effect is identified as things are.
+
+        Raises
+        ------
+        DesignError
+            If ``cost`` names something else, or a cost is not positive.
+        IdentificationError
+            If the graph has undirected edges, or selection is what stands in the way.
+        """
+        return what_to_measure(self, cost)
+
     def verify(self, n_models: int = 20, levels: int = 2, random_state: int = 0) -> Verification:
         """Evaluate the formula in random models and compare it with the true interventional distribution.
 
@@ -207,16 +241,18 @@ class Identification(Report):
         return worst
 
     def estimate(self, data: Any, estimator: Any, **roles: Any) -> Any:
-        """Fit an estimator with the covariates that the graph asks for.
+        """Fit an estimator with the columns that the graph asks for.
 
         Parameters
         ----------
         data : table
             With a column for each measured node that is used.
         estimator : Estimator
-            One that declares the strategy, such as ``ck.AIPW()`` or ``ck.OLS()`` for adjustment.
+            One that declares the strategy: such as ``ck.AIPW()`` or ``ck.OLS()`` for adjustment (``covariates=`` is filled in),
+            ``ck.FrontDoor()`` for the front door (``mediator=``), ``ck.IV()`` for an instrument (``instruments=`` and
+            ``covariates=``; every instrument that needs the same, smallest set of covariates).
         **roles
-            Further keywords of ``fit``, such as ``control=`` or ``cluster=``.
+            Further keywords of ``fit``, such as ``control=`` or ``cluster=``; they win over what is filled in.
 
         Returns
         -------
@@ -225,24 +261,73 @@ class Identification(Report):
         Raises
         ------
         IdentificationError
-            If the effect is not identified by adjustment, or the estimator does not carry out that strategy.
+            If no estimator carries out the strategy, or this one does another.
         """
-        if self.strategy not in ("adjustment", "no effect"):
-            raise IdentificationError(
-                f"{type(estimator).__name__} adjusts for covariates, and no set of covariates will do here.",
-                hint=self.explain(),
-            )
-        if "adjustment" not in estimator.strategies:
-            raise IdentificationError(
-                f"{type(estimator).__name__} does not estimate by adjustment (it does {', '.join(estimator.strategies)}).",
-                hint="Use AIPW, DoubleML or OLS.",
-            )
         if len(self.treatment) != 1 or len(self.outcome) != 1:
             raise IdentificationError("several treatments or outcomes need a fit each.", hint="Ask for one pair.")
+        if self.strategy not in _DOES:
+            raise IdentificationError(f"no estimator carries out the strategy {self.strategy!r}.", hint=self.explain())
+        needed, what, whom = _DOES[self.strategy]
+        if needed not in estimator.strategies:
+            own = ", ".join(strategy.replace("_", "-") for strategy in estimator.strategies) or "something else"
+            why = self.explain()
+            raise IdentificationError(
+                f"{type(estimator).__name__} estimates by {own}, and the graph asks for {what}: {why[0].lower()}{why[1:]}",
+                hint=f"Use {whom}.",
+            )
+        named = self._columns()
+        lacking = [role for role in named if role not in estimator.roles]
+        if lacking:
+            raise IdentificationError(
+                f"{type(estimator).__name__} has no role {lacking[0]}=, which the graph fills in.", hint=f"Use {whom}."
+            )
+        given: Mapping[str, Any] = {**named, **roles}
+        return estimator.fit(data, outcome=self.outcome[0], treatment=self.treatment[0], **given)
+
+    def _columns(self) -> dict[str, list[str]]:
+        """Return the columns that the strategy needs, by role."""
+        if self.strategy == "front-door":
+            return {"mediator": sorted(next(self.frontdoor_sets))}
+        if self.strategy == "instrument":
+            found = _first(self.instruments, _MOST_INSTRUMENTS)
+            beside = min((others for _, others in found), key=lambda others: (len(others), sorted(others)))
+            return {
+                "instruments": sorted({name for name, others in found if others == beside}),
+                "covariates": sorted(beside),
+            }
         best = next(self.graph.adjustment_sets(self.treatment, self.outcome, kind="optimal"), None)
-        chosen = best if best is not None else next(self.adjustment_sets)
-        named: Mapping[str, Any] = {"covariates": sorted(chosen), **roles}
-        return estimator.fit(data, outcome=self.outcome[0], treatment=self.treatment[0], **named)
+        return {"covariates": sorted(best if best is not None else next(self.adjustment_sets))}
+
+    def compare_sets(
+        self, data: Any, estimator: Any = None, limit: int = 10, alpha: float = 0.05, **roles: Any
+    ) -> SetComparison:
+        """Estimate the effect with each minimal adjustment set: if the graph is right, they agree.
+
+        Parameters
+        ----------
+        data : table
+            With a column for each measured node that is used.
+        estimator : Estimator, optional
+            One that adjusts for covariates; ``ck.OLS()`` by default.
+        limit : int
+            Most minimal sets that are compared, at least 2.
+        alpha : float
+            Level of the joint test that all sets agree.
+        **roles
+            Further keywords of ``fit``, such as ``control=`` or ``cluster=``.
+
+        Returns
+        -------
+        SetComparison
+
+        Raises
+        ------
+        IdentificationError
+            If the effect is not identified by adjustment, or the estimator does not adjust.
+        """
+        from causalkit.graph.overidentification import compare_sets
+
+        return compare_sets(self, data, estimator, limit, alpha, roles)
 
     def passages(self) -> tuple[Passage, ...]:
         """Return the verdict with the graph."""

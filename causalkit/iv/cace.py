@@ -130,7 +130,7 @@ def noncompliance(result: Result, outcome_range: tuple[float, float] | None = No
     """
     groups = compliers(result)
     k, y = groups.kappa, groups.outcome
-    low, high = (float(y.min()), float(y.max())) if outcome_range is None else map(float, outcome_range)
+    low, high = (float(y.min()), float(y.max())) if outcome_range is None else _range(outcome_range)
     if not low < high or y.min() < low or y.max() > high:
         raise DesignError(
             f"outcome_range=({low:g}, {high:g}) does not hold the outcomes, which run from {y.min():g} to {y.max():g}.",
@@ -154,6 +154,17 @@ def noncompliance(result: Result, outcome_range: tuple[float, float] | None = No
         outcome_range=(low, high),
         per_protocol=float(obeyed[1] - obeyed[0]),
     )
+
+
+def _range(given: object) -> tuple[float, float]:
+    try:
+        low, high = map(float, given)  # type: ignore[call-overload]
+    except (TypeError, ValueError):
+        raise DesignError(
+            f"outcome_range={given!r} is not a pair of numbers.",
+            hint="Pass the smallest and the largest value that the outcome can take.",
+        ) from None
+    return low, high
 
 
 def _effects(theta: Floats, psi: Floats, groups: ComplierReport) -> Effects:

@@ -241,11 +241,14 @@ def compliers(result: Result, covariates: Sequence[str] | None = None) -> Compli
     *Estimating outcome distributions for compliers*; Angrist and Pischke (2009), section 4.4.4.
     """
     sample = result._kept()
-    D, Z, names, turned = binary_design(sample)
+    D, Z, names = binary_design(sample)
+    turned = False
     adjust, columns = sample.features().dummies()
     chosen = _chosen(columns, sample.features().names, covariates)
     weights = sample.optional("weights")
     found = kappa(D, Z, adjust, weights)
+    if (found.mean("offered", D[:, None])[0] < found.mean("not offered", D[:, None])[0]).all():
+        found, turned = kappa(D, 1.0 - Z, adjust, weights), True
     carrier = result.effects.numbers.carrier
     shares = _shares(found, carrier, sample)
     there = [who for who, value in zip(GROUPS, shares.values, strict=True) if value > 0]
@@ -262,8 +265,8 @@ def compliers(result: Result, covariates: Sequence[str] | None = None) -> Compli
     )
 
 
-def binary_design(sample: Sample) -> tuple[Floats, Floats, tuple[str, str, str], bool]:
-    """Return treatment and instrument as 0 and 1, their names, and whether the instrument was turned around.
+def binary_design(sample: Sample) -> tuple[Floats, Floats, tuple[str, str, str]]:
+    """Return treatment and instrument as 0 and 1, and the names of outcome, treatment and instrument.
 
     Raises
     ------
@@ -294,8 +297,7 @@ def binary_design(sample: Sample) -> tuple[Floats, Floats, tuple[str, str, str],
             hint="Pass the columns as covariates, or leave them out.",
         )
     D, Z = (column.codes == 1).astype(float), (instruments.values[:, 0] == levels[1]).astype(float)
-    turned = bool(np.cov(D, Z)[0, 1] < 0)
-    return D, 1.0 - Z if turned else Z, (sample.name("outcome"), column.name, instruments.names[0]), turned
+    return D, Z, (sample.name("outcome"), column.name, instruments.names[0])
 
 
 def _chosen(columns: Sequence[str], names: Sequence[str], covariates: Sequence[str] | str | None) -> list[int]:

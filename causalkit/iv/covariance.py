@@ -41,7 +41,27 @@ def estimate_of(data: IVData, solved: Solved, rows: Rows, clusters: Sequence[Gro
     first = clusters[0] if variance.is_clustered else None
     crossed = tuple(clusters[1:]) if variance.is_clustered else ()
     carrier = Influence(read_only(solved.psi), rows, first, scale, df, variance.kind, crossed)
-    return Estimate(solved.beta, carrier.knowing(joint_block(data, solved)) if crossed else carrier)
+    if not crossed:
+        return Estimate(solved.beta, carrier)
+    return Estimate(solved.beta, require_positive(carrier.knowing(joint_block(data, solved)), clusters))
+
+
+def require_positive(carrier: Influence, clusters: Sequence[Groups]) -> Influence:
+    """Refuse a variance of several ways of clustering that was not positive, which its repair made zero.
+
+    Raises
+    ------
+    InferenceUnavailable
+        If the variance of a coefficient is zero although its influence values are not.
+    """
+    variances, sizes = np.diag(carrier.vcov), np.sum(np.square(carrier.psi), axis=0)
+    if np.any((variances <= 1e-12 * sizes) & (sizes > 0)):
+        names = ", ".join(repr(way.name) for way in clusters)
+        raise InferenceUnavailable(
+            f"the variance clustered by {names} is not positive: the ways of clustering have too few clusters.",
+            hint="Cluster by the coarser of them, or in one way.",
+        )
+    return carrier
 
 
 def joint_block(data: IVData, solved: Solved) -> Floats:

@@ -199,7 +199,7 @@ def _absorbed(
     k = len(W)
     columns = tuple(part.columns)
     return _Columns(
-        Stack(columns[:k], np.zeros(k), root),
+        Stack(columns[:k], np.zeros(k), root, others[0].size),
         Stack(columns[k:], np.zeros(len(others)), root),
         tuple(names),
         part.centred_norms,

@@ -145,12 +145,20 @@ def continuously_updating(data: IVData) -> GMMFit:
     start = two_step(data)
     if data.q == data.m or not start.residuals.any():
         return start
+    _require_one_way(data)
     problem = _Updating(data)
     point = problem.point(start.beta, start.shift)
     point, value, decrement = _minimise(problem, point, start)
     beta, shift = problem.unpack(point)
     residuals = data.residuals(beta) - data.exogenous_part(shift)
     return GMMFit(beta, shift, full_moment_covariance(data, residuals), residuals, value, decrement)
+
+
+def _require_one_way(data: IVData) -> None:
+    if len(data.variance.ways) > 1:
+        raise InferenceUnavailable(
+            "method='cue' takes one way of clustering.", hint="Use method='gmm', or cluster in one way."
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -224,10 +232,6 @@ def _joined(values: Floats, data: IVData) -> Floats:
         return _smoothed(values, variance.order)
     if not variance.is_clustered:
         return values
-    if len(variance.ways) > 1:
-        raise InferenceUnavailable(
-            "method='cue' takes one way of clustering.", hint="Use method='gmm', or cluster in one way."
-        )
     codes: Codes = variance.ways[0]
     return np.asarray(np.bincount(codes, weights=values)[codes], dtype=np.float64)
 

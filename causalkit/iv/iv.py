@@ -20,7 +20,7 @@ from causalkit.errors import DesignError
 from causalkit.iv.covariance import estimate_of
 from causalkit.iv.fit import JACKKNIFE, METHODS, solve
 from causalkit.iv.iv_checks import with_checks
-from causalkit.iv.iv_design import clusters_of, data_of, in_time_order, instrument_names, treatments
+from causalkit.iv.iv_design import clusters_of, data_of, in_time_order, instrument_names, require_usable, treatments
 from causalkit.iv.iv_result import IVResult
 from causalkit.linear.absorb import singletons
 
@@ -193,11 +193,13 @@ class IV(Estimator[IVResult]):
 
     def validate(self, sample: Sample) -> None:
         """Refuse a variance that does not go with the roles; see :meth:`Estimator.validate`."""
+        require_usable(sample)
         if self._kind(bool(sample.several("cluster"))) == "HAC":
             in_time_order(sample)
 
     def estimate(self, sample: Sample) -> IVResult:
         """Run the analysis on a bound sample."""
+        self.validate(sample)
         kind = self._kind(bool(sample.several("cluster")))
         if self.method in JACKKNIFE:
             from causalkit.iv.jackknife_result import estimate_jackknife

@@ -45,7 +45,10 @@ def with_checks(result: IVResult) -> IVResult:
 def relevance(result: IVResult) -> Check:
     """Whether the instruments move the treatment at all."""
     first = result.first_stage
-    weakest = int(np.argmin(first.f))
+    try:
+        weakest = int(np.argmin(first.f))
+    except CausalKitError as reason:
+        return Check("relevance", "untestable", str(reason))
     f, p = float(first.f[weakest]), float(first.f_pvalue[weakest])
     df1, df2 = first.df
     said = (

@@ -263,8 +263,10 @@ def _independent_instruments(
 def _too_few(endogenous: Sequence[str], instruments: Sequence[str], lost: Mapping[str, str]) -> None:
     told = "".join(f" {name} is {why}." for name, why in lost.items())
     left = len(instruments) - len(lost)
+    have = "there is 1 instrument" if left == 1 else f"there are {left or 'no'} instruments"
+    need = "1 treatment" if len(endogenous) == 1 else f"{len(endogenous)} treatments"
     raise DesignError(
-        f"there are {left} instruments for {len(endogenous)} treatments ({', '.join(endogenous)}).{told}",
+        f"{have} for {need} ({', '.join(endogenous)}).{told}",
         hint="Each treatment needs an instrument of its own that the covariates do not determine.",
         column=next(iter(lost), instruments[0] if instruments else None),
     )

@@ -8,9 +8,12 @@ import numpy as np
 
 from causalkit.core.rows import Groups
 from causalkit.core.sample import Arms, Number, Sample
-from causalkit.errors import DesignError
+from causalkit.errors import DataError, DesignError
 from causalkit.iv.iv_data import IVData, iv_data
 from causalkit.kernels.arrays import Floats, Ints
+
+#: Largest absolute values of a column between which sums of products of columns neither overflow nor vanish.
+_SMALLEST, _LARGEST = 1e-70, 1e70
 
 
 def data_of(sample: Sample, kind: str) -> IVData:
@@ -59,6 +62,49 @@ def treatments(sample: Sample) -> tuple[list[Floats], list[str]]:
         return [part.values for part in listed], [part.name for part in listed]
     assert isinstance(column, Number)
     return [column.values], [column.name]
+
+
+def require_usable(sample: Sample) -> None:
+    """Refuse a single cluster, and numbers whose squares do not fit in a float.
+
+    Raises
+    ------
+    DesignError
+        If a cluster column has one cluster only.
+    DataError
+        If a column is so large or so small that its sum of squares overflows or vanishes.
+    """
+    for way in sample.several("cluster"):
+        if way.count < 2:
+            raise DesignError(
+                f"cluster {way.name!r} has one cluster only.",
+                hint='Clustered inference needs two or more; without cluster= use vcov="HC1".',
+                column=way.name,
+            )
+    columns = [(sample.name("outcome"), sample.outcome)]
+    if not isinstance(sample.columns["treatment"], Arms):
+        listed, names = treatments(sample)
+        columns += zip(names, listed, strict=True)
+    for role in ("instruments", "covariates"):
+        part = sample.features(role)
+        columns += [(name, part.values[:, j]) for j, name in enumerate(part.names) if j not in part.categorical]
+    for name, values in columns:
+        _require_scale(name, values, sample)
+
+
+def _require_scale(name: str, values: Floats, sample: Sample) -> None:
+    largest = max(float(values.max()), -float(values.min()))
+    if largest == 0.0 or _SMALLEST <= largest <= _LARGEST:
+        return
+    at = int(np.argmax(np.abs(values)))
+    row, outside = int(sample.rows.positions[at]), int(np.count_nonzero(np.abs(values) > _LARGEST))
+    told = f"holds {outside} values beyond {_LARGEST:g}" if outside else f"holds no value beyond {_SMALLEST:g}"
+    raise DataError(
+        f"column {name!r} {told} (row {row} holds {values[at]:g}), whose squares a float can't hold.",
+        hint="Use other units.",
+        column=name,
+        rows=(row,),
+    )
 
 
 def instrument_names(sample: Sample) -> tuple[str, ...]:

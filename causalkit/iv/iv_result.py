@@ -14,8 +14,9 @@ from causalkit.core.estimate import Covariance, Estimate, Influence
 from causalkit.core.passage import Passage
 from causalkit.core.result import Result
 from causalkit.core.rows import Groups
-from causalkit.errors import DesignError
-from causalkit.iv.covariance import all_coefficients, instrument_regression, joint_block
+from causalkit.core.table import Table
+from causalkit.errors import DesignError, InferenceUnavailable
+from causalkit.iv.covariance import all_coefficients, instrument_regression, joint_block, require_positive
 from causalkit.iv.endogeneity import endogeneity_test
 from causalkit.iv.first_stage import FirstStage
 from causalkit.iv.fit import Solved, solve
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from causalkit.inference.confidence_set import ConfidenceSet
     from causalkit.iv.compliers import ComplierReport
 
+_FIRST_STAGE = ("treatment", "F", "pvalue", "df1", "df2", "partial R²", "Shea R²", "conditional F")
 WEAK = ("ar", "clr", "lm", "tf")
 
 
@@ -214,6 +216,7 @@ class IVResult(Result):
         carrier = changed.effects.numbers.carrier
         if isinstance(carrier, Influence) and carrier.crossed:
             known = carrier.knowing(joint_block(changed.iv_data, self._fitted[1]))
+            require_positive(known, carrier.ways)
             numbers = replace(changed.effects.numbers, carrier=known)
             changed = replace(changed, effects=replace(changed.effects, numbers=numbers))
             vars(changed)["_fitted"] = self._fitted
@@ -221,12 +224,19 @@ class IVResult(Result):
 
     # Showing it.
 
+    def _first_stage_passage(self) -> Passage:
+        text = "How strongly the instruments move the treatment, covariates held fixed."
+        try:
+            rows = self.first_stage.to_table().rows
+            return Passage("certainty", "First stage", (text,), Table.of(_FIRST_STAGE, rows))
+        except InferenceUnavailable as missing:
+            return Passage("certainty", "First stage", (f"Its strength can't be told: {missing}",))
+
     def passages(self) -> tuple[Passage, ...]:
         """Return the finding, its certainty, and how strong the instruments are."""
         shown = [*super().passages()]
         if self.sample is not None:
-            text = "How strongly the instruments move the treatment, covariates held fixed."
-            shown.append(Passage("certainty", "First stage", (text,), self.first_stage.to_table()))
+            shown.append(self._first_stage_passage())
         if "weak_instruments" in self.checks:
             check = self.checks["weak_instruments"]
             shown.append(Passage("certainty", "However weak the instruments are", (check.message,), check.table))

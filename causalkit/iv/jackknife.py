@@ -29,6 +29,7 @@ from causalkit.kernels.arrays import Codes, Floats, Ints, read_only
 
 JackknifeMethod = Literal["ujive", "ijive", "jive", "ujive2013"]
 _IRRELEVANT = 1e-10
+_DETERMINED = 1e-9
 METHODS: tuple[JackknifeMethod, ...] = ("ujive", "ijive", "jive", "ujive2013")
 
 
@@ -172,6 +173,7 @@ def from_projections(y: Floats, D: Floats, kept: Kept, weights: Floats | None, m
     treated = (D[:, None] if D.ndim == 1 else D)[kept.rows].T
     raw = np.stack([_centred(column, root) for column in (y[kept.rows], *treated)])
     tilde, left = kept.controls.residuals(*raw), kept.full.residuals(*raw)
+    _require_treatments(kept, raw[1:], tilde[1:])
     fitted, back = _predictions(method, kept, raw, tilde, left)
     denominator = fitted @ raw[1:].T
     _require_strength(denominator, fitted, tilde[1:])
@@ -217,6 +219,23 @@ def _predictions(
     factor = 1.0 / (1.0 - h) if method == "jive" else 1.0 / (1.0 - h + p)
     fitted = tilde[1:] - controls.residuals(*(left[1:] * factor))
     return fitted, lambda c: c @ tilde - full.residuals((c @ tilde) * factor)[0]
+
+
+def _require_treatments(kept: Kept, raw: Floats, tilde: Floats) -> None:
+    """Refuse fewer instruments than treatments, and a treatment that the controls determine."""
+    if kept.n_instruments < len(raw):
+        have = "is 1 instrument" if kept.n_instruments == 1 else f"are {kept.n_instruments} instruments"
+        raise DesignError(
+            f"there {have} for {len(raw)} treatments.",
+            hint="Each treatment needs an instrument of its own that the controls do not determine.",
+        )
+    empty = np.linalg.norm(tilde, axis=1) <= _DETERMINED * np.linalg.norm(raw, axis=1)
+    if empty.any():
+        which = f"treatment {int(np.argmax(empty)) + 1} of {len(raw)}" if len(raw) > 1 else "the treatment"
+        raise DesignError(
+            f"{which} is determined by the covariates or absorbed effects.",
+            hint="Leave out the covariate or the absorbed effect that determines it.",
+        )
 
 
 def _require_strength(denominator: Floats, fitted: Floats, tilde: Floats) -> None:

@@ -21,6 +21,7 @@ from causalkit.core.rows import Groups
 from causalkit.core.sample import Arms, Sample
 from causalkit.core.table import Table
 from causalkit.errors import DesignError, InferenceUnavailable
+from causalkit.iv.covariance import require_positive
 from causalkit.iv.fit import Solved
 from causalkit.iv.iv_data import IVData
 from causalkit.iv.iv_design import clusters_of, data_of, in_time_order, treatments
@@ -257,7 +258,8 @@ def _numbers(fit: Jackknife, variance: Variance, sample: Sample, clusters: Seque
         return Estimate(theta, Covariance(read_only(variance.meat(psi)), df, "HAC"))
     first = clusters[0] if clusters else None
     scale = variance.scale(n, k)
-    return Estimate(theta, Influence(read_only(psi), sample.rows, first, scale, df, variance.kind, tuple(clusters[1:])))
+    made = Influence(read_only(psi), sample.rows, first, scale, df, variance.kind, tuple(clusters[1:]))
+    return Estimate(theta, require_positive(made, clusters) if made.crossed else made)
 
 
 def _checks(fit: Jackknife, sample: Sample) -> dict[str, Check]:

@@ -65,8 +65,9 @@ def liml_kappa(gram: IVGram) -> float:
         return 1.0
     scale = np.sqrt(np.diag(gram.total))
     values, vectors = np.linalg.eigh(gram.total / np.outer(scale, scale))
-    kept = values > _FLAT * values[-1]
-    basis = vectors[:, kept] / np.sqrt(values[kept]) / scale[:, None]
+    if values[0] <= _FLAT * values[-1]:  # the endogenous variables determine the outcome: every kappa fits exactly
+        return 1.0
+    basis = vectors / np.sqrt(values) / scale[:, None]
     share = float(np.linalg.eigvalsh(basis.T @ gram.explained @ basis)[0])
     return 1.0 / (1.0 - min(max(share, 0.0), 1.0 - _FLAT))
 

@@ -177,8 +177,9 @@ def fit_mte(
     p = fitted.probability
     R, by_p = basis.design(p, D, covariates)
     root = np.sqrt(w)
-    _, triangle = np.linalg.qr(R * root[:, None] / np.linalg.norm(R * root[:, None], axis=0))
-    if np.abs(np.diag(triangle)).min() <= _RANK:
+    size = np.linalg.norm(R * root[:, None], axis=0)
+    triangle = np.linalg.qr(R * root[:, None] / np.where(size > 0, size, 1.0), mode="r")
+    if R.shape[0] < R.shape[1] or np.abs(np.diag(triangle)).min() <= _RANK:
         raise DesignError(
             "the propensity does not vary enough to tell the terms of the marginal treatment effect apart.",
             hint="Use a lower order=, method='normal', or instruments with more values.",

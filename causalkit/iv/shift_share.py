@@ -22,9 +22,10 @@ from causalkit.core.roles import Assignment, Role
 from causalkit.core.rows import Rows
 from causalkit.core.sample import Arms, Number, Sample
 from causalkit.core.table import Table
-from causalkit.errors import DesignError
+from causalkit.errors import DesignError, InferenceUnavailable
 from causalkit.inference.confidence_set import ConfidenceSet
 from causalkit.inference.wald import require_alpha, t_pvalue
+from causalkit.iv.covariance import require_df
 from causalkit.iv.rotemberg import Rotemberg, rotemberg_weights
 from causalkit.iv.shift_share_checks import balance, complete_shares, effective_shocks, weak_instruments
 from causalkit.iv.shift_share_fit import COMPLETE, ShiftShareArrays, prepare
@@ -125,7 +126,12 @@ class ShiftShareResult(Result):
             return super().test(null, method)
         at = self.arrays
         error = float(np.linalg.norm(at.scores(at.y - null * at.D, self._shock_kind)))
-        statistic = (at.estimate - null) * at.relevance / error if error else float("nan")
+        if error == 0.0:
+            raise InferenceUnavailable(
+                f"nothing is left of the outcome at an effect of {null:g}, so the test has no error.",
+                hint="The treatment determines the outcome.",
+            )
+        statistic = (at.estimate - null) * at.relevance / error
         return Test(statistic, float(t_pvalue(statistic, np.inf)), float("inf"), null, "akm0")
 
     @property
@@ -273,6 +279,11 @@ class ShiftShareIV(Estimator[ShiftShareResult]):
         unit = given.get("unit")
         if not isinstance(unit, str):
             raise DesignError("a table of shares needs unit=.", hint="Name the column that both tables share.")
+        if given["shocks"].labels is None:
+            raise DesignError(
+                "shocks= is a list, and a long table of shares has no order of shocks.",
+                hint="Pass a mapping from shock to number, or a table with the columns shock and value.",
+            )
         given["shares"] = read_shares(given["shares"], unit)
         others = {role: spec for role, spec in self.roles.items() if role != "shares"}
         sample = Design(others).bind(data, given)
@@ -369,6 +380,7 @@ class ShiftShareIV(Estimator[ShiftShareResult]):
         return "AKM"
 
     def _carrier(self, arrays: ShiftShareArrays, kind: str, sample: Sample) -> Influence:
+        require_df(sample.n, arrays.n_controls + 1)
         if kind in ("HC0", "HC1"):
             psi, scale = arrays.unit_variance(kind)
             return Influence(read_only(psi[:, None]), sample.rows, None, scale, np.full(1, np.inf), kind)

@@ -80,6 +80,12 @@ def read_shocks(value: Any) -> Shocks:
         return value
     if isinstance(value, Mapping) and all(isinstance(item, Real) for item in value.values()):
         return Shocks(tuple(value), _finite(np.array(list(value.values()), dtype=float)))
+    if isinstance(value, Mapping) and any(item is None or np.ndim(item) == 0 for item in value.values()):
+        bad = [str(label) for label, item in value.items() if not isinstance(item, Real)]
+        raise DesignError(
+            f"shocks= has no number for {len(bad)} of {len(value)} labels, the first is {bad[0]!r}.",
+            hint="Map each share to one number.",
+        )
     if isinstance(value, list | tuple) or (isinstance(value, np.ndarray) and value.ndim == 1):
         try:
             values = np.asarray(value, dtype=float)

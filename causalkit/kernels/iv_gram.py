@@ -26,16 +26,19 @@ class Stack:
         What is subtracted from each column.
     root : array, shape (n,), or None
         Square root of the weights.
+    rows : int
+        Rows, where there is no column.
     """
 
     columns: tuple[Floats, ...]
     pivots: Floats
     root: Floats | None = None
+    rows: int = 0
 
     @property
     def n(self) -> int:
         """Rows."""
-        return int(self.columns[0].size)
+        return int(self.columns[0].size) if self.columns else self.rows
 
     @property
     def k(self) -> int:
@@ -56,7 +59,7 @@ class Stack:
 
     def take(self, positions: list[int]) -> Stack:
         """Return some of the columns."""
-        return Stack(tuple(self.columns[j] for j in positions), self.pivots[positions], self.root)
+        return Stack(tuple(self.columns[j] for j in positions), self.pivots[positions], self.root, self.n)
 
     def joined(self, other: Stack) -> Stack:
         """Return these columns and then those of another stack of the same rows."""

@@ -1,8 +1,8 @@
 """Sums over random subsets of fixed size: by every subset, by random ones, or by their exact distribution.
 
-A randomization test with fixed margins asks for nothing else. Random subsets come from one byte of randomness per unit:
-units are taken independently, then as many as there are too many or too few, picked at random, are put right. Given its
-size a set of independent picks is uniform, so the set that results is uniform too.
+A randomization test with fixed margins asks for nothing else. Units are taken independently, one bit each, with about the
+right chance; then as many as there are too many or too few, picked at random, are put right. Given its size a set of
+independent picks is uniform, so the set that results is uniform too. Sums of all subsets of four units are looked up.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from causalkit.kernels.arrays import Bools, Floats, Ints
 
 _SUMS = {"reassoc", "contract", "nsz", "arcp"}
 _STEP = np.uint64(0x9E3779B97F4A7C15)
-_BLOCK = 512
 
 
 @njit(inline="always", cache=True)  # type: ignore[untyped-decorator]
@@ -25,6 +24,49 @@ def _mixed(z: Any) -> Any:
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return z ^ (z >> np.uint64(31))
+
+
+@njit(inline="always", cache=True)  # type: ignore[untyped-decorator]
+def _bits(word: Any) -> Any:
+    """How many bits of a word are set."""
+    word = word - ((word >> np.uint64(1)) & np.uint64(0x5555555555555555))
+    word = (word & np.uint64(0x3333333333333333)) + ((word >> np.uint64(2)) & np.uint64(0x3333333333333333))
+    word = (word + (word >> np.uint64(4))) & np.uint64(0x0F0F0F0F0F0F0F0F)
+    return np.int64((word * np.uint64(0x0101010101010101)) >> np.uint64(56))
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator]
+def _subset_sums(columns: Floats, n_words: int) -> Floats:
+    """Sums of each column over the 16 subsets of every four units, shape (q, 16 words, 16)."""
+    q, m = columns.shape
+    table = np.zeros((q, 16 * n_words, 16))
+    for j in range(q):
+        for group in range((m + 3) // 4):
+            for i in range(min(4, m - 4 * group)):
+                value, bit = columns[j, 4 * group + i], 1 << i
+                for subset in range(bit):
+                    table[j, group, bit + subset] = table[j, group, subset] + value
+    return table
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator]
+def _fill(words: Any, m: int, limit: int, state: Any) -> tuple[Any, int]:
+    """Take every unit with a chance of ``limit / 256``; return the state and how many were taken."""
+    lowest = 0
+    while not (limit >> lowest) & 1:
+        lowest += 1
+    count = 0
+    for at in range(words.size):
+        word = np.uint64(0)
+        for bit in range(lowest, 8):  # the digits of a random number below the limit, from the last one up
+            state += _STEP
+            random = _mixed(state)
+            word = word | random if (limit >> bit) & 1 else word & random
+        if at == words.size - 1 and m % 64:
+            word &= (np.uint64(1) << np.uint64(m % 64)) - np.uint64(1)
+        words[at] = word
+        count += _bits(word)
+    return state, count
 
 
 @njit(cache=True, fastmath=_SUMS)  # type: ignore[untyped-decorator]
@@ -47,37 +89,31 @@ def draw_sums(columns: Floats, k: int, n_draws: int, seed: int) -> Floats:
     Floats, shape (n_draws, q)
     """
     q, m = columns.shape
-    words = np.empty((m + 7) // 8, dtype=np.uint64)
-    bytes_ = words.view(np.uint8)  # a unit is taken where its byte is below the limit
-    limit = np.uint8(min(max((256 * k + m // 2) // m, 1), 255))
+    words = np.empty((m + 63) // 64, dtype=np.uint64)
+    table = _subset_sums(columns, words.size)
+    limit = min(max((256 * k + m // 2) // m, 1), 255)
     out = np.zeros((n_draws, q))
-    share = np.empty(_BLOCK)
     state = _mixed(np.uint64(seed) * _STEP + np.uint64(1))
+    low, one = np.uint64(15), np.uint64(1)
     for draw in range(n_draws):
-        for i in range(words.size):
-            words[i] = _mixed(state + np.uint64(i + 1) * _STEP)
-        state += np.uint64(words.size) * _STEP
-        count = 0
-        for start in range(0, m, _BLOCK):
-            size, total = min(_BLOCK, m - start), 0.0
-            for i in range(size):
-                share[i] = 1.0 if bytes_[start + i] < limit else 0.0
-                total += share[i]
-            count += int(total)
-            for j in range(q):
-                total = 0.0
-                for i in range(size):
-                    total += columns[j, start + i] * share[i]
-                out[draw, j] += total
+        state, count = _fill(words, m, limit, state)
+        for j in range(q):
+            total = 0.0
+            for at in range(words.size):
+                word = words[at]
+                for i in range(16):
+                    total += table[j, 16 * at + i, np.int64((word >> np.uint64(4 * i)) & low)]
+            out[draw, j] = total
         while count != k:
             state += _STEP
-            at = np.int64(((_mixed(state) >> np.uint64(32)) * np.uint64(m)) >> np.uint64(32))
-            taken = bytes_[at] < limit
+            unit = np.int64(((_mixed(state) >> np.uint64(32)) * np.uint64(m)) >> np.uint64(32))
+            place, bit = unit >> 6, one << np.uint64(unit & 63)
+            taken = (words[place] & bit) != 0
             if taken == (count > k):
-                bytes_[at] = np.uint8(255) if taken else np.uint8(0)
+                words[place] ^= bit
                 count += -1 if taken else 1
                 for j in range(q):
-                    out[draw, j] += -columns[j, at] if taken else columns[j, at]
+                    out[draw, j] += -columns[j, unit] if taken else columns[j, unit]
     return out
 
 

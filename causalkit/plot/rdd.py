@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 RD_READING = (
-    "Each dot is the average of a bin, the bars its interval, the thin curve a polynomial through all rows of its side. The "
-    "thick lines are the fit within the bandwidth; the effect is the gap between them at the cutoff."
+    "Each dot is the average of a bin, the bar its interval (left out where few rows make it very wide), the thin curve a "
+    "polynomial through all rows of its side. The thick lines are the fit within the bandwidth; the effect is the gap "
+    "between them at the cutoff."
 )
 BANDWIDTHS_READING = (
     "Each dot is the estimate at one bandwidth with its interval; the marked one was used. An effect that holds over many "
@@ -53,14 +54,16 @@ def rd(data: PlotData) -> Figure:
     figure = theme.new_figure(3.2)
     axes = figure.subplots()
     axes.axvline(cutoff, color=theme.MUTED, linewidth=1.0, linestyle=(0, (4, 3)))
+    told = high - low <= 0.75 * np.ptp(y)  # bins of two or three rows have intervals that tell nothing
     for side, colour, inside in (("left", theme.ORANGE, x < cutoff), ("right", theme.BLUE, x >= cutoff)):
-        axes.vlines(x[inside], low[inside], high[inside], color=colour, linewidth=1.2, alpha=0.28)
+        barred = inside & told
+        axes.vlines(x[barred], low[barred], high[barred], color=colour, linewidth=1.2, alpha=0.28)
         axes.plot(x[inside], y[inside], "o", color=colour, markersize=3.6, alpha=0.75, markeredgewidth=0)
         for name, width, shade in (("curve", 1.1, 0.55), ("line", 3.0, 1.0)):
             if data.get(f"{name}_{side}_x") is not None:
                 at, value = contract.columns(data, f"{name}_{side}_x", f"{name}_{side}_y")
                 axes.plot(at, value, color=colour, linewidth=width, alpha=shade, solid_capstyle="butt")
-    _within(axes, y, low, high)
+    _within(axes, y, np.where(told, low, y), np.where(told, high, y))
     theme.dress(
         axes,
         xlabel=contract.text(data, "xlabel", "Running variable"),

@@ -149,7 +149,7 @@ class DensityTest(Report):
         return Check(
             "density",
             "fail" if jump else "pass",
-            f"the density of {self.name} {said} at the cutoff: {fmt.number(fit.left, 3)} on the left, "
+            f"The density of {self.name} {said} at the cutoff: {fmt.number(fit.left, 3)} on the left, "
             f"{fmt.number(fit.right, 3)} on the right (statistic {fmt.number(fit.statistic, 3)}, p-value "
             f"{fmt.pvalue(fit.pvalue)}, {self.n_effective[0]:,} and {self.n_effective[1]:,} values within the bandwidths).",
             statistic=fit.statistic,

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from scipy import special
 
+from causalkit.core.effects import Test
 from causalkit.errors import DesignError, InferenceUnavailable
 from causalkit.inference.confidence_set import ConfidenceSet
 from causalkit.kernels.arrays import Floats
@@ -66,13 +67,46 @@ def anderson_rubin_set(result: Any, alpha: float = 0.05) -> ConfidenceSet:
     InferenceUnavailable
         If the design is sharp, or the result holds no data.
     """
+    return ratio_set(*_jumps(result), alpha)
+
+
+def anderson_rubin_test(result: Any, null: float = 0.0) -> Test:
+    """Return the test behind :func:`anderson_rubin_set`: a null that it rejects at a level is outside of that set.
+
+    The statistic is the bias-corrected jump of the outcome less ``null`` times that of the treatment, over its robust
+    standard error, which is known given the null; its distribution under it is standard normal.
+
+    Parameters
+    ----------
+    result : RegressionDiscontinuityResult
+        Of a fit with ``treatment=``.
+    null : float
+        The effect under the null hypothesis.
+
+    Raises
+    ------
+    InferenceUnavailable
+        If the design is sharp, or the result holds no data.
+    """
+    if not np.isfinite(null):
+        raise DesignError(f"null={null!r} is not a finite number.")
+    outcome, treatment, v = _jumps(result)
+    error = float(np.sqrt(max(v[0, 0] - 2.0 * null * v[0, 1] + null**2 * v[1, 1], 0.0)))
+    if error == 0.0:
+        raise InferenceUnavailable("outcome and treatment do not vary, so that nothing can be tested.")
+    statistic = (outcome - null * treatment) / error
+    return Test(statistic, float(2.0 * special.ndtr(-abs(statistic))), float("inf"), null, "ar")
+
+
+def _jumps(result: Any) -> tuple[float, float, Floats]:
+    """Return the bias-corrected jumps of outcome and treatment, and their robust covariance."""
     found = result.found
     if found.first_stage is None:
         raise InferenceUnavailable(
             "an Anderson-Rubin set is for fuzzy designs; this one is sharp.", hint="Use .ci(), or pass treatment=."
         )
     covariance = jump_covariance(result._rows.split, result._plan, found)
-    return ratio_set(found.reduced_form.corrected, found.first_stage.corrected, covariance, alpha)
+    return found.reduced_form.corrected, found.first_stage.corrected, covariance
 
 
 def in_words(found: ConfidenceSet, level: float = 0.95) -> str:

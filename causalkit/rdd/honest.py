@@ -252,22 +252,6 @@ def honest_report(
     return HonestReport(problem, fit, smoothness is not None, (sample.name("outcome"), sample.name("running")))
 
 
-def honest_interval(
-    result: Any, alpha: float = 0.05, smoothness: float | Sequence[float] | None = None
-) -> tuple[float, float]:
-    """Return the limits of :func:`honest_report`: what ``result.ci(method="honest")`` gives.
-
-    Parameters
-    ----------
-    result : RegressionDiscontinuityResult
-    alpha : float
-        One minus the coverage.
-    smoothness : float or (float, float), optional
-        As for :func:`honest_report`.
-    """
-    return honest_report(result, smoothness, alpha).ci()
-
-
 def _rows(sample: Sample, cutoff: float, donut: float) -> HonestData:
     """Sort the rows of a sample by their distance from the cutoff."""
     x = sample.number("running") - cutoff

@@ -16,6 +16,9 @@ from causalkit.rdd.honest_data import HonestData
 #: Powers of the distance u/h in each kernel: coefficient by power.
 _POLYNOMIALS = {"uniform": {0: 1.0}, "triangular": {0: 1.0, 1: -1.0}, "epanechnikov": {0: 1.0, 2: -1.0}}
 
+#: Least mean kernel weight of the rows in a window.
+_EDGE = 1e-5
+
 
 @dataclass(frozen=True, eq=False)
 class Weighing:
@@ -68,8 +71,11 @@ class SideMoments:
         v0, v1, v2 = (_combined(self._square, at, h, both, power) for power in range(3))
         determinant = s0 * s2 - s1**2
         with np.errstate(divide="ignore", invalid="ignore"):
-            determinant = np.where(determinant > 1e-12 * s0 * s2, determinant, np.nan)
+            # Where all rows are on the edge of the window, or nearly of one value, nothing is left of the digits.
+            sound = (determinant > 1e-12 * s0 * s2) & (s0 > _EDGE * self._plain[0][at])
+            determinant = np.where(sound, determinant, np.nan)
             squares = (s2**2 * v0 - 2.0 * s1 * s2 * v1 + s1**2 * v2) / determinant**2
+            squares = np.where(squares * at >= 1.0 - 1e-9, squares, np.nan)  # the weights of `at` rows add up to one
             curved = np.abs(s2**2 - s1 * s3) / determinant
             if smoothness_class == "taylor":
                 turn = np.searchsorted(self._u, np.minimum(s2 / s1, h), side="right")

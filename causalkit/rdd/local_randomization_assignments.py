@@ -140,6 +140,13 @@ class Assignments:
             ]
         return np.asarray(apart[0][0]), np.asarray(apart[1])
 
+    def actual_difference(self, row: Floats, weights: Floats | None = None) -> float:
+        """Difference in (weighted) means of a column, right minus left, in the assignment that took place."""
+        right = self.treated[self.unit]
+        w = np.ones(row.size) if weights is None else weights
+        above, below = (float(w[side] @ row[side] / w[side].sum()) for side in (right, ~right))
+        return above - below
+
     def test(self, observed: float, values: Floats, null: float = 0.0) -> RandomizationTest:
         """Rank the absolute value of a statistic among those of the assignments."""
         size = np.abs(values)
@@ -165,24 +172,43 @@ class Differences:
     ----------
     assignments : Assignments
         Where they come from.
-    outcome, received : Floats, shape (N,)
-        Differences in means of the outcome and of the treatment received, by assignment.
-    actual_outcome, actual_received : float
-        The same for the assignment that took place.
+    y : Floats, shape (n,)
+        The outcome less one of its values.
+    treatment : Floats, shape (n,)
+        The treatment received.
+    weights : Floats, shape (n,), optional
+        Weights of the rows.
     """
 
     assignments: Assignments
-    outcome: Floats
-    received: Floats
-    actual_outcome: float
-    actual_received: float
+    y: Floats
+    treatment: Floats
+    weights: Floats | None = None
 
     @classmethod
     def of(cls, assignments: Assignments, y: Floats, received: Floats, weights: Floats | None = None) -> Differences:
-        """Compute them for an outcome and a treatment received, weighted by the distance from the cutoff or not."""
-        centred = y - y[0]  # a value of the data: exact where the data are
-        actual, values = assignments.differences(np.stack([centred, received]), weights)
-        return cls(assignments, values[:, 0], values[:, 1], float(actual[0]), float(actual[1]))
+        """Take an outcome and a treatment received, weighted by the distance from the cutoff or not."""
+        return cls(assignments, y - y[0], received, weights)  # a value of the data: exact where the data are
+
+    @cached_property
+    def outcome(self) -> Floats:
+        """Differences in means of the outcome by assignment, shape (N,)."""
+        return self.assignments.differences(self.y[None], self.weights)[1][:, 0]
+
+    @cached_property
+    def received(self) -> Floats:
+        """The same of the treatment received; the test of no effect does without."""
+        return self.assignments.differences(self.treatment[None], self.weights)[1][:, 0]
+
+    @cached_property
+    def actual_outcome(self) -> float:
+        """The difference in means of the outcome in the assignment that took place."""
+        return self.assignments.actual_difference(self.y, self.weights)
+
+    @cached_property
+    def actual_received(self) -> float:
+        """The same of the treatment received."""
+        return self.assignments.actual_difference(self.treatment, self.weights)
 
     @property
     def estimate(self) -> float:
@@ -191,6 +217,8 @@ class Differences:
 
     def test(self, null: float = 0.0) -> RandomizationTest:
         """Test that the effect is ``null`` for every row."""
+        if null == 0.0:
+            return self.assignments.test(self.actual_outcome, self.outcome)
         observed = self.actual_outcome - null * self.actual_received
         return self.assignments.test(observed, self.outcome - null * self.received)
 

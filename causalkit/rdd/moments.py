@@ -168,13 +168,13 @@ class Side:
         """Return some rows, in order of another distance, with the neighbour residuals that stay as they are."""
         from causalkit.kernels.rd_local import neighbour_residuals
 
-        columns = np.ascontiguousarray(self.columns[:, span])
+        columns = self.columns[:, span]
         levels = columns.mean(axis=1) if columns.size else np.zeros(len(columns))
         made = replace(
             self,
             sign=sign,
             distance=read_only(np.ascontiguousarray(distance)),
-            columns=read_only(columns - levels[:, None]),
+            columns=read_only(np.subtract(columns, levels[:, None], order="C")),
             levels=read_only(self.levels + levels),
             weights=np.ascontiguousarray(self.weights[span]) if self.weights.size else self.weights,
             codes=None if self.codes is None else np.ascontiguousarray(self.codes[span]),
@@ -182,13 +182,10 @@ class Side:
         )
         vars(made)["starts"] = starts
         if "neighbour_residuals" in vars(self) and made.n:
-            kept = np.array(self.neighbour_residuals[:, span], order="C")
             first = min(NEIGHBOURS, made.n_distinct)
-            fresh = kept[:, : int(made.starts[first])].copy()
-            end = made.n_distinct
-            neighbour_residuals(made.distance, made.columns, made.starts, 0, first, end, NEIGHBOURS, fresh)
-            kept[:, : fresh.shape[1]] = fresh
-            vars(made)["neighbour_residuals"] = read_only(kept)
+            fresh = np.empty((len(columns), int(made.starts[first])))
+            neighbour_residuals(made.distance, made.columns, made.starts, 0, first, made.n_distinct, NEIGHBOURS, fresh)
+            vars(made)["_inherited"] = fresh, self.neighbour_residuals[:, span]
         return made
 
     def rows_within(self, bandwidth: float) -> int:
@@ -244,8 +241,8 @@ class Side:
         """Return sums of squared (weight times residual of the outcome) times ``(distance / bandwidth) ** k``."""
         from causalkit.kernels.rd_local import powers_until
 
-        prefix, squares = self._squared
-        held = powers_until(prefix, self.distance, squares, 1.0 / self.reach, min(rows, edge))[:n_powers]
+        prefix, scores = self._squared(min(rows, edge))
+        held = powers_until(prefix, self.distance, scores, True, 1.0 / self.reach, min(rows, edge))[:n_powers]
         sums: Floats = held * (self.reach / bandwidth) ** np.arange(n_powers)
         if rows > edge:
             tail: Floats = outer[: rows - edge] * self.weights[edge:rows] if self.weights.size else outer[: rows - edge]
@@ -257,23 +254,23 @@ class Side:
         from causalkit.kernels.rd_local import powers_until
 
         prefix, values = self._powers(column)
-        sums = powers_until(prefix, self.distance, values, 1.0 / self.reach, rows)[: n_powers + kernel.size - 1]
+        sums = powers_until(prefix, self.distance, values, False, 1.0 / self.reach, rows)[: n_powers + kernel.size - 1]
         return np.convolve(sums * (self.reach / bandwidth) ** np.arange(sums.size), kernel[::-1], "valid")
 
     def _powers(self, column: int | None) -> tuple[Floats, Floats]:
-        """Return stored power sums of a column (of ones where None), and what is summed."""
+        """Return stored power sums of a column (of ones where None), and what is summed; empty stands for ones."""
         held = self._held
         if column not in held:
             from causalkit.kernels.rd_local import prefix_powers
 
             if column is None:
-                values = self.weights if self.weights.size else np.ones(self.n)
+                values = self.weights
             else:
                 values = self.columns[column] * self.weights if self.weights.size else self.columns[column]
             n_powers = (
                 (2 * self.top_order + 2 if column is None else self.top_order + 1) + KERNELS[self.kernel].size - 1
             )
-            held[column] = prefix_powers(self.distance, values, 1.0 / self.reach, n_powers), values
+            held[column] = prefix_powers(self.distance, values, False, 1.0 / self.reach, n_powers), values
         return held[column]
 
     @cached_property
@@ -283,21 +280,35 @@ class Side:
     @cached_property
     def neighbour_residuals(self) -> Floats:
         """Nearest-neighbour residuals of every column with all rows as possible neighbours, shape (k, n)."""
+        return read_only(self._residuals(self.n))
+
+    def _residuals(self, rows: int) -> Floats:
+        """Return the residuals of at least the first ``rows``."""
         from causalkit.kernels.rd_local import neighbour_residuals
 
-        out = np.empty_like(self.columns)
-        end = self.n_distinct
-        neighbour_residuals(self.distance, self.columns, self.starts, 0, end, end, NEIGHBOURS, out)
-        return read_only(out)
+        if "_inherited" in vars(self):
+            fresh, kept = vars(self)["_inherited"]
+            return np.concatenate([fresh, kept[:, fresh.shape[1] : max(rows, fresh.shape[1])]], axis=1)
+        stop, end = self.groups_within(rows), self.n_distinct
+        out = np.empty((len(self.columns), int(self.starts[stop])))
+        neighbour_residuals(self.distance, self.columns, self.starts, 0, stop, end, NEIGHBOURS, out)
+        return out
 
-    @cached_property
-    def _squared(self) -> tuple[Floats, Floats]:
+    def _squared(self, rows: int) -> tuple[Floats, Floats]:
+        """Return stored power sums of the outcome's squared residuals, at least for the first ``rows``, and residuals."""
         from causalkit.kernels.rd_local import prefix_powers
 
-        scores = self.neighbour_residuals[0] * self.weights if self.weights.size else self.neighbour_residuals[0]
-        squares = scores**2
-        n_powers = 2 * (self.top_order - 1 + KERNELS[self.kernel].size) + 1
-        return prefix_powers(self.distance, squares, 1.0 / self.reach, n_powers), squares
+        held: tuple[Floats, Floats] | None = vars(self).get("_squares")
+        if held is None or held[1].size < rows:
+            upto = min(self.n, rows + rows // 2)  # later windows are seldom much larger than the first
+            known = "neighbour_residuals" in vars(self)
+            scores = (self.neighbour_residuals if known else self._residuals(upto))[0, :upto]
+            if self.weights.size:
+                scores = scores * self.weights[:upto]
+            n_powers = 2 * (self.top_order - 1 + KERNELS[self.kernel].size) + 1
+            held = prefix_powers(self.distance[:upto], scores, True, 1.0 / self.reach, n_powers), scores
+            vars(self)["_squares"] = held
+        return held
 
 
 def quantile(x: Floats, level: float) -> float:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from causalkit.inference.confidence_set import ConfidenceSet
+    from causalkit.rdd.honest import HonestReport
     from causalkit.rdd.rd_sample import Rows
 
 METHODS = ("robust", "conventional", "honest", "ar")
@@ -103,9 +104,7 @@ class RegressionDiscontinuityResult(Result):
             return float(low[0]), float(high[0])
         self._require_special(method, alpha)
         if method == "honest":
-            from causalkit.rdd.honest import honest_interval
-
-            return honest_interval(self, alpha)
+            return self.honest(alpha=alpha).ci()
         from causalkit.rdd.fuzzy_sets import anderson_rubin_set
 
         return anderson_rubin_set(self, alpha)
@@ -117,7 +116,7 @@ class RegressionDiscontinuityResult(Result):
         ----------
         null : float
             The value under the null hypothesis.
-        method : {"robust", "conventional", "honest"}, optional
+        method : {"robust", "conventional", "honest", "ar"}, optional
             As for :meth:`ci`.
         """
         if method in (None, "robust"):
@@ -126,14 +125,37 @@ class RegressionDiscontinuityResult(Result):
             return self.effects.test("conventional", null)
         self._require_special(method, 0.05)
         if method == "ar":
-            raise InferenceUnavailable(
-                "the weak-identification set has no test object.", hint='Ask whether null lies in ci(method="ar").'
-            )
-        from causalkit.rdd.honest import honest_report
+            from causalkit.rdd.fuzzy_sets import anderson_rubin_test
 
-        fit = honest_report(self).fit
+            return anderson_rubin_test(self, null)
+        fit = self.honest().fit
         statistic = (fit.estimate - null) / fit.se if fit.se > 0 else float("nan")
         return Test(statistic, fit.pvalue(null), float("inf"), null, "honest")
+
+    def honest(
+        self, smoothness: float | Sequence[float] | None = None, alpha: float = 0.05, criterion: str = "mse"
+    ) -> HonestReport:
+        """Return the honest interval with its certificate: worst-case bias, bandwidth, and the bound behind them.
+
+        Parameters
+        ----------
+        smoothness : float or (float, float), optional
+            Bound on the second derivative of the outcome; in a fuzzy design also that of the treatment taken. By default
+            a rule of thumb.
+        alpha : float
+            One minus the coverage.
+        criterion : {"mse", "flci", "oci"}
+            What the bandwidth minimises in the worst case: squared error, the length of the two-sided interval, or that
+            of the one-sided one.
+
+        Returns
+        -------
+        HonestReport
+            See :func:`causalkit.rdd.honest_report`.
+        """
+        from causalkit.rdd.honest import honest_report
+
+        return honest_report(self, smoothness, alpha, criterion)
 
     def _require_special(self, method: str | None, alpha: float) -> None:
         from causalkit.inference.wald import require_alpha
@@ -145,8 +167,6 @@ class RegressionDiscontinuityResult(Result):
             raise InferenceUnavailable(
                 'method="ar" is for fuzzy designs, where the treatment may hardly jump.', hint="Leave it out."
             )
-        if method == "honest" and self.estimator.derivative:  # type: ignore[attr-defined]
-            raise InferenceUnavailable("honest intervals are for jumps, not for kinks.", hint='Use method="robust".')
 
     def with_vcov(self, vcov: str, cluster: Any = None) -> RegressionDiscontinuityResult:
         """Return the same estimates, at the same bandwidths, with another variance.
@@ -292,8 +312,11 @@ class RegressionDiscontinuityResult(Result):
         text = (*certainty.text, told)
         tables = [Passage("certainty", certainty.title, text, certainty.table, "bandwidths")]
         if self.first_stage is not None:
+            from causalkit.rdd.fuzzy_sets import anderson_rubin_set, in_words
+
             told = "How much crossing the cutoff moves the treatment."
-            tables.append(Passage("certainty", "First stage", (told,), self.first_stage.to_table()))
+            weak = f"However small that is: {in_words(anderson_rubin_set(self))}"
+            tables.append(Passage("certainty", "First stage", (told, weak), self.first_stage.to_table()))
         return replace(found, figure="rd"), *tables
 
     def to_dict(self) -> dict[str, Any]:

@@ -216,7 +216,7 @@ def _split_sorted(
         n=n,
         n_by_side=(at, n - at),
         distinct=(_distinct(x[:at], sides[0], keep), _distinct(x[at:], sides[1], keep)),
-        sd=float(np.std(x - cutoff, ddof=1)),
+        sd=_sd(x - cutoff),
         iqr=quantile(x, 0.75) - quantile(x, 0.25),
         reach=(float(distance[0]), float(distance[-1])),
         clusters=None if codes is None else (_count(codes[:at]), _count(codes[at:])),
@@ -251,6 +251,12 @@ def _side(
         top_order=top_order,
         rows=part(places),
     )
+
+
+def _sd(values: Floats) -> float:
+    """Return the standard deviation, in fewer passes than ``np.std``."""
+    values = values - values.mean()
+    return float(np.sqrt(values @ values / (values.size - 1)))
 
 
 def _count(codes: Codes | None) -> int:

@@ -112,7 +112,15 @@ class Refutation(Report):
         if self.skipped:
             told = "; ".join(f"{name} ({why})" for name, why in self.skipped.items())
             text.append(f"Not run: {told}.")
-        return (Passage("assumptions", self.title, tuple(text), self.to_table()),)
+        return (Passage("assumptions", self.title, tuple(text), self._short_table()),)
+
+    def _short_table(self) -> Table:
+        """Return what fits on a page: the verdicts, and what no pass can rule out."""
+        rows = [
+            (name, finding.check.status, finding.check.pvalue, fmt.share(finding.power, 0), challenge.cannot_detect)
+            for name, (challenge, finding) in self.found.items()
+        ]
+        return Table.of(("test", "verdict", "pvalue", "power", "what a pass can't rule out"), rows)
 
     def _drawn(self) -> str:
         measured = f", chosen because a fit takes {self.seconds:.2g} s" if self.seconds else ""

@@ -27,7 +27,7 @@ COLUMNS: dict[str, Any] = {
     "absorb": ["region"],
     "instruments": ["letter", "nudge"],
     "shares": [f"share_{k}" for k in range(6)],
-    "mediator": "clicks",
+    "mediator": ["clicks"],
     "score": "score",
     "effect": "score",
     "running": "margin",

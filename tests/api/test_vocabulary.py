@@ -63,8 +63,8 @@ OF_ONE_CLASS = {
     # Points of the boundary, and what they share with RegressionDiscontinuity.
     "BoundaryRD": {"boundary", "bias_order", "mass_points"},
     "MultiCutoffRD": {"bias_order", "mass_points"},
-    # Cross-fits whose median is taken, and the doses of a curve; no common word exists.
-    "DoubleML": {"n_repeats", "doses"},
+    # Cross-fits whose median is taken, the doses of a curve, and who may defy a binary instrument; no common word exists.
+    "DoubleML": {"n_repeats", "doses", "always_takers", "never_takers"},
     # Windows of event time, and when effects have settled after a change; no common word exists.
     "ExtendedTWFE": {"anticipation", "unbalanced"},
     "ImputationDiD": {"anticipation", "leave_one_out", "unbalanced"},
@@ -140,6 +140,10 @@ ARGUMENTS = {
             "exclude",
         ),
         *("cost", "effect", "covariates"),
+        # How p-values are corrected for their number, and how many relabelled graphs are drawn.
+        *("correction", "n_permutations"),
+        # Edges without a direction, what differs between a trial and a population, and what can't be said without directions.
+        *("undirected", "differs", "what"),
     },
     "difference": {"a", "b", "independent"},
     "inference": {
@@ -171,7 +175,18 @@ ARGUMENTS = {
         *("unbalanced", "result", "n_pre", "restriction", "magnitudes", "bias", "trend", "null"),
         *("power", "slope", "margin"),
     },
-    "datasets": {"n", "heterogeneity", "drift", "n_stores", "n_regions", "n_units", "n_periods", "name", "sorting", "take_up"},
+    "datasets": {
+        "n",
+        "heterogeneity",
+        "drift",
+        "n_stores",
+        "n_regions",
+        "n_units",
+        "n_periods",
+        "name",
+        "sorting",
+        "take_up",
+    },
     "report": {
         "kind",
         "path",
@@ -367,8 +382,10 @@ def test_roles_are_keywords_of_fit(name):
     assert set(kind.roles) <= ONE_COLUMN | COLUMNS | {"effect", "cost"}
     assert set(kind.roles) <= set(inspect.signature(kind.fit).parameters)
     for role, spec in kind.roles.items():
-        # cluster: multiway; running: a boundary runs through several scores
-        assert spec.many is False or role in COLUMNS | {"cluster", "running"}, f"{role} names several columns"
+        # cluster: multiway; running: a boundary runs through several scores; mediator: several may carry an effect together
+        assert spec.many is False or role in COLUMNS | {"cluster", "running", "mediator"}, (
+            f"{role} names several columns"
+        )
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)

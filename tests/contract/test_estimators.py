@@ -11,6 +11,7 @@ import pytest
 import causalkit
 from causalkit.core.estimator import Estimator
 from causalkit.testing import checks_for
+from causalkit.testing.table import table
 
 #: What keeps a fit short, where an estimator has the field.
 SMALL = {"random_state": 0, "n_folds": 2, "n_boot": 10, "n_trees": 100, "boundary": ((0.0,),)}
@@ -18,10 +19,26 @@ SMALL = {"random_state": 0, "n_folds": 2, "n_boot": 10, "n_trees": 100, "boundar
 #: Further configurations that are worth the whole suite.
 FURTHER = {
     "AIPW": ({"method": "tmle", "regressor": "linear", "classifier": "linear"},),
-    "DoubleML": ({"method": "irm_hajek", "n_repeats": 2, "regressor": "linear", "classifier": "linear"},),
+    "DoubleML": (
+        {"method": "irm_hajek", "n_repeats": 2, "regressor": "linear", "classifier": "linear"},
+        {"method": "pliv", "regressor": "linear", "classifier": "linear"},
+    ),
     "IV": ({"method": "liml"}, {"method": "gmm"}, {"method": "cue"}, {"method": "ujive"}, {"vcov": "iid"}),
     "MarginalTreatmentEffects": ({"method": "normal"},),
+    "Mediation": ({"method": "linear"},),
     "OLS": ({"vcov": "CR2"}, {"vcov": "HC3"}, {"vcov": "iid"}),
+}
+
+#: Roles for a method that needs more than the study of its estimator has: a dose with instruments.
+WITH_ROLES = {
+    "pliv": {
+        "outcome": "spend",
+        "treatment": "dose",
+        "covariates": ["age", "visits", "income", "segment"],
+        "instruments": ["letter", "nudge"],
+        "cluster": "store",
+        "unit": "customer",
+    }
 }
 
 
@@ -45,7 +62,9 @@ def _configurations() -> list[Estimator]:
 def _checks(estimator: Estimator) -> dict:
     # What draws is slow to fit; `pytest -m long` runs the rest of the suite on it.
     try:
-        return dict(checks_for(estimator, fast=hasattr(estimator, "random_state")))
+        roles = WITH_ROLES.get(getattr(estimator, "method", ""))
+        study = {} if roles is None else {"data": table(), **roles}
+        return dict(checks_for(estimator, fast=hasattr(estimator, "random_state"), **study))
     except Exception as error:  # pytest collects the other estimators nevertheless
         return {"can_be_fitted": partial(_raise, error)}
 

@@ -2,6 +2,7 @@
 
 import pickle
 
+import duckdb
 import numpy as np
 import pandas as pd
 import pytest
@@ -228,3 +229,32 @@ def test_labels_of_rows_cluster_as_the_column_does(estimator):
     assert later.se == pytest.approx(clustered.with_vcov("CR0").se, rel=1e-12)
     with pytest.raises(ck.DataError, match="varies within 120 units"):
         plain.with_vcov("CR0", cluster=stores["year"].to_numpy())
+
+
+@pytest.mark.parametrize("lazy", [False, True])
+def test_cohorts_in_no_comparison_are_named(lazy):
+    data = panel()
+    data["cohort"] = data["cohort"].replace({6: 2})
+    table = duckdb.from_df(data) if lazy else data
+    result = ck.CallawaySantAnna(anticipation=1).fit(table, **ROLES)
+    early = data.loc[data["cohort"] == 2, "unit"].nunique()
+    assert not np.isin(result.cells.cohort, [2]).any()
+    assert result.n == len(data) - 6 * early
+    assert result.dropped.reasons[-1][:3] == ("unit in no comparison", "unit", 6 * early)
+    assert f"{early} units in no comparison" in result.checks["missing"].message
+    assert f"Cohorts in no comparison, left out: 2 ({early})." in result.checks["cohorts"].message
+
+
+@pytest.mark.parametrize("unit", [None, "unit"])
+@pytest.mark.parametrize("covariates", [[], ["z"]])
+def test_covariances_of_rows_are_those_of_their_influence_values(covariates, unit):
+    data = panel().sample(frac=0.9, random_state=0)
+    estimator = ck.CallawaySantAnna(control_group="not_yet_treated", unbalanced="cells")
+    roles = {**ROLES, "unit": unit, "covariates": covariates, "weights": "w"}
+    for cluster in (None, "region"):
+        joint = estimator.fit(data, **roles, cluster=cluster).joint
+        psi = joint.carrier.psi
+        if cluster is not None:
+            groups = joint.carrier.groups.codes
+            psi = np.stack([np.bincount(groups, column) for column in psi.T], axis=1)
+        np.testing.assert_allclose(joint.vcov, psi.T @ psi, atol=1e-13, rtol=1e-11)

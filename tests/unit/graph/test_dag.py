@@ -86,7 +86,7 @@ def test_reading_and_writing():
         ("a -> b -> c -> a", "cycle: a -> b -> c -> a"),
         ("a -> a", "edge to itself"),
         ("a -> ", "leads nowhere"),
-        ("a -- b", "no direction"),
+        ("a -- b; a -> b", "joined with a direction"),
         ("{a b", "brace is not closed"),
         ("{a b -> c", "stands where a name is needed"),
         (3, "no graph"),
@@ -141,7 +141,7 @@ def test_an_estimate_uses_the_optimal_set_and_refuses_other_strategies():
     assert set(result.roles["covariates"]) == {"recency", "loyalty"}
     door = ck.DAG("arm -> visit -> purchase; arm <-> purchase").identify("arm", "purchase")
     assert door.strategy == "front-door"
-    with pytest.raises(IdentificationError, match="no set of covariates will do"):
+    with pytest.raises(IdentificationError, match=r"(?i)no set of covariates will do"):
         door.estimate(people, ck.OLS())
 
 

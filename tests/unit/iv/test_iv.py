@@ -156,7 +156,7 @@ def test_what_others_determine_is_left_out_and_named(data):
 def test_too_few_instruments_are_refused_by_name(data):
     table = data.assign(z4=2 * data["w1"])
     with pytest.raises(
-        ck.DesignError, match=r"there are 0 instruments for 1 treatments.*z4 is determined by the covariates"
+        ck.DesignError, match=r"there are no instruments for 1 treatment .*z4 is determined by the covariates"
     ):
         ck.IV().fit(table, **{**ROLES, "instruments": "z4"})
     with pytest.raises(ck.DesignError, match="there are 1 instruments for 2 treatments"):

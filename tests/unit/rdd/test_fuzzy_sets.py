@@ -76,6 +76,28 @@ def test_kinds_of_sets_in_words():
     assert ratio_set(0.0, 1.0, np.zeros((2, 2))).intervals == ((0.0, 0.0),)
 
 
+def test_the_test_is_the_dual_of_the_set():
+    data = table()
+    fitted = ck.RegressionDiscontinuity(sharp_bandwidth=True).fit(data, outcome="y", running="x", treatment="d")
+    for alpha in (0.05, 0.3):
+        for bound in fitted.ci(alpha, method="ar").intervals[0]:
+            assert fitted.test(bound, method="ar").pvalue == pytest.approx(alpha, abs=1e-9)
+    found = fitted.test(0.0, method="ar")
+    reduced = fitted.found.reduced_form
+    assert found.statistic == pytest.approx(reduced.corrected / reduced.robust_se, rel=1e-9)
+    assert found.method == "ar"
+    h = fitted.bandwidths
+    moved = data.assign(u=data["y"] - 0.7 * data["d"])
+    sharp = ck.RegressionDiscontinuity(bandwidth=h[:2], bias_bandwidth=h[2:]).fit(moved, outcome="u", running="x")
+    assert fitted.test(0.7, method="ar").pvalue == pytest.approx(sharp.pvalue, rel=1e-8)
+
+
+def test_the_set_is_told_in_the_report():
+    fitted = ck.RegressionDiscontinuity().fit(table(jump=0.0), outcome="y", running="x", treatment="d")
+    told = " ".join(text for passage in fitted.passages() for text in passage.text)
+    assert in_words(fitted.ci(method="ar")) in told
+
+
 def test_bad_requests_teach():
     data = table()
     sharp = ck.RegressionDiscontinuity().fit(data, outcome="y", running="x")
@@ -83,3 +105,8 @@ def test_bad_requests_teach():
         anderson_rubin_set(sharp)
     with pytest.raises(DesignError, match="alpha"):
         ratio_set(1.0, 1.0, np.eye(2), alpha=1.5)
+    with pytest.raises(InferenceUnavailable, match="fuzzy designs"):
+        sharp.test(method="ar")
+    fuzzy = ck.RegressionDiscontinuity().fit(data, outcome="y", running="x", treatment="d")
+    with pytest.raises(DesignError, match="finite"):
+        fuzzy.test(np.inf, method="ar")

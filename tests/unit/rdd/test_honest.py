@@ -12,6 +12,7 @@ from causalkit.rdd.honest_bandwidth import CRITERIA, Criterion
 from causalkit.rdd.honest_data import HonestData
 from causalkit.rdd.honest_discrete import bounded_misspecification
 from causalkit.rdd.honest_fit import HonestConfig, HonestProblem, honest_fit
+from causalkit.rdd.honest_moments import SideMoments
 from causalkit.rdd.honest_optimal import optimal_weights
 from causalkit.rdd.honest_pilot import pilot, rule_of_thumb
 from causalkit.rdd.honest_regression import local_linear
@@ -60,6 +61,15 @@ def test_running_sums_give_what_the_regression_gives(rows, kernel, kind):
         sigma2 = np.where(fit.data.treated, variance.right[0, 0], variance.left[0, 0])
         expected = bias**2 + fit.weights**2 @ sigma2
         assert criterion(np.array([h]), np.array([0.7]))[0] == pytest.approx(expected, rel=1e-9)
+
+
+def test_windows_that_rows_only_touch_have_no_variance_below_zero():
+    x = np.concatenate([-np.linspace(1.0, 0.01, 30), np.linspace(0.01, 1.0, 30)])
+    moments = SideMoments(HonestData.of(np.sin(x), x), True, 1.0)
+    second = float(np.sort(x[x > 0])[1])
+    found = moments.at(second * (1.0 + np.logspace(-15, -1, 200)), "triangular", "holder").squares
+    assert np.isnan(found[0])
+    assert (found[np.isfinite(found)] >= 0.5).all()
 
 
 def test_weights_are_those_of_weighted_least_squares(rows):

@@ -8,7 +8,7 @@ import pytest
 
 import causalkit as ck
 from causalkit.errors import DesignError, InferenceUnavailable
-from causalkit.rdd.honest import honest_interval, honest_report
+from causalkit.rdd.honest import honest_report
 from causalkit.rdd.honest_data import HonestData
 from causalkit.rdd.honest_fit import HonestConfig, honest_fit
 
@@ -43,7 +43,7 @@ def test_the_report_is_that_of_the_arrays(table, result):
     rows = HonestData.of(table["y"].to_numpy(), table["x"].to_numpy() - 52.0)
     assert report.fit == honest_fit(rows, HonestConfig(alpha=0.1), smoothness=0.05)
     assert report.ci() == report.fit.interval
-    assert result.ci(0.1, method="honest") == honest_interval(result, 0.1)
+    assert result.ci(0.1, method="honest") == honest_report(result, alpha=0.1).ci()
     assert result.test(method="honest").pvalue == pytest.approx(honest_report(result).pvalue, rel=1e-12)
 
 
@@ -140,3 +140,6 @@ def test_bad_requests_teach(table, result):
     kink = ck.RegressionDiscontinuity(cutoff=52.0, derivative=1).fit(table, outcome="y", running="x")
     with pytest.raises(InferenceUnavailable, match="kinks"):
         honest_report(kink)
+    for ask in (kink.honest, lambda: kink.ci(method="honest"), lambda: kink.test(method="honest")):
+        with pytest.raises(InferenceUnavailable, match="kinks"):
+            ask()
