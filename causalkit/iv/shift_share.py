@@ -280,10 +280,8 @@ class ShiftShareIV(Estimator[ShiftShareResult]):
         if not isinstance(unit, str):
             raise DesignError("a table of shares needs unit=.", hint="Name the column that both tables share.")
         if given["shocks"].labels is None:
-            raise DesignError(
-                "shocks= is a list, and a long table of shares has no order of shocks.",
-                hint="Pass a mapping from shock to number, or a table with the columns shock and value.",
-            )
+            told = "shocks= is a list, and a long table of shares has no order of shocks."
+            raise DesignError(told, hint="Pass a mapping from shock to number, or a table of shocks.")
         given["shares"] = read_shares(given["shares"], unit)
         others = {role: spec for role, spec in self.roles.items() if role != "shares"}
         sample = Design(others).bind(data, given)

@@ -159,7 +159,7 @@ def test_too_few_instruments_are_refused_by_name(data):
         ck.DesignError, match=r"there are no instruments for 1 treatment .*z4 is determined by the covariates"
     ):
         ck.IV().fit(table, **{**ROLES, "instruments": "z4"})
-    with pytest.raises(ck.DesignError, match="there are 1 instruments for 2 treatments"):
+    with pytest.raises(ck.DesignError, match="there is 1 instrument for 2 treatments"):
         ck.IV().fit(table, **{**ROLES, "treatment": ["d", "w2"], "covariates": "w1", "instruments": "z1"})
     with pytest.raises(ck.DesignError, match="the treatment 'd' is determined by the covariates"):
         ck.IV().fit(table.assign(w1=table["d"] * 2), **ROLES)
