@@ -67,7 +67,19 @@ _PUBLIC = {
 }
 
 #: Packages of public functions: ``causalkit.uplift.rate``.
-_PACKAGES = ("datasets", "did", "effects", "inference", "iv", "linear", "rdd", "refutation", "report", "testing", "uplift")
+_PACKAGES = (
+    "datasets",
+    "did",
+    "effects",
+    "inference",
+    "iv",
+    "linear",
+    "rdd",
+    "refutation",
+    "report",
+    "testing",
+    "uplift",
+)
 
 __all__ = ["__version__", *_PACKAGES, *_PUBLIC]
 

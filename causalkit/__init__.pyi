@@ -52,12 +52,12 @@ from causalkit.linear.ols import OLS as OLS
 from causalkit.rdd.boundary import BoundaryRD as BoundaryRD
 from causalkit.rdd.local_randomization import LocalRandomizationRD as LocalRandomizationRD
 from causalkit.rdd.multi_cutoff import MultiCutoffRD as MultiCutoffRD
+from causalkit.rdd.regression_discontinuity import RegressionDiscontinuity as RegressionDiscontinuity
 from causalkit.refutation.balance_report import balance as balance
 from causalkit.refutation.matching import match as match
 from causalkit.refutation.refuting import refute as refute
 from causalkit.refutation.sensitivity_panel import sensitivity as sensitivity
 from causalkit.refutation.weighting import weight as weight
-from causalkit.rdd.regression_discontinuity import RegressionDiscontinuity as RegressionDiscontinuity
 from causalkit.uplift.evaluation import UpliftEvaluation as UpliftEvaluation
 from causalkit.uplift.policy_tree import PolicyTree as PolicyTree
 from causalkit.uplift.segmentation import Segmentation as Segmentation

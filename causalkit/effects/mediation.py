@@ -83,7 +83,7 @@ class Mediation(Estimator[MediationResult]):
     >>> table = {"y": 2 * steps + arm + rng.normal(size=2000), "arm": arm, "steps": steps}
     >>> result = ck.Mediation(method="product").fit(table, outcome="y", treatment="arm", mediator="steps")
     >>> [round(float(value), 1) for value in result.effects.values]
-    [1.9, 1.0, 2.9]
+    [2.1, 1.0, 3.1]
     """
 
     method: Literal["robust", "linear", "product"] = params.choice("robust", "robust", "linear", "product")
