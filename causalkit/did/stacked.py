@@ -258,10 +258,10 @@ class _Stack:
             np.bincount(cell[at], w[at], minlength=shape[0] * shape[1]).reshape(shape)
             for at in (self.treated, ~self.treated)
         )
-        of_treated, of_control = treated / treated.sum(axis=0), control / control.sum(axis=0)
         if not ((control > 0) & (treated > 0)).all():
             raise DesignError(
                 "an experiment has no treated or no control observation at some event time.",
                 hint='Lower the window, or use unbalanced="drop".',
             )
+        of_treated, of_control = treated / treated.sum(axis=0), control / control.sum(axis=0)
         return np.where(self.treated, w, w * (of_treated / of_control).ravel()[cell])

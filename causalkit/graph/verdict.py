@@ -299,7 +299,7 @@ class Identification(Report):
         return {"covariates": sorted(best if best is not None else next(self.adjustment_sets))}
 
     def compare_sets(
-        self, data: Any, estimator: Any = None, limit: int = 10, alpha: float = 0.05, **roles: Any
+        self, data: Any, estimator: Any = None, *, limit: int = 20, alpha: float = 0.05, **roles: Any
     ) -> SetComparison:
         """Estimate the effect with each minimal adjustment set: if the graph is right, they agree.
 

@@ -100,7 +100,10 @@ class LocalRandomizationResult(Result):
     selection: WindowSelection | None
     inside: WindowRows
 
-    plots = ("rd_windows",)
+    @property
+    def plots(self) -> tuple[str, ...]:  # type: ignore[override]
+        """Kinds that :meth:`plot` draws: the windows that were compared, where some were."""
+        return ("rd_windows",) if self.selection is not None else ()
 
     @property
     def randomized(self) -> bool:

@@ -55,8 +55,9 @@ class Compared:
     @property
     def arms(self) -> tuple[str, str]:
         """Names of control and treatment."""
-        labels = self.sample.arms.levels
-        return str(labels[0]), str(labels[1])
+        arms = self.sample.arms
+        one, two = (level if isinstance(level, str) else f"{arms.name}={level}" for level in arms.levels[:2])
+        return one, two
 
     def spread(self, values: Floats) -> Floats:
         """Return values of the rows used over all rows of the user's table, zero elsewhere.

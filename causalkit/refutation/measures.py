@@ -67,7 +67,7 @@ def measured(asked: Question) -> Iterator[Measure]:
     """Yield every measure that has a meaning for the design of the result; the others are passed over."""
     strategies = asked.result.estimator.strategies
     makers: list[Callable[[Question], Measure]] = []
-    if "adjustment" in strategies:
+    if "adjustment" in strategies and not asked.sample.has("instruments"):
         makers += [_e_value, _oster, _marginal]
     if "parallel_trends" in strategies:
         makers.append(_honest_trends)

@@ -24,7 +24,8 @@ def run(trial: Trial) -> Finding:
     one that takes the estimate towards zero. In a linear regression the new estimate is exact.
     """
     result, sample = trial.result, trial.sample
-    if "covariates" not in result.estimator.roles or "adjustment" not in result.estimator.strategies:
+    adjusts = "covariates" in result.estimator.roles and "adjustment" in result.estimator.strategies
+    if not adjusts or sample.has("instruments"):
         raise InferenceUnavailable("it is for analyses that adjust for covariates.")
     features = sample.features()
     design, names = features.dummies()
