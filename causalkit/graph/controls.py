@@ -13,7 +13,7 @@ from causalkit.core.result import Report
 from causalkit.core.table import Table
 from causalkit.graph.adjustment import Adjustment
 from causalkit.graph.layout import drawing
-from causalkit.graph.nodes import NONE, Nodes
+from causalkit.graph.nodes import NONE, Mixed, Nodes
 
 if TYPE_CHECKING:
     from causalkit.graph.dag import DAG
@@ -229,7 +229,7 @@ class _Sorter:
 
     def _path(self, one: Nodes, two: Nodes, given: Nodes, *, backdoor: bool = False) -> str:
         graph = self.problem.backdoor_graph if backdoor else self.problem.graph
-        return self._drawn(graph.open_path(one, two, given - one - two))
+        return self._drawn(graph.open_path(one, two, given - one - two), graph)
 
-    def _drawn(self, path: tuple[int, ...]) -> str:
-        return self.graph.drawn(tuple(self.graph.nodes[at] for at in path)) if path else ""
+    def _drawn(self, path: tuple[int, ...], within: Mixed | None = None) -> str:
+        return self.graph.drawn(tuple(self.graph.nodes[at] for at in path), within) if path else ""

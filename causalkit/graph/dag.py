@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from causalkit.errors import DesignError
 from causalkit.graph.adjustment import Adjustment
+from causalkit.graph.adjustment_verdict import AdjustmentVerdict
 from causalkit.graph.controls import Controls, classify
 from causalkit.graph.frontdoor import conditional_instruments, frontdoor_sets
 from causalkit.graph.generalized_adjustment import GeneralizedAdjustment
 from causalkit.graph.implications import ImplicationKind, implications
+from causalkit.graph.natural_effects import NaturalEffects, natural_effects
 from causalkit.graph.nodes import Nodes
 from causalkit.graph.orientation import Orientable
 from causalkit.graph.pdag import Possibility, identify_class, possibilities
@@ -27,31 +28,6 @@ if TYPE_CHECKING:
 
 Kind = Literal["minimal", "minimum", "optimal", "canonical", "all"]
 KINDS = ("minimal", "minimum", "optimal", "canonical", "all")
-
-
-@dataclass(frozen=True)
-class AdjustmentVerdict:
-    """Whether a set removes confounding, and if not, why.
-
-    Parameters
-    ----------
-    valid : bool
-        The verdict; the object is true where it is.
-    reason : str
-        In words.
-    open_path : tuple of str
-        A path that is not causal and stays open, where that is the reason.
-    forbidden : tuple of str
-        Members that no valid set may hold, where that is the reason.
-    """
-
-    valid: bool
-    reason: str
-    open_path: tuple[str, ...] = ()
-    forbidden: tuple[str, ...] = ()
-
-    def __bool__(self) -> bool:
-        return self.valid
 
 
 class DAG(Orientable):
@@ -174,7 +150,7 @@ class DAG(Orientable):
             return AdjustmentVerdict(
                 False, f"who is in the data ({told}) tells of the outcome, whatever is adjusted for."
             )
-        return AdjustmentVerdict(False, f"the path {self.drawn(path)} stays open.", path)
+        return AdjustmentVerdict(False, f"the path {self.drawn(path, problem.backdoor_graph)} stays open.", path)
 
     # Identification beyond adjustment.
 
@@ -218,6 +194,24 @@ class DAG(Orientable):
         self.needs_directions("front-door sets")
         one, two = self._set(x), self._set(y)
         return (self._names(s) for s in frontdoor_sets(self._graph, one, two, self._set(self.latent)))
+
+    def natural_effects(self, x: str, y: str, mediator: str | Iterable[str]) -> NaturalEffects:
+        """Say whether the effect can be split into what mediators carry and what they do not.
+
+        Parameters
+        ----------
+        x, y : str
+            One treatment and one outcome.
+        mediator : str or list of str
+            What carries the indirect effect; several count together.
+
+        Returns
+        -------
+        NaturalEffects
+            ``identified``, ``covariates``, ``explain()``, ``estimate(data, ck.Mediation())``.
+        """
+        self.needs_directions("natural effects")
+        return natural_effects(self, x, y, [mediator] if isinstance(mediator, str) else list(mediator))
 
     def instruments(self, x: str | Iterable[str], y: str | Iterable[str]) -> Iterator[tuple[str, frozenset[str]]]:
         """Yield (instrument, minimal set to adjust for).

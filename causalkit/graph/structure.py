@@ -193,17 +193,21 @@ class Structure:
     def _said(self, nodes: Iterable[int]) -> str:
         return ", ".join(self._ordered(nodes))
 
-    def drawn(self, nodes: tuple[str, ...]) -> str:
+    def drawn(self, nodes: tuple[str, ...], within: Mixed | None = None) -> str:
         """Write a path of nodes with the arrows of its edges.
 
         Parameters
         ----------
         nodes : tuple of str
             Each next to the one before.
+        within : Mixed, optional
+            The edges that the path may take, where not all: two nodes may be joined twice.
         """
+        parents = (self._graph if within is None else within).parents
         text = nodes[0]
         for one, two in pairwise(nodes):
-            arrow = "->" if (one, two) in self.directed else "<-" if (two, one) in self.directed else "<->"
+            a, b = self._at(one), self._at(two)
+            arrow = "->" if a in parents[b] else "<-" if b in parents[a] else "<->"
             arrow = "--" if _sorted((one, two)) in self.undirected else arrow
             text += f" {arrow} {two}"
         return text

@@ -135,6 +135,7 @@ ARGUMENTS = {
             "x",
             "y",
             "given",
+            "within",
             "kind",
             "include",
             "exclude",

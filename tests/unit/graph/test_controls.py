@@ -86,6 +86,12 @@ def test_a_confounder_that_others_can_replace_is_told_so():
     assert "Every valid set holds it" in ck.DAG("a -> x -> y; a -> y").classify_controls("x", "y")["a"].why
 
 
+def test_an_open_path_is_drawn_with_the_edge_it_takes():
+    """Treatment and outcome are joined twice; it is the hidden common cause that stays open."""
+    graph = ck.DAG("x -> y; x <-> y")
+    assert "x <-> y" in graph.is_adjustment_set("x", "y").reason
+
+
 def test_what_is_refused():
     graph = ck.DAG("a -> x -> y; a -> y")
     with pytest.raises(ck.DesignError, match="one treatment and one outcome"):
