@@ -292,10 +292,7 @@ class LocalRandomizationResult(Result):
         """Return balance by window."""
         if kind != "rd_windows":
             return super().plot_data(kind)
-        if self.selection is None:
-            raise InferenceUnavailable(
-                "the window was given, so that none were compared.", hint="Name covariates= and leave window= out."
-            )
+        assert self.selection is not None  # else it is not among `plots`
         return self.selection.plot_data(kind)
 
     # Asking further.
