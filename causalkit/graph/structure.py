@@ -33,7 +33,7 @@ class Structure:
                 if isinstance(pair, str) or len(pair) != 2:
                     raise DesignError(f"{role}= holds {pair!r}, which is no pair.", hint='Write [("a", "b")].')
                 parsed.add(arrow, *map(str, pair))
-        names = list(dict.fromkeys([*_listed(nodes or ()), *parsed.nodes]))
+        names = list(dict.fromkeys([*_listed(() if nodes is None else nodes), *parsed.nodes]))
         self._number = {name: at for at, name in enumerate(names)}
         self.nodes: tuple[str, ...] = tuple(names)
         self.latent = frozenset({*_listed(latent), *parsed.latent})

@@ -18,6 +18,8 @@ TOLERATED_FACTOR = 1.1
 PLANTED_BIAS = 1.0
 PLANTED_FACTOR = 1.5
 LEVEL = 0.05
+#: Standard errors from zero at which a two-sided normal test of that level rejects.
+CRITICAL = 1.959963984540054
 
 
 @dataclass(frozen=True)
@@ -109,6 +111,13 @@ def power_of_share(n: int, tolerated: float, planted: float, level: float) -> fl
     while critical > 0 and binom.sf(critical - 2, n, tolerated) <= level:
         critical -= 1
     return float(binom.sf(critical - 1, n, planted))
+
+
+def power_of_shift(moved: float) -> float:
+    """Return the probability that a two-sided test notices a shift of ``moved`` standard errors."""
+    from scipy.stats import norm
+
+    return float(norm.sf(CRITICAL - moved) + norm.cdf(-CRITICAL - moved))
 
 
 def missed_share(factor: float) -> float:

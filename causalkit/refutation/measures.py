@@ -14,6 +14,7 @@ from causalkit.core.sample import Arms, Sample
 from causalkit.errors import CausalKitError, DesignError, InferenceUnavailable
 from causalkit.kernels.arrays import Floats
 from causalkit.refutation import marginal_model, worst_case
+from causalkit.refutation.calibrated import CRITICAL
 from causalkit.refutation.e_values import e_value
 from causalkit.refutation.omitted_variable import Regression
 from causalkit.refutation.oster import Short
@@ -107,7 +108,7 @@ def _e_value(asked: Question) -> Measure:
         if not spread > 0:
             raise InferenceUnavailable("the outcome does not vary.")
         # 1.78 for a 95 % interval (VanderWeele and Ding 2017), for others in proportion.
-        d, half = estimate / spread, 1.78 * asked.result.se / spread * float(norm.isf(asked.alpha / 2)) / 1.959964
+        d, half = estimate / spread, 1.78 * asked.result.se / spread * float(norm.isf(asked.alpha / 2)) / CRITICAL
         ratios = [float(np.exp(np.clip(0.91 * d + shift * half, -700, 700))) for shift in (0, -1, 1)]
         point, limit = e_value(*ratios)
         scale = f"{fmt.number(d, 2)} standard deviations, about a risk ratio of {fmt.number(ratios[0], 3)}"

@@ -15,6 +15,7 @@ from causalkit.core.sample import Number, Sample
 from causalkit.core.table import Table
 from causalkit.errors import InferenceUnavailable
 from causalkit.inference.multiplicity import adjust_pvalues
+from causalkit.refutation.calibrated import power_of_shift
 from causalkit.refutation.challenge import Challenge, Finding
 from causalkit.refutation.trial import Trial
 
@@ -65,8 +66,6 @@ def _again(trial: Trial, changed: dict[str, Any], dropped: dict[str, None] | Non
 def _finding(
     name: str, trial: Trial, columns: Sequence[str], again: Sequence[Result], scales: Sequence[float], what: str
 ) -> Finding:
-    from scipy.stats import norm
-
     for column, other in zip(columns, again, strict=True):
         if not (np.isfinite([other.estimate, other.se, other.pvalue]).all() and other.se > 0):
             raise InferenceUnavailable(f"the analysis of {column!r} has no standard error; does the column vary?")
@@ -89,7 +88,7 @@ def _finding(
         table,
     )
     moved = max(abs(trial.result.estimate) * scale / other.se for scale, other in zip(scales, again, strict=True))
-    power = float(norm.sf(1.959964 - moved) + norm.cdf(-1.959964 - moved))
+    power = power_of_shift(moved)
     return Finding(
         check,
         power,

@@ -6,7 +6,7 @@ import numpy as np
 
 from causalkit.core.check import Check
 from causalkit.errors import InferenceUnavailable
-from causalkit.refutation.calibrated import missed_share, power_of_share, too_often
+from causalkit.refutation.calibrated import missed_share, power_of_share, power_of_shift, too_often
 from causalkit.refutation.challenge import Challenge, Finding
 from causalkit.refutation.trial import Trial
 
@@ -42,10 +42,8 @@ def run(trial: Trial) -> Finding:
         if bad
         else "",
     )
-    from scipy.stats import norm
-
     moved = abs(trial.result.estimate) / float(np.median(found["se"]))
-    each = float(norm.sf(1.959964 - moved) + norm.cdf(-1.959964 - moved))
+    each = power_of_shift(moved)
     return Finding(
         check, power_of_share(n, tolerated, each, _LEVEL), "jumps as large as the estimate at every false cutoff"
     )

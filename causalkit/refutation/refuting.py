@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
-from typing import Any, overload
+from typing import Any
 
 import numpy as np
 
@@ -43,30 +43,6 @@ CHALLENGES: Mapping[str, Challenge] = {
         negative_control.TREATMENTS,
     )
 }
-
-
-@overload
-def refute(
-    result: Result,
-    tests: Sequence[str] | str | None = None,
-    n_sim: int | None = None,
-    data: Any = None,
-    negative_outcomes: Sequence[str] | str = (),
-    negative_treatments: Sequence[str] | str = (),
-    random_state: int = 0,
-) -> Refutation: ...
-
-
-@overload
-def refute(
-    result: ResultMap,
-    tests: Sequence[str] | str | None = None,
-    n_sim: int | None = None,
-    data: Any = None,
-    negative_outcomes: Sequence[str] | str = (),
-    negative_treatments: Sequence[str] | str = (),
-    random_state: int = 0,
-) -> Refutations: ...
 
 
 def refute(
@@ -131,12 +107,22 @@ def refute(
     >>> ck.refute(result, n_sim=50).failed
     ()
     """
+    given = (tests, n_sim, data, _listed(negative_outcomes), _listed(negative_treatments), random_state)
     if isinstance(result, ResultMap):
-        parts = {
-            name: refute(part, tests, n_sim, data, negative_outcomes, negative_treatments, random_state)
-            for name, part in result.items()
-        }
-        return Refutations(parts)
+        return Refutations({name: _refuted(part, *given) for name, part in result.items()})
+    return _refuted(result, *given)
+
+
+def _refuted(
+    result: Result,
+    tests: Sequence[str] | str | None,
+    n_sim: int | None,
+    data: Any,
+    negative_outcomes: tuple[str, ...],
+    negative_treatments: tuple[str, ...],
+    random_state: int,
+) -> Refutation:
+    """Refute one result."""
     chosen = _chosen(tests)
     if isinstance(random_state, bool) or not isinstance(random_state, int | np.integer) or random_state < 0:
         raise DesignError(f"random_state={random_state!r} is no seed.", hint="Use a whole number from 0.")
@@ -147,9 +133,7 @@ def refute(
         n_sim, seconds = simulations(kept, sample, sum(CHALLENGES[name].draws for name in chosen))
     elif isinstance(n_sim, bool) or not isinstance(n_sim, int | np.integer) or n_sim < 20:
         raise DesignError(f"n_sim={n_sim!r} is too few draws to say anything.", hint="Use a whole number from 20.")
-    trial = Trial(
-        kept, sample, int(n_sim), int(random_state), data, _listed(negative_outcomes), _listed(negative_treatments)
-    )
+    trial = Trial(kept, sample, int(n_sim), int(random_state), data, negative_outcomes, negative_treatments)
     found, skipped = {}, {}
     for name in chosen:
         try:

@@ -164,6 +164,11 @@ class Refutations(Presentable, Mapping[str, Refutation]):
         return f"Refutation of {fmt.plural(len(self), 'result')}"
 
     @property
+    def failed(self) -> tuple[str, ...]:
+        """The tests that a result did not survive, named ``result: test``."""
+        return tuple(f"{name}: {test}" for name, part in self.items() for test in part.failed)
+
+    @property
     def answer(self) -> str:
         """Which results failed a test."""
         bad = [f"{name} ({', '.join(part.failed)})" for name, part in self.items() if part.failed]

@@ -12,6 +12,7 @@ from causalkit.core.sample import Sample
 from causalkit.errors import InferenceUnavailable
 from causalkit.kernels.arrays import Ints, read_only
 from causalkit.refutation.calibrated import (
+    CRITICAL,
     PLANTED_FACTOR,
     TOLERATED_FACTOR,
     missed_share,
@@ -34,7 +35,7 @@ def run(trial: Trial) -> Finding:
     found = trial.refits(lambda rng: _drawn(sample, blocks, rng), NAME)
     center = float(np.median(found.estimates))
     ratio = np.abs(found.estimates - center) / trial.se
-    far = int(np.sum(ratio > 1.959964))
+    far = int(np.sum(ratio > CRITICAL))
     tolerated = missed_share(TOLERATED_FACTOR)
     pvalue = too_often(far, len(found), tolerated)
     bad = pvalue < 0.05
@@ -44,7 +45,7 @@ def run(trial: Trial) -> Finding:
         "fail" if bad else "pass",
         f"Over {len(found)} bootstrap draws 95% of the estimates lie in [{low:.4g}, {high:.4g}]; {far / len(found):.1%} lie "
         "further from their middle than chance should take 5% by the standard error of the result.",
-        float((high - low) / (2 * 1.959964 * trial.se)),
+        float((high - low) / (2 * CRITICAL * trial.se)),
         pvalue,
         "The standard error is too small: use a robust one (vcov), name cluster=, or take the bootstrap's."
         if bad

@@ -95,7 +95,10 @@ def rosenbaum_bounds(differences: ArrayLike) -> RosenbaumBounds:
     DataError
         If a difference is missing or infinite, or none differs from zero.
     """
-    values = np.asarray(differences, dtype=float)
+    try:
+        values = np.asarray(differences, dtype=float)
+    except (TypeError, ValueError):
+        raise DataError("the differences are not numbers.", hint="Pass treated minus control of each pair.") from None
     bad = ~np.isfinite(values)
     if bad.any():
         raise DataError(

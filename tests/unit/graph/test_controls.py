@@ -92,6 +92,12 @@ def test_an_open_path_is_drawn_with_the_edge_it_takes():
     assert "x <-> y" in graph.is_adjustment_set("x", "y").reason
 
 
+def test_nodes_may_be_the_columns_of_a_table():
+    import pandas as pd
+
+    assert ck.DAG("a -> b", nodes=pd.DataFrame(columns=["b", "a"]).columns).nodes == ("b", "a")
+
+
 def test_what_is_refused():
     graph = ck.DAG("a -> x -> y; a -> y")
     with pytest.raises(ck.DesignError, match="one treatment and one outcome"):

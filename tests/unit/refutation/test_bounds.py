@@ -90,6 +90,8 @@ class TestRosenbaum:
             rosenbaum_bounds([1.0, np.nan])
         with pytest.raises(ck.DataError, match="no pair has a difference"):
             rosenbaum_bounds([0.0, 0.0])
+        with pytest.raises(ck.DataError, match="not numbers"):
+            rosenbaum_bounds(["a", "b"])
         with pytest.raises(ck.DesignError, match="below 1"):
             rosenbaum_bounds([1.0]).pvalues(0.5)
 

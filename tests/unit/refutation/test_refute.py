@@ -109,6 +109,7 @@ def test_a_map_is_refuted_result_by_result(result):
     found = ck.refute(ResultMap({"one": result, "two": result}), tests="bootstrap", n_sim=20)
     assert list(found) == ["one", "two"]
     assert list(found.checks) == ["one: bootstrap", "two: bootstrap"]
+    assert found.failed == ()
     assert list(found.to_frame()["result"]) == ["one", "two"]
 
 
