@@ -55,6 +55,37 @@ CATALOG = {
         licence="MIT (causaldata, Nick Huntington-Klein and Malcolm Barrett)",
         sha256="32f4deecc057b37f7c69eab346a8d7d546f85335741b85e58c90cd582e9adb21",
     ),
+    "close_college": Dataset(
+        file="close_college.csv",
+        n=3010,
+        about=(
+            "Schooling and wages of young men in the United States, 1976. lwage: log hourly wage; educ, exper: years of schooling "
+            "and of work; nearc4: grew up near a college of four years; black, smsa (metropolitan area), south: 0/1; married: "
+            "marital status (1 married, 2 to 6 others)."
+        ),
+        source=(
+            'D. Card (1995), "Using Geographic Variation in College Proximity to Estimate the Return to Schooling", in Aspects '
+            "of Labour Market Behaviour; as distributed in the Python package causaldata 0.1.5 (causaldata.close_college)."
+        ),
+        licence="MIT (causaldata, Nick Huntington-Klein and Malcolm Barrett)",
+        sha256="645ecc627e1ef258fc1c76f5fbf266a9fe6d199ec8a691a293a299ac38e5d839",
+    ),
+    "close_elections_lmb": Dataset(
+        file="close_elections_lmb.csv",
+        n=7142,
+        about=(
+            "Elections to the US House of Representatives, 1948 to 1990. seat: state and district; demvoteshare: share of the "
+            "two-party vote that went to the Democrat; democrat: a Democrat won; lagdemvoteshare, lagdemocrat: the same of the "
+            "election before; score: how liberally the winner voted in the two years after (0 to 100, ADA)."
+        ),
+        source=(
+            'D. S. Lee, E. Moretti and M. J. Butler (2004), "Do Voters Affect or Elect Policies? Evidence from the U.S. House", '
+            "Quarterly Journal of Economics 119(3), 807-859; as distributed in the Python package causaldata 0.1.5 "
+            "(causaldata.close_elections_lmb)."
+        ),
+        licence="MIT (causaldata, Nick Huntington-Klein and Malcolm Barrett)",
+        sha256="dc64e807955c9308387cacbbf6dc6a5d44e73c4384fc619d29cc153fab52d8ac",
+    ),
     "thornton_hiv": Dataset(
         file="thornton_hiv.csv",
         n=4820,

@@ -32,6 +32,27 @@ def test_the_voucher_data_are_those_of_the_package_they_come_from():
     assert round(shares[1.0], 3) == 0.789
 
 
+def test_the_schooling_data_are_those_of_the_package_they_come_from():
+    theirs = causaldata.close_college.load_pandas().data
+    ours = ck.datasets.load("close_college")
+    assert list(ours) == list(theirs)
+    for column in theirs:
+        np.testing.assert_allclose(ours[column].to_numpy("float64"), theirs[column].to_numpy("float64"), rtol=1e-7)
+
+
+def test_each_election_is_told_once_and_as_in_the_package_it_comes_from():
+    theirs = causaldata.close_elections_lmb.load_pandas().data
+    theirs["state"] = theirs["state"].astype(str).str.split(": ").str[1]
+    theirs["score"] = theirs["score"].astype("float64")
+    by_election = theirs.drop(columns="id").groupby(["state", "district", "year"])
+    assert (by_election[["demvoteshare", "lagdemvoteshare"]].nunique(dropna=False) == 1).all(axis=None)
+    expected = by_election.mean()
+    ours = ck.datasets.load("close_elections_lmb").set_index(["state", "district", "year"]).sort_index()
+    assert (ours["seat"] == [f"{state} {district}" for state, district, _ in ours.index]).all()
+    for column in expected:
+        np.testing.assert_allclose(ours[column].to_numpy("float64"), expected[column].to_numpy("float64"), atol=6e-5)
+
+
 def test_an_unknown_name_lists_what_there_is():
     with pytest.raises(DataError, match="thornton_hiv"):
         ck.datasets.load("thornton")
