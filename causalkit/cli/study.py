@@ -223,11 +223,7 @@ class Outcome:
             "lead": first.answer if first is last else f"{first.answer} {last.answer}",
             "title": report.get("title", self.study.path.stem),
             "subtitle": report.get("subtitle", ""),
-            "metadata": {
-                "Data": self.study.source.name,
-                "Estimator": repr(getattr(self.parts[0], "estimator", self.study.estimator)),
-                "Software": f"causalkit {causalkit.__version__}",
-            },
+            "metadata": {"Data": self.study.source.name},
         }
         targets = dict.fromkeys([path, path.with_suffix(".json")])
         written = [write_report(self.parts, target, **common) for target in targets]

@@ -87,7 +87,7 @@ def measured(asked: Question) -> Iterator[Measure]:
 
 
 def _e_value(asked: Question) -> Measure:
-    if type(asked.result.estimator).__module__.startswith("causalkit.uplift"):
+    if judges_a_rule(asked.result):
         raise InferenceUnavailable("a ranking or a rule is judged here, not the effect of a treatment.")
     column = _two_arms(asked.sample)
     y = asked.sample.outcome
@@ -118,6 +118,11 @@ def _e_value(asked: Question) -> Measure:
         f"Treatment and outcome would each have to be tied to a common cause by a risk ratio of {fmt.number(point, 3)}, beyond "
         f"the covariates, to explain the estimate ({scale}); {fmt.number(limit, 3)} to move its interval to no effect.",
     )
+
+
+def judges_a_rule(result: Result) -> bool:
+    """Whether the headline is the worth of a ranking or of a rule, not the effect of a treatment."""
+    return type(result.estimator).__module__.startswith("causalkit.uplift")
 
 
 def _oster(asked: Question) -> Measure:

@@ -192,6 +192,28 @@ class Regression:
         with_treatment = self._share(self.treatment, rest, own)
         return with_treatment, self._share(self.sample.outcome, [self.treatment, *rest], own)
 
+    def left(self, target: Floats, columns: list[Floats]) -> Floats:
+        """Return what columns, other arms and absorbed effects leave of a variable, shape (n,).
+
+        Parameters
+        ----------
+        target : Floats, shape (n,)
+            The variable.
+        columns : list of Floats, shape (n,)
+            What is taken out of it.
+        """
+        return self._fit(target, columns).residuals
+
+    def norm(self, values: Floats) -> float:
+        """Return the root of the weighted mean square.
+
+        Parameters
+        ----------
+        values : Floats, shape (n,)
+            A variable.
+        """
+        return float(np.sqrt(np.average(values**2, weights=self.sample.optional("weights"))))
+
     def _share(self, target: Floats, given: list[Floats], more: list[Floats]) -> float:
         short, long = (_squares(self._fit(target, columns), self.sample) for columns in (given, [*given, *more]))
         return 1 - long / short if short > 0 else 0.0

@@ -10,6 +10,8 @@ from causalkit.core.sample import Arms, Number, Sample
 from causalkit.errors import InferenceUnavailable
 from causalkit.kernels.arrays import Floats
 from causalkit.refutation.challenge import Challenge, Finding
+from causalkit.refutation.measures import judges_a_rule
+from causalkit.refutation.omitted_variable import Regression
 from causalkit.refutation.random_cause import with_covariate
 from causalkit.refutation.trial import Trial
 
@@ -27,15 +29,15 @@ def run(trial: Trial) -> Finding:
     adjusts = "covariates" in result.estimator.roles and "adjustment" in result.estimator.strategies
     if not adjusts or sample.has("instruments"):
         raise InferenceUnavailable("it is for analyses that adjust for covariates.")
-    features = sample.features()
-    design, names = features.dummies()
+    if judges_a_rule(result):
+        raise InferenceUnavailable("a ranking or a rule is judged here, not the effect of a treatment.")
+    features, regression = sample.features(), Regression(sample)
+    design, names = regression.covariates
     if not names or np.isnan(design).any():
         raise InferenceUnavailable("it measures strength by the covariates, and there is no complete one.")
-    treatment = _treatment(sample)
-    at, with_treatment, with_outcome = strongest(design, treatment, sample.outcome)
-    extra = confounder(
-        design, treatment, sample.outcome, with_treatment, with_outcome, towards=result.estimate, rng=trial.rng(NAME)
-    )
+    _require_one_treatment(sample)
+    at, with_treatment, with_outcome = strongest(regression)
+    extra = confounder(regression, with_treatment, with_outcome, towards=result.estimate, rng=trial.rng(NAME))
     again = result.refit(sample.with_column("covariates", with_covariate(features, extra, "simulated confounder")))
     limits = again.ci()
     before, after = result.pvalue < 0.05, again.pvalue < 0.05
@@ -51,42 +53,31 @@ def run(trial: Trial) -> Finding:
     return Finding(Check(NAME, "pass" if survives else "fail", message, _ratio(again.estimate, again.se), None, advice))
 
 
-def strongest(design: Floats, treatment: Floats, outcome: Floats) -> tuple[int, float, float]:
+def strongest(regression: Regression) -> tuple[int, float, float]:
     """Return the covariate whose omission would bias most, and its partial R2 with treatment and outcome.
 
     Parameters
     ----------
-    design : Floats, shape (n, p)
-        Covariates.
-    treatment, outcome : Floats, shape (n,)
-        Columns.
+    regression : Regression
+        Of the outcome on treatment and covariates, with its weights and absorbed effects.
     """
     best = (0, 0.0, 0.0)
-    for j in range(design.shape[1]):
-        others = np.delete(design, j, axis=1)
-        with_treatment = _partial_r2(treatment, design[:, j], others)
-        with_outcome = _partial_r2(outcome, design[:, j], np.column_stack([others, treatment]))
+    for j in range(regression.covariates[0].shape[1]):
+        with_treatment, with_outcome = (float(np.clip(share, 0.0, 1 - 1e-9)) for share in regression.strength([j]))
         if j == 0 or _pull(with_treatment, with_outcome) > _pull(*best[1:]):
             best = (j, with_treatment, with_outcome)
     return best
 
 
 def confounder(
-    design: Floats,
-    treatment: Floats,
-    outcome: Floats,
-    with_treatment: float,
-    with_outcome: float,
-    *,
-    towards: float,
-    rng: np.random.Generator,
+    regression: Regression, with_treatment: float, with_outcome: float, *, towards: float, rng: np.random.Generator
 ) -> Floats:
     """Return a variable with the given partial R2, whose omission inflates an estimate of the sign of ``towards``.
 
     Parameters
     ----------
-    design, treatment, outcome
-        Covariates, shape (n, p), and columns, shape (n,).
+    regression : Regression
+        Of the outcome on treatment and covariates, with its weights and absorbed effects.
     with_treatment, with_outcome : float
         Partial R2 with the treatment given covariates; with the outcome given treatment and covariates.
     towards : float
@@ -94,13 +85,15 @@ def confounder(
     rng : Generator
         Draws the part that is tied to nothing.
     """
-    along_treatment = _left_of(treatment, design)
-    both = np.column_stack([design, treatment])
-    along_outcome = _left_of(outcome, both)
-    rest = _left_of(rng.standard_normal(len(outcome)), np.column_stack([both, outcome]))
+    columns = list(regression.covariates[0].T)
+    treatment, outcome = regression.treatment, regression.sample.outcome
+    along_treatment = _left_of(regression, treatment, columns)
+    both = [*columns, treatment]
+    along_outcome = _left_of(regression, outcome, both)
+    rest = _left_of(regression, rng.standard_normal(len(outcome)), [*both, outcome])
     a, left = np.sqrt(with_treatment), np.sqrt(1 - with_treatment)
     b, c = left * np.sqrt(with_outcome), left * np.sqrt(1 - with_outcome)
-    out: Floats = np.sqrt(len(outcome)) * (a * along_treatment + np.sign(towards) * b * along_outcome + c * rest)
+    out: Floats = a * along_treatment + np.sign(towards) * b * along_outcome + c * rest
     return out
 
 
@@ -109,36 +102,19 @@ def _pull(with_treatment: float, with_outcome: float) -> float:
     return with_outcome * with_treatment / (1 - with_treatment)
 
 
-def _partial_r2(target: Floats, one: Floats, others: Floats) -> float:
-    x, y = _residual(one, others), _residual(target, others)
-    total = float(x @ x) * float(y @ y)
-    return min(float(x @ y) ** 2 / total, 1 - 1e-9) if total > 0 else 0.0
-
-
-def _residual(values: Floats, design: Floats) -> Floats:
-    columns = np.column_stack([np.ones(len(values)), design])
-    scale = np.abs(columns).max(axis=0)
-    columns = columns / np.where(scale > 0, scale, 1.0)
-    left: Floats = values - columns @ np.linalg.lstsq(columns, values - values.mean(), rcond=None)[0] - values.mean()
-    return left
-
-
-def _left_of(values: Floats, design: Floats) -> Floats:
-    """Residual of unit length."""
-    left = _residual(values, design)
-    norm = float(np.linalg.norm(left))
-    if norm <= 1e-9 * float(np.linalg.norm(values - values.mean())):
+def _left_of(regression: Regression, values: Floats, columns: list[Floats]) -> Floats:
+    """Residual with a weighted mean square of one."""
+    left, center = regression.left(values, columns), regression.left(values, [])
+    norm = regression.norm(left)
+    if norm <= 1e-9 * regression.norm(center):
         raise InferenceUnavailable("the covariates determine the treatment or the outcome, or there are too few rows.")
     return left / norm
 
 
-def _treatment(sample: Sample) -> Floats:
+def _require_one_treatment(sample: Sample) -> None:
     column = sample.columns["treatment"]
-    if isinstance(column, Number):
-        return column.values
-    if not isinstance(column, Arms) or column.count > 2:
+    if not isinstance(column, Number) and (not isinstance(column, Arms) or column.count > 2):
         raise InferenceUnavailable("it needs one treatment with two arms, or a dose.")
-    return column.codes.astype(float)
 
 
 def _ratio(estimate: float, se: float) -> float | None:

@@ -28,7 +28,7 @@ def run(trial: Trial) -> Finding:
     if "covariates" not in result.estimator.roles:
         raise InferenceUnavailable("it is for analyses with covariates.")
     found = trial.refits(lambda rng: _noisy(sample, rng), NAME)
-    moves = np.abs(found.estimates - result.estimate) / trial.se
+    moves = np.abs(found.estimates - trial.estimate) / trial.se
     far = int(np.sum(moves > _MOVE))
     pvalue = too_often(far, len(found), _TOLERATED)
     bad = pvalue < 0.05

@@ -14,6 +14,7 @@ from causalkit.core.presentation import Presentable
 from causalkit.core.result import Report
 from causalkit.core.table import Table
 from causalkit.refutation.challenge import Challenge, Finding
+from causalkit.refutation.held_out import has_held_out_scores
 
 if TYPE_CHECKING:
     from causalkit.core.result import Result
@@ -124,7 +125,10 @@ class Refutation(Report):
 
     def _drawn(self) -> str:
         measured = f", chosen because a fit takes {self.seconds:.2g} s" if self.seconds else ""
-        return f"Tests that draw altered the table {self.n_sim} times each{measured}."
+        told = f"Tests that draw altered the table {self.n_sim} times each{measured}."
+        if self.result.sample is None or not has_held_out_scores(self.result.sample):
+            return told
+        return f"{told} The held-out scores were made again each time; the ranking stays as it is."
 
     def summary(self) -> str:
         """Return the verdict, what each test saw, and what was not run."""

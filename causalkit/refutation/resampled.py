@@ -32,7 +32,7 @@ def run(trial: Trial) -> Finding:
     if "n_folds" in result.estimator.params():
         raise InferenceUnavailable("copies of a row would sit on both sides of a fold; data subsets look for the same.")
     blocks = independent_blocks(sample)
-    found = trial.refits(lambda rng: _drawn(sample, blocks, rng), NAME)
+    found = trial.refits(lambda rng: _drawn(sample, blocks, rng), NAME, rows_only=True)
     center = float(np.median(found.estimates))
     ratio = np.abs(found.estimates - center) / trial.se
     far = int(np.sum(ratio > CRITICAL))

@@ -25,7 +25,7 @@ def run(trial: Trial) -> Finding:
     Given the data, an estimate that is nearly an average over rows has on random halves a mean equal to that on all.
     """
     blocks = independent_blocks(trial.sample)
-    found = trial.refits(lambda rng: _halves(trial.sample, blocks, rng), NAME)
+    found = trial.refits(lambda rng: _halves(trial.sample, blocks, rng), NAME, rows_only=True)
     shift, statistic, pvalue = centred(
         found.estimates - trial.result.estimate, np.full(len(found), trial.se), TOLERATED_SHIFT
     )

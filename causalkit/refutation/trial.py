@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from causalkit.core.result import Result
 from causalkit.core.sample import Sample
 from causalkit.errors import CausalKitError, InferenceUnavailable
 from causalkit.kernels.arrays import Floats
+from causalkit.refutation.held_out import has_held_out_scores, with_new_scores
 
 #: Seconds of refitting that a refutation takes where ``n_sim`` is not given.
 BUDGET = 30.0
@@ -93,7 +95,16 @@ class Trial:
             )
         return self.result.se
 
-    def refits(self, altered: Callable[[np.random.Generator], Iterator[Sample]], name: str) -> Refits:
+    @cached_property
+    def estimate(self) -> float:
+        """What the analysis says of the rows as they are; of an evaluation, by scores made as those of altered rows are."""
+        if not has_held_out_scores(self.sample):
+            return self.result.estimate
+        return float(self.result.refit(with_new_scores(self.result, self.sample)).estimate)
+
+    def refits(
+        self, altered: Callable[[np.random.Generator], Iterator[Sample]], name: str, *, rows_only: bool = False
+    ) -> Refits:
         """Run the analysis on altered rows.
 
         Parameters
@@ -102,6 +113,8 @@ class Trial:
             ``altered(rng)`` yields samples without end.
         name : str
             The test, which names the stream of draws.
+        rows_only : bool
+            The alteration takes rows and changes nothing in them, so that scores made of them before still hold.
 
         Raises
         ------
@@ -112,7 +125,7 @@ class Trial:
         failed, why = 0, ""
         for sample, _ in zip(altered(self.rng(name)), range(self.n_sim), strict=False):
             try:
-                again = self.result.refit(sample)
+                again = self.result.refit(sample if rows_only else with_new_scores(self.result, sample))
                 numbers = again.estimate, again.se, again.pvalue
             except (CausalKitError, ArithmeticError, np.linalg.LinAlgError) as error:
                 failed, why = failed + 1, str(error)
@@ -132,7 +145,7 @@ class Trial:
 def simulations(result: Result, sample: Sample, n_tests: int) -> tuple[int, float]:
     """Return how many altered tables each test may have, and the seconds that one fit takes (measured)."""
     start = time.perf_counter()
-    result.refit(sample)
+    result.refit(with_new_scores(result, sample))
     seconds = time.perf_counter() - start
     affordable = int(BUDGET / max(seconds, 1e-9) / max(n_tests, 1))
     return int(np.clip(affordable, _FEWEST, _MOST)), seconds

@@ -120,7 +120,7 @@ class TestNothingLeft:
                 return self if sample is None else result
 
         with pytest.raises(ck.InferenceUnavailable, match="not a number"):
-            Trial(Broken(), result.sample, 40, 0).refits(half, "any")
+            Trial(Broken(), result.sample, 40, 0).refits(half, "any", rows_only=True)
 
     def test_a_pickled_refutation_can_still_be_read(self, table):
         found = ck.refute(fitted(table, "x"), tests="bootstrap", n_sim=20)

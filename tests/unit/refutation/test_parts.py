@@ -9,6 +9,7 @@ import pytest
 from scipy.stats import binom
 
 import causalkit as ck
+from causalkit.core.sample import Number
 from causalkit.refutation.assigned import dealing
 from causalkit.refutation.calibrated import (
     TOLERATED_BIAS,
@@ -18,6 +19,7 @@ from causalkit.refutation.calibrated import (
     power_of_share,
     too_often,
 )
+from causalkit.refutation.omitted_variable import Regression
 from causalkit.refutation.planted_confounder import confounder, strongest
 from causalkit.refutation.robustness import robustness_value
 
@@ -157,24 +159,44 @@ class TestConfounder:
         x = rng.normal(size=(200, 2))
         t = x @ [1.0, 0.5] + rng.normal(size=200)
         y = 2 * t + x @ [1.0, -1.0] + rng.normal(size=200)
-        u = confounder(x, t, y, 0.15, 0.25, towards=2.0, rng=rng)
-        data = {"y": y, "t": t, "a": x[:, 0], "b": x[:, 1], "u": u}
+        data = {"y": y, "t": t, "a": x[:, 0], "b": x[:, 1]}
         short = ck.OLS(vcov="iid").fit(data, outcome="y", treatment="t", covariates=["a", "b"])
+        data["u"] = confounder(Regression(short.sample), 0.15, 0.25, towards=2.0, rng=rng)
         long = ck.OLS(vcov="iid").fit(data, outcome="y", treatment="t", covariates=["a", "b", "u"])
         moved = short.se * np.sqrt(200 - 4) * np.sqrt(0.25 * 0.15 / 0.85)
         assert short.estimate - long.estimate == pytest.approx(moved, rel=1e-10)
 
+    def test_weights_and_absorbed_effects_count(self):
+        """The formula holds for the regression that was run, not for one without its weights."""
+        rng = np.random.default_rng(3)
+        x, g, w = rng.normal(size=400), rng.integers(0, 8, 400), rng.exponential(size=400) ** 2
+        t = x * (1 + (w > 1)) + 0.5 * g + rng.normal(size=400)
+        data = {"y": t + x * w + g + rng.normal(size=400), "t": t, "x": x, "g": g, "w": w}
+        roles = {"outcome": "y", "treatment": "t", "absorb": "g", "weights": "w"}
+        short = ck.OLS(vcov="iid").fit(data, covariates=["x"], **roles)
+        regression = Regression(short.sample)
+        data["u"] = confounder(regression, 0.15, 0.25, towards=1.0, rng=rng)
+        long = ck.OLS(vcov="iid").fit(data, covariates=["x", "u"], **roles)
+        _, se, df = regression.coefficient()
+        moved = np.sign(short.estimate) * se * np.sqrt(df) * np.sqrt(0.25 * 0.15 / 0.85)
+        assert short.estimate - long.estimate == pytest.approx(moved, rel=1e-9)
+
     def test_what_covariates_determine_has_no_confounder(self):
         x = np.random.default_rng(0).normal(size=(50, 2))
+        data = {"y": x[:, 0] ** 2, "t": x @ [1.0, 2.0], "d": np.repeat([0, 1], 25), "a": x[:, 0], "b": x[:, 1]}
+        sample = ck.OLS().fit(data, outcome="y", treatment="d", covariates=["a", "b"]).sample
+        regression = Regression(sample.with_column("treatment", Number(data["t"], "t")))
         with pytest.raises(ck.InferenceUnavailable, match="determine"):
-            confounder(x, x @ [1.0, 2.0], x[:, 0] ** 2, 0.1, 0.1, towards=1.0, rng=np.random.default_rng(0))
+            confounder(regression, 0.1, 0.1, towards=1.0, rng=np.random.default_rng(0))
 
     def test_the_strongest_covariate(self):
         rng = np.random.default_rng(1)
         x = rng.normal(size=(300, 3))
         t = x @ [0.1, 1.0, 0.0] + rng.normal(size=300)
         y = t + x @ [0.1, 1.0, 2.0] + rng.normal(size=300)
-        at, with_treatment, with_outcome = strongest(x, t, y)
+        data = {"y": y, "t": t, "a": x[:, 0], "b": x[:, 1], "c": x[:, 2]}
+        sample = ck.OLS().fit(data, outcome="y", treatment="t", covariates=["a", "b", "c"]).sample
+        at, with_treatment, with_outcome = strongest(Regression(sample))
         assert at == 1
         for partial, target, others in ((with_treatment, t, x[:, [0, 2]]), (with_outcome, y, np.c_[x[:, [0, 2]], t])):
             design = np.c_[np.ones(300), others]

@@ -141,3 +141,36 @@ def test_panels_deal_out_cohorts_and_paths():
         found = ck.refute(result, tests=["placebo_treatment", "bootstrap", "data_subsets"], n_sim=20)
         assert said in found.checks["placebo_treatment"].message
         assert found.failed == ()
+
+
+class TestEvaluationsOfRankings:
+    """The scores that judge a ranking are made again of an altered table: stale ones give it the answer of the real one."""
+
+    @staticmethod
+    def evaluated(rng, model=False):
+        x = rng.normal(size=(500, 2))
+        t = rng.integers(0, 2, 500)
+        effect = 1.5 * x[:, 0]
+        data = {"y": effect * t + x[:, 1] + rng.normal(size=500), "t": t, "a": x[:, 0], "b": x[:, 1], "e": effect}
+        roles = {"outcome": "y", "treatment": "t", "covariates": ["a", "b"]}
+        by = ck.DRLearner(regressor="linear", classifier="linear", random_state=0).fit(data, **roles) if model else "e"
+        return ck.UpliftEvaluation(random_state=0).fit(data, effect=by, **roles)
+
+    @pytest.mark.parametrize("model", [False, True])
+    def test_a_good_ranking_passes_its_placebos(self, model):
+        result = self.evaluated(np.random.default_rng(5), model)
+        assert result.estimate > 4 * result.se
+        tests = ["placebo_treatment", "placebo_outcome"]
+        found = ck.refute(result, tests=tests, n_sim=20)
+        assert found.failed == ()
+        assert "the ranking stays" in found.summary()
+
+    def test_noise_moves_the_scores(self):
+        result = self.evaluated(np.random.default_rng(6))
+        check = ck.refute(result, tests="random_common_cause", n_sim=20).checks["random_common_cause"]
+        assert 0 < check.statistic < 0.5
+
+    def test_a_simulated_confounder_is_for_effects(self):
+        result = self.evaluated(np.random.default_rng(7))
+        with pytest.raises(ck.InferenceUnavailable, match="ranking"):
+            ck.refute(result, tests="simulated_confounder")
