@@ -175,7 +175,7 @@ def compose(
     lead : str, optional
         The answer in one sentence; where left out, the first owner's ``answer``, or else the first sentence found.
     metadata : mapping, optional
-        What was run, shown at the end; it is put before what the owners say of themselves (``estimator``, ``n``,
+        What was run, shown at the end; it is put before what the owners say of themselves (``estimator``, ``tool``, ``n``,
         ``source``, ``random_state``) and the package's version. No date is added, so equal inputs give equal bytes.
 
     Raises
@@ -268,14 +268,14 @@ def _metadata(
         for name, label in _OWN:
             value = getattr(owner, name, None)
             # The configuration names its seed itself.
-            if value is not None and not any(f"{name}=" in part for part in said):
+            if value is not None and not any(re.search(rf"\b{name}=", part) for part in said):
                 said.append(f"{label} {_plain(value)}".strip())
         if said:
             rows.append((source or "Analysis", ", ".join(said)))
     return (*rows, ("Software", f"causalkit {causalkit.__version__}"))
 
 
-_OWN = (("estimator", ""), ("n", "n ="), ("source", "data:"), ("random_state", "random_state ="))
+_OWN = (("estimator", ""), ("tool", ""), ("n", "n ="), ("source", "data:"), ("random_state", "random_state ="))
 
 
 def _plain(value: object) -> str:
