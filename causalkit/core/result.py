@@ -384,7 +384,7 @@ def difference(a: Result, b: Result, *, independent: bool = False) -> Difference
     one, two = ((r.effects if termwise else r.headline_effect).numbers for r in (a, b))
     same = np.eye(one.size)
     numbers: Estimate = stack(one, two, independent=independent).linear(np.hstack([same, -same]))
-    names = a.effects.terms if termwise else (f"{a.headline} - {b.headline}",)
+    names = a.effects.terms if termwise else (_subtracted(a, b),)
     return Difference(
         estimator=a.estimator,
         effects=Effects(names, numbers),
@@ -398,6 +398,16 @@ def difference(a: Result, b: Result, *, independent: bool = False) -> Difference
         parts=(a, b),
         independent=independent,
     )
+
+
+def _subtracted(a: Result, b: Result) -> str:
+    """Name a difference: of two terms, or, where both have one name, of those who estimated it."""
+    if a.headline != b.headline:
+        return f"{a.headline} - {b.headline}"
+    one, two = (type(result.estimator).__name__ for result in (a, b))
+    if one == two:
+        one, two = (str(getattr(result.estimator, "method", "")) for result in (a, b))
+    return f"{a.headline}: {one} minus {two}" if one != two else f"{a.headline}: first minus second"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)

@@ -14,17 +14,21 @@ from causalkit.core.table import Table
 from causalkit.effects.checks import missing_outcomes_check
 from causalkit.effects.crossfit_study import arm_names
 from causalkit.effects.mediation_linear import LinearPaths
-from causalkit.effects.mediation_pathway import Pathway
+from causalkit.effects.mediation_pathway import Pathway, Unshared, unshared
 
 _LITTLE, _TOO_LITTLE = 0.5, 0.2
 _MANY_CLIPPED = 0.05
+#: Rows of an arm whose mediators the other arm never has; of two normal arms of 200 a standard deviation apart, 4 %.
+_MANY_ALONE, _FAR_TOO_MANY_ALONE = 0.1, 0.3
 
 Makers = dict[str, Check | Callable[[], Check]]
 
 
 def mediation_checks(sample: Sample, pathway: Pathway) -> Checks:
     """Return the ledger of cross-fitted mediation."""
-    return Checks({**_input(sample), **_overlaps(pathway), "sequential_ignorability": sequential_ignorability_check()})
+    return Checks(
+        {**_input(sample), **_overlaps(sample, pathway), "sequential_ignorability": sequential_ignorability_check()}
+    )
 
 
 def linear_checks(sample: Sample, paths: LinearPaths, interaction: bool) -> Checks:
@@ -38,7 +42,7 @@ def linear_checks(sample: Sample, paths: LinearPaths, interaction: bool) -> Chec
 
 def front_door_checks(sample: Sample, pathway: Pathway) -> Checks:
     """Return the ledger of the front door."""
-    return Checks({**_input(sample), **_overlaps(pathway), "front_door": front_door_check()})
+    return Checks({**_input(sample), **_overlaps(sample, pathway), "front_door": front_door_check()})
 
 
 def sequential_ignorability_check() -> Check:
@@ -65,8 +69,11 @@ def front_door_check() -> Check:
     )
 
 
-def mediator_overlap_check(pathway: Pathway) -> Check:
-    """Judge how far the mediators of one arm occur in the other: on how many rows the density ratios rest."""
+def mediator_overlap_check(pathway: Pathway, lonely: Unshared | None = None) -> Check:
+    """Judge how far the mediators of one arm occur in the other: on how many rows the density ratios rest.
+
+    ``lonely`` are values that one arm lacks: what would be with them there is a guess of the models, whatever they say.
+    """
     names = arm_names(pathway.arms)
     rows, worst = [], 1.0
     for arm in (0, 1):
@@ -76,20 +83,27 @@ def mediator_overlap_check(pathway: Pathway) -> Check:
         worst = min(worst, share)
     clipped = pathway.clipped / len(pathway.z)
     status: Status = "pass"
-    if worst < _TOO_LITTLE or clipped > _MANY_CLIPPED:
+    alone = 0.0 if lonely is None else lonely.share
+    if worst < _TOO_LITTLE or clipped > _MANY_CLIPPED or alone > _FAR_TOO_MANY_ALONE:
         status = "fail"
-    elif worst < _LITTLE or clipped > 0:
+    elif worst < _LITTLE or clipped > 0 or alone > _MANY_ALONE:
         status = "warn"
     how = (
         "density ratios"
         if pathway.levels is None
         else f"probabilities of the {pathway.levels} combinations of mediator values"
     )
+    told = ""
+    if lonely is not None and alone > _MANY_ALONE:
+        told = (
+            f" {fmt.share(alone)} of the rows with {names[lonely.arm]} have values of {lonely.mediator} that no row with "
+            f"{names[1 - lonely.arm]} comes near."
+        )
     return Check(
         "mediator_overlap",
         status,
         f"Making the mediators of one arm look like those of the other ({how}) rests on {fmt.share(worst)} of the rows of the "
-        f"arm with least overlap; {fmt.share(clipped)} of the rows were clipped.",
+        f"arm with least overlap; {fmt.share(clipped)} of the rows were clipped.{told}",
         worst,
         None,
         ""
@@ -107,12 +121,12 @@ def _input(sample: Sample) -> Makers:
     }
 
 
-def _overlaps(pathway: Pathway) -> Makers:
+def _overlaps(sample: Sample, pathway: Pathway) -> Makers:
     seen = pathway.propensity.overlap
     share = float(np.min(seen.effective / np.maximum(seen.counts, 1.0)))
     return {
         "overlap": Check("overlap", seen.status, seen.message, share, None, seen.advice),
-        "mediator_overlap": mediator_overlap_check(pathway),
+        "mediator_overlap": mediator_overlap_check(pathway, unshared(sample)),
     }
 
 

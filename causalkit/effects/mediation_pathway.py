@@ -122,11 +122,73 @@ def require_mediators(sample: Sample) -> None:
                 hint="Leave it out of mediator=.",
                 column=name,
             )
+        if name in sample.features().names:
+            raise DesignError(
+                f"column {name!r} is both mediator and covariate: held fixed, it carries nothing.",
+                hint="Leave it out of covariates=: they were measured before the treatment.",
+                column=name,
+            )
+
+
+@dataclass(frozen=True)
+class Unshared:
+    """Values of a mediator that one arm has and the other lacks.
+
+    Parameters
+    ----------
+    share : float
+        Rows of the arm that have one: beyond the other arm's numbers, or in a category that it never has.
+    mediator : str
+        The column.
+    arm : int
+        The arm that has them.
+    """
+
+    share: float
+    mediator: str
+    arm: int
+
+
+def unshared(sample: Sample) -> Unshared:
+    """Return the mediator with most rows that have no like in the other arm."""
+    features, codes = sample.features("mediator"), sample.arms.codes
+    found = []
+    for j, name in enumerate(features.names):
+        for arm in (0, 1):
+            mine, other = features.values[codes == arm, j], features.values[codes != arm, j]
+            if features.schema.levels[j] is None:
+                strange = (mine < other.min()) | (mine > other.max())
+            else:
+                strange = ~np.isin(mine, other)
+            found.append(Unshared(float(strange.mean()), name, arm))
+    return max(found, key=lambda one: one.share)
+
+
+def _require_shared(sample: Sample) -> None:
+    """Raise DesignError where the arms have no value of a mediator in common: nothing can be compared."""
+    worst, arms = unshared(sample), sample.arms
+    if worst.share == 1.0 and _apart(sample, worst.mediator):
+        raise DesignError(
+            f"mediator {worst.mediator!r} takes no value in both arms of {arms.name!r}: it is the treatment by another name.",
+            hint="Leave it out of mediator=, or name one that occurs alike in both arms.",
+            column=worst.mediator,
+        )
+
+
+def _apart(sample: Sample, name: str) -> bool:
+    """Whether the arms lie apart: neither has a value within the numbers, or among the categories, of the other."""
+    features, codes = sample.features("mediator"), sample.arms.codes
+    j = features.names.index(name)
+    one, two = (features.values[codes == arm, j] for arm in (0, 1))
+    if features.schema.levels[j] is None:
+        return bool(one.max() < two.min() or two.max() < one.min())
+    return not np.isin(one, two).any()
 
 
 def validate_pathway(sample: Sample, n_folds: int) -> None:
     """Raise what :func:`cross_fit_pathway` raises before it fits anything."""
     require_mediators(sample)
+    _require_shared(sample)
     arms, groups = sample.arms, clusters_of(sample)
     codes = None if groups is None else groups.codes
     make_folds(sample.n, n_folds, arms=arms.codes, groups=codes, arm_names=arm_names(arms))

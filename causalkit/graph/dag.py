@@ -280,8 +280,8 @@ class DAG(Orientable):
         method : {"auto", "partial_correlation", "gcm", "kernel", "g2"}
             Partial correlations (linear dependence); the generalised covariance measure of Shah and Peters (2020), with any
             learner; random Fourier features (Strobl et al. 2019: any shape); counts of categories within strata. ``"auto"``
-            takes counts where all columns have few values, the covariance measure where some are categories without order,
-            and partial correlations elsewhere; the table says which.
+            takes counts where all columns have few values; the covariance measure where both tested columns have, or some
+            are categories without order; and partial correlations elsewhere; the table says which.
         kind : {"basis", "minimal"}
             As in :meth:`implied_independencies`.
         alpha : float

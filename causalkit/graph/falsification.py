@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import permutations
 from math import factorial, sqrt
@@ -69,6 +70,8 @@ class Falsification(Report):
     n_dropped: int
     method: str
     tests: ImplicationTests
+
+    plots = ("effects",)
 
     @property
     def violations(self) -> int:
@@ -194,6 +197,10 @@ class Falsification(Report):
         """Return the verdict, and the conditions with their effects."""
         first = Passage("assumptions", self.title, (self.answer,), self.to_table())
         return (first, *self.tests.passages())
+
+    def plot_data(self, kind: str) -> Mapping[str, Any]:
+        """Return the dependence that the conditions leave, as the tests of the conditions draw it."""
+        return self.tests.plot_data(kind)
 
 
 _QUARTILES = ("lower quartile", "median", "upper quartile")

@@ -158,11 +158,14 @@ class ImplicationTests(Report):
     def _check(self) -> Check:
         name, p = "implied_independencies", self.pvalues
         tested = int((~np.isnan(p)).sum())
+        untested = len(p) - tested
         if not tested:
             return Check(name, "untestable", "The graph implies no independence that these data can test.")
         least = float(np.nanmin(self.adjusted("holm")))
         failing = len(self.failing)
         said = f"{failing} of {tested} implied independencies are contradicted ({self._control()})."
+        if untested:
+            said += f" {untested} more could not be tested: too few rows, or columns that others determine; the table names them."
         advice = "" if not failing else "Look at suggestions(), or at causes of two variables that were not measured."
         return Check(name, "fail" if failing else "pass", said, None, least, advice)
 
@@ -211,6 +214,13 @@ class ImplicationTests(Report):
         text = f"{names[implication.one]} independent of {names[implication.two]}"
         return f"{text} given {given}" if given else text
 
+    def _short(self, implication: Implication) -> str:
+        """Write an implication so that figures, which cut long labels, show all of its names."""
+        names = self.graph.nodes
+        given = ", ".join(names[at] for at in sorted(implication.given))
+        pair = f"{names[implication.one]}, {names[implication.two]}"
+        return f"{pair} | {given}" if given else pair
+
     def to_table(self) -> Table:
         """Return one row per implication."""
         names = self.graph.nodes
@@ -246,7 +256,7 @@ class ImplicationTests(Report):
         seen = [self.outcomes[one] for one in at]
         return {
             "title": self.title,
-            "terms": [self.said(self.implied[one]) for one in at],
+            "terms": [self._short(self.implied[one]) for one in at],
             "estimate": np.array([one.effect for one in seen]),
             "low": np.array([one.low for one in seen]),
             "high": np.array([one.high for one in seen]),

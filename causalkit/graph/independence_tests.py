@@ -175,8 +175,9 @@ def _fisher(r: float, df: float) -> tuple[float, float]:
 class ByColumns:
     """Chooses the test by the columns of each implication.
 
-    Counts where all have few values; partial correlations where none has more than two categories without order; the
-    generalised covariance measure elsewhere.
+    Counts where all have few values; partial correlations where at most one of the tested two has few and no column more
+    than two categories without order; the generalised covariance measure elsewhere. Means of two columns of few values
+    are bounded, so neither is linear in what is given, and partial correlations would find a dependence where none is.
 
     Parameters
     ----------
@@ -192,9 +193,10 @@ class ByColumns:
     def choose(self, implication: Implication) -> str:
         """Return the method for an implication."""
         columns = (implication.one, implication.two, *implication.given)
-        if all(self.data.levels[at] <= FEW or self.data.categories[at] for at in columns):
+        few = [self.data.levels[at] <= FEW or self.data.categories[at] for at in columns]
+        if all(few):
             return "g2"
-        if all(not self.data.categories[at] or self.data.levels[at] == 2 for at in columns):
+        if not all(few[:2]) and all(not self.data.categories[at] or self.data.levels[at] == 2 for at in columns):
             return "partial_correlation"
         return "gcm"
 

@@ -16,6 +16,7 @@ from causalkit.core.estimate import Estimate, stack
 from causalkit.core.passage import Passage
 from causalkit.core.result import Report, Result
 from causalkit.core.table import Table
+from causalkit.data.frame import Frame
 from causalkit.errors import DesignError, IdentificationError, InferenceUnavailable
 from causalkit.inference.wald import WaldTest, wald_test
 
@@ -184,7 +185,8 @@ def compare_sets(
     complete = len(sets) <= limit
     sets = sets[:limit]
     sets += [best for best in verdict.graph.adjustment_sets(x, y, kind="optimal") if best not in sets]
+    table = Frame.read(data)  # one identity of its rows for all fits, so that their estimates subtract
     fits = tuple(
-        estimator.fit(data, **{"outcome": y, "treatment": x, **roles, "covariates": sorted(chosen)}) for chosen in sets
+        estimator.fit(table, **{"outcome": y, "treatment": x, **roles, "covariates": sorted(chosen)}) for chosen in sets
     )
     return SetComparison(f"Effect of {x} on {y}", tuple(sets), fits, complete, alpha)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from causalkit.data.frame import Frame, first_rows
-from causalkit.errors import DataError, IdentificationError
+from causalkit.errors import DataError, DesignError, IdentificationError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -57,10 +57,12 @@ class StructuralModel:
         DataError
             If a column is missing, not numeric or has gaps.
         DesignError
-            If ``do`` names something that is no node.
+            If ``do`` names something that is no node, or no finite number.
         """
-        for name in do:
+        for name, value in do.items():
             self.graph.parents(name)
+            if isinstance(value, str) or not np.isfinite(value):
+                raise DesignError(f"{name!r} can't be set to {value!r}.", hint="Give a finite number.")
         table = _numbers(observed, self.graph)
         with _dowhy() as gcm:
             found = gcm.counterfactual_samples(

@@ -34,12 +34,13 @@ class Statistics(NamedTuple):
     """Statistics of several null values, each of shape (T,).
 
     ``ar`` is Anderson-Rubin's, ``lm`` Kleibergen's K, ``strength`` the statistic of the rank of the first stage that is
-    independent of both under the null.
+    independent of both under the null, ``sign`` the sign of the score of which K is the square.
     """
 
     ar: Floats
     lm: Floats
     strength: Floats
+    sign: Floats
 
 
 def tail(statistic: Floats | float, df1: int, df2: float) -> Floats:
@@ -87,9 +88,10 @@ def statistics(form: ReducedForm, directed: Floats) -> Statistics:
     ar = np.einsum("ti,ti->t", white, white)
     path = np.einsum("tij,tj->ti", root, d)
     length = np.einsum("ti,ti->t", path, path)
-    lm = np.einsum("ti,ti->t", white, path) ** 2 / np.where(length > 0, length, 1.0)
+    score = np.einsum("ti,ti->t", white, path)
+    lm = score**2 / np.where(length > 0, length, 1.0)
     solved = np.einsum("tij,tj->ti", _inverse_roots(left, scale), d)
-    return Statistics(ar, np.minimum(lm, ar), np.einsum("ti,ti->t", solved, solved))
+    return Statistics(ar, np.minimum(lm, ar), np.einsum("ti,ti->t", solved, solved), np.sign(score))
 
 
 def _inverse_roots(matrices: Floats, scale: Floats) -> Floats:

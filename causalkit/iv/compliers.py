@@ -188,14 +188,14 @@ class ComplierReport(Report):
             overall, complier = means[name, "everybody"], means.get((name, "compliers"))
             ratio = complier / overall if complier is not None and overall else None
             rows.append((name, overall, *(means.get((name, who)) for who in GROUPS), ratio))
-        return Table.of(("covariate", "everybody", *GROUPS, "compliers / everybody"), rows)
+        return Table.of(("covariate", "everybody", *GROUPS, "ratio"), rows)
 
     def passages(self) -> tuple[Passage, ...]:
         """Return who complies, their outcomes, and their profile."""
         shown = [Passage("found", self.title, (self.answer,), self.shares.to_table())]
         shown.append(Passage("certainty", "Outcomes of compliers and others", (), self.outcomes.to_table(), "effects"))
         if len(self.profile):
-            text = "Means of covariates in each group, found by Abadie's weights."
+            text = "Means of covariates in each group, found by Abadie's weights; the ratio is that of compliers to everybody."
             shown.append(Passage("found", "What compliers look like", (text,), self.profile_table()))
         return tuple(shown)
 
@@ -209,6 +209,7 @@ class ComplierReport(Report):
             "low": low,
             "high": high,
             "null": 0.0,
+            "xlabel": f"Mean {self.names[0]}, or effect on it",
         }
 
 

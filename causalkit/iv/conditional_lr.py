@@ -88,7 +88,7 @@ def _legendre(n_nodes: int) -> tuple[Floats, Floats]:
 
 def likelihood_ratio(found: Statistics) -> Floats:
     """Likelihood-ratio statistics from AR, K and the strength; Kleibergen's (2005) where the covariance is robust."""
-    ar, lm, strength = found
+    ar, lm, strength, _ = found
     gap = ar - strength
     root = np.sqrt(np.maximum(gap**2 + 4.0 * strength * lm, 0.0))
     # The two forms are the same number; each is used where it does not cancel.

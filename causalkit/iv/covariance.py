@@ -41,13 +41,15 @@ def estimate_of(data: IVData, solved: Solved, rows: Rows, clusters: Sequence[Gro
     first = clusters[0] if variance.is_clustered else None
     crossed = tuple(clusters[1:]) if variance.is_clustered else ()
     carrier = Influence(read_only(solved.psi), rows, first, scale, df, variance.kind, crossed)
-    if not crossed:
+    if first is None:
         return Estimate(solved.beta, carrier)
+    if not crossed:
+        return Estimate(solved.beta, require_positive(carrier, clusters))
     return Estimate(solved.beta, require_positive(carrier.knowing(joint_block(data, solved)), clusters))
 
 
 def require_positive(carrier: Influence, clusters: Sequence[Groups]) -> Influence:
-    """Refuse a variance of several ways of clustering that was not positive, which its repair made zero.
+    """Refuse a clustered variance of zero: one that its repair made zero, or scores that cancel in every cluster.
 
     Raises
     ------
@@ -57,6 +59,12 @@ def require_positive(carrier: Influence, clusters: Sequence[Groups]) -> Influenc
     variances, sizes = np.diag(carrier.vcov), np.sum(np.square(carrier.psi), axis=0)
     if np.any((variances <= 1e-12 * sizes) & (sizes > 0)):
         names = ", ".join(repr(way.name) for way in clusters)
+        if len(clusters) == 1:
+            raise InferenceUnavailable(
+                f"the variance clustered by {names} is zero: residuals add up to zero in each of its {clusters[0].count} "
+                "clusters, as where an instrument only tells clusters apart and there is one cluster for each of its values.",
+                hint="Such a design has one comparison and no error; find more clusters.",
+            )
         raise InferenceUnavailable(
             f"the variance clustered by {names} is not positive: the ways of clustering have too few clusters.",
             hint="Cluster by the coarser of them, or in one way.",

@@ -87,7 +87,14 @@ class FirstStage:
 
     @cached_property
     def f(self) -> Floats:
-        """F statistic of the excluded instruments in each first stage, shape (m,), with the kind's variance."""
+        """F statistic of the excluded instruments in each first stage, shape (m,), with the kind's variance.
+
+        Raises
+        ------
+        InferenceUnavailable
+            With no more clusters than instruments.
+        """
+        self.data.variance.require_clusters(self.data.q)
         values, vcov = self._regression
         return np.array([_f(values[j], vcov[j, :, j], self.data.q) for j in range(self.data.m)])
 
@@ -127,6 +134,7 @@ class FirstStage:
         data, gram = self.data, self.data.gram
         if data.m == 1:
             return self.f
+        data.variance.require_clusters(data.q)
         found = []
         explained = gram.explained[1:, 1:]
         for j in range(data.m):
@@ -150,6 +158,7 @@ class FirstStage:
         """F form of the rk Wald statistic of the same hypothesis, with the kind's variance (Kleibergen and Paap 2006)."""
         if self.data.m == 1:
             return float(self.f[0])
+        self.data.variance.require_clusters(self.data.q)
         return _rank_statistic(self.data, *self._regression) / self.data.q
 
     @cached_property
@@ -179,7 +188,7 @@ class FirstStage:
 
     def to_table(self) -> Table:
         """Return one line per endogenous variable."""
-        df1, df2 = self.df
+        df1, df2 = (int(value) for value in self.df)
         rows = [
             (name, float(f), float(p), df1, df2, float(partial), float(shea), float(conditional))
             for name, f, p, partial, shea, conditional in zip(

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from causalkit.iv.gmm import GMMFit, continuously_updating, gmm_psi, two_step
+from causalkit.iv.cue import continuously_updating
+from causalkit.iv.gmm import GMMFit, gmm_psi, two_step
 from causalkit.iv.iv_data import IVData
 from causalkit.iv.k_class import k_class, kappa_of
 from causalkit.kernels.arrays import Floats

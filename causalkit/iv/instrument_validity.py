@@ -54,7 +54,7 @@ class ValidityTest:
         if self.conditional:
             message = "The test of validity supposes an instrument that is random without covariates; the fit has some."
             advice = "Test within strata of the covariates, or argue for the instrument."
-            return Check(name, "untestable", message, self.statistic, self.pvalue, advice)
+            return Check(name, "untestable", message, advice=advice)
         if self.pvalue < LEVEL:
             message = (
                 f"The densities of outcomes contradict a valid instrument (p-value {fmt.pvalue(self.pvalue)}), {where}."

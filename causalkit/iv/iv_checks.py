@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,14 +10,20 @@ import numpy as np
 from causalkit.core import format as fmt
 from causalkit.core.check import Check, Checks
 from causalkit.core.effects import Test
+from causalkit.core.estimate import Influence
 from causalkit.core.input_checks import missing_check, outcome_check
+from causalkit.core.rows import Groups
+from causalkit.core.sample import Sample
 from causalkit.errors import CausalKitError, InferenceUnavailable
+from causalkit.kernels.arrays import Floats
 
 if TYPE_CHECKING:
     from causalkit.iv.iv_result import IVResult
 
 LEVEL = 0.05
 _NAMED = 8
+#: Below so many clusters, and so many with either value of an instrument, intervals are often too short.
+FEW, FEW_APART = 30, 10
 
 
 def with_checks(result: IVResult) -> IVResult:
@@ -35,6 +41,10 @@ def with_checks(result: IVResult) -> IVResult:
         "overidentification": lambda: overidentification(result),
         "endogeneity": lambda: endogeneity(result),
     }
+    carrier = result.effects.numbers.carrier
+    ways = carrier.ways if isinstance(carrier, Influence) else sample.several("cluster")
+    if ways:
+        makers["few_clusters"] = lambda: few_clusters(sample, ways)
     if result.n_singletons:
         makers["singletons"] = _singletons(result)
     changed = replace(result, checks=Checks(makers))
@@ -74,6 +84,34 @@ def weak_instruments(result: IVResult) -> Check:
         return weak_instruments_check(result)
     except CausalKitError as reason:
         return Check("weak_instruments", "untestable", str(reason))
+
+
+def few_clusters(sample: Sample, ways: Sequence[Groups]) -> Check:
+    """Whether there are enough clusters, and enough of them with either value of an instrument that tells them apart."""
+    way = min(ways, key=lambda groups: groups.count)
+    said, few = f"Standard errors rest on {fmt.plural(way.count, 'cluster')} of {way.name!r}", way.count < FEW
+    instruments = sample.features("instruments")
+    for name, values in zip(instruments.names, instruments.values.T, strict=True):
+        least = _least_apart(values, way)
+        if least is not None and least < FEW_APART:
+            said, few = f"{said}, of which only {least} have one of the two values of {name!r}", True
+    advice = (
+        "Intervals are often too short, those of ci(method='ar') as well: look for more clusters, or permute the instrument "
+        "between clusters."
+    )
+    return Check("few_clusters", "warn" if few else "pass", f"{said}.", float(way.count), advice=advice if few else "")
+
+
+def _least_apart(values: Floats, way: Groups) -> int | None:
+    """Count the clusters with the rarer value of a column of two values that is constant in clusters; else None."""
+    low, high = float(values.min()), float(values.max())
+    is_high = values == high
+    if not np.all(is_high | (values == low)):
+        return None
+    size, above = np.bincount(way.codes), np.bincount(way.codes, weights=is_high)
+    if np.any((above > 0) & (above < size)):
+        return None
+    return int(min(np.count_nonzero(above), np.count_nonzero(above == 0)))
 
 
 def overidentification(result: IVResult) -> Check:

@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from causalkit.inference.confidence_set import ConfidenceSet
     from causalkit.iv.compliers import ComplierReport
 
-_FIRST_STAGE = ("treatment", "F", "pvalue", "df1", "df2", "partial R²", "Shea R²", "conditional F")
+#: Of one treatment, the last two repeat what stands before them.
+_FIRST_STAGE = ("Treatment", "F", "pvalue", "df1", "df2", "Partial R²", "Shea R²", "Conditional F")
 WEAK = ("ar", "clr", "lm", "tf")
 
 
@@ -228,7 +229,10 @@ class IVResult(Result):
         text = "How strongly the instruments move the treatment, covariates held fixed."
         try:
             rows = self.first_stage.to_table().rows
-            return Passage("certainty", "First stage", (text,), Table.of(_FIRST_STAGE, rows))
+            shown = len(_FIRST_STAGE) if len(rows) > 1 else len(_FIRST_STAGE) - 2
+            return Passage(
+                "certainty", "First stage", (text,), Table.of(_FIRST_STAGE[:shown], [r[:shown] for r in rows])
+            )
         except InferenceUnavailable as missing:
             return Passage("certainty", "First stage", (f"Its strength can't be told: {missing}",))
 

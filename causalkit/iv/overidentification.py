@@ -58,6 +58,7 @@ def overidentification_test(data: IVData, solved: Solved, method: str | None = N
 
 def hansen(data: IVData, solved: Solved) -> float:
     """Minimised objective of GMM with weights at the residuals of an estimate."""
+    data.variance.require_clusters(data.q)
     if solved.gmm is not None:
         return solved.gmm.objective
     if not solved.residuals.any():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+from causalkit.errors import InferenceUnavailable
 from causalkit.inference.vcov import count_clusters, hac, multiway_vcov, sandwich
 from causalkit.kernels.arrays import Codes, Floats, Ints
 
@@ -37,6 +38,20 @@ class Variance:
     def n_clusters(self) -> int:
         """Clusters; the smallest number of several ways, zero without clusters."""
         return min((count_clusters(way) for way in self.ways), default=0)
+
+    def require_clusters(self, moments: int) -> None:
+        """Refuse a joint test of as many moments as clusters: their covariance has no more rank than that.
+
+        Raises
+        ------
+        InferenceUnavailable
+            If there are no more clusters than moments.
+        """
+        if self.is_clustered and self.n_clusters <= max(moments, 1):
+            raise InferenceUnavailable(
+                f"{self.n_clusters} clusters are too few for a joint test of {moments} instruments.",
+                hint="Use fewer instruments, or more clusters.",
+            )
 
     def of(self, kind: str) -> Variance:
         """Return another kind for the same rows."""

@@ -28,7 +28,7 @@ def weak_instruments_check(result: IVResult, alpha: float = 0.05) -> Check:
     """Return the check of instrument strength, with the confidence sets that do not depend on it.
 
     With one treatment the effective F of Montiel Olea and Pflueger (2013) is compared with its critical values (the
-    simplified ones, LIML's own for LIML and Fuller): at most 10 % of the worst-case bias passes, more than 30 % fails. The
+    simplified ones, LIML's own for LIML and Fuller): at most 10% of the worst-case bias passes, more than 30% fails. The
     table holds the sets to read instead of the Wald interval: Anderson-Rubin and tF with one instrument, CLR and
     Anderson-Rubin with more. With several treatments the smallest conditional F of Sanderson and Windmeijer (2016) is held
     against 10.
@@ -75,7 +75,7 @@ def describe_set(found: ConfidenceSet, name: str, alpha: float = 0.05) -> str:
     -------
     str
     """
-    level = f"{100 * (1 - alpha):g} %"
+    level = f"{100 * (1 - alpha):g}%"
     if found.is_empty:
         return (
             f"The {level} {name} set is empty: no effect agrees with these instruments, so the model itself is rejected "
@@ -85,8 +85,33 @@ def describe_set(found: ConfidenceSet, name: str, alpha: float = 0.05) -> str:
         return f"The {level} {name} set is the whole line: the data can't rule out any effect."
     if found.is_bounded:
         pieces = "" if found.is_interval else f", in {len(found.intervals)} pieces"
-        return f"The {level} {name} set is {found}{pieces}."
-    return f"The {level} {name} set {found} is unbounded: {_ruled_out(found)}."
+        return f"The {level} {name} set is {_written(found)}{pieces}."
+    return f"The {level} {name} set {_written(found)} is unbounded: {_ruled_out(found)}."
+
+
+def _written(found: ConfidenceSet) -> str:
+    """Write a set with as many digits as other numbers of a report have."""
+    return " ∪ ".join(map(_piece, found.intervals)) or "∅"
+
+
+def _piece(interval: tuple[float, float]) -> str:
+    low, high = interval
+    if low == high:
+        return f"{{{fmt.number(low)}}}"
+    left = "(-∞" if low == -float("inf") else f"[{fmt.number(low)}"
+    return f"{left}, ∞)" if high == float("inf") else f"{left}, {fmt.number(high)}]"
+
+
+def _reading(found: ConfidenceSet) -> str:
+    """Say what a set means to those who read it beside its numbers."""
+    if found.is_empty:
+        return "No effect agrees with these instruments: the model itself is rejected."
+    if found.is_real_line:
+        return "The data can't rule out any effect."
+    if not found.is_bounded:
+        said = _ruled_out(found)
+        return f"{said[0].upper()}{said[1:]}."
+    return "Holds however weak the instruments are."
 
 
 def _ruled_out(found: ConfidenceSet) -> str:
@@ -97,10 +122,10 @@ def _ruled_out(found: ConfidenceSet) -> str:
 
 def _gap(low: float, high: float) -> str:
     if low == -float("inf"):
-        return f"below {high:.4g}"
+        return f"below {fmt.number(high)}"
     if high == float("inf"):
-        return f"above {low:.4g}"
-    return f"between {low:.4g} and {high:.4g}"
+        return f"above {fmt.number(low)}"
+    return f"between {fmt.number(low)} and {fmt.number(high)}"
 
 
 def _name(form: ReducedForm) -> str:
@@ -119,10 +144,10 @@ def _sets(result: IVResult, form: ReducedForm, alpha: float) -> tuple[list[tuple
             continue
         if position == 0:
             first = found
-        rows.append((_NAMES[method], str(found), describe_set(found, _NAMES[method], alpha)))
+        rows.append((_NAMES[method], _written(found), _reading(found)))
     low, high = result.headline_effect.ci(alpha)
     wald = ConfidenceSet(((float(low[0]), float(high[0])),))
-    rows.append(("Wald", str(wald), "Valid with strong instruments only."))
+    rows.append(("Wald", _written(wald), "Holds with strong instruments only."))
     return rows, first
 
 
@@ -133,8 +158,8 @@ def _strength(result: IVResult, form: ReducedForm, strength: EffectiveF) -> tupl
     small = strength.critical_value(TOLERATED, method)
     large = strength.critical_value(SEVERE, method)
     said = (
-        f"Effective F {fmt.number(f)}; {fmt.number(small)} limits the bias to 10 % of its worst case, "
-        f"{fmt.number(large)} to 30 %."
+        f"Effective F {fmt.number(f)}: above {fmt.number(small)} the bias is at most 10% of its worst case, above "
+        f"{fmt.number(large)} at most 30%."
     )
     if form.is_just_identified:
         said = f"{said} {_tf_words(first_stage_f(form))}"
@@ -151,8 +176,8 @@ def _strength(result: IVResult, form: ReducedForm, strength: EffectiveF) -> tupl
 def _tf_words(f: float) -> str:
     critical = tf_critical_value(f)
     if critical == float("inf"):
-        return "At this F no t-ratio is significant at 5 %."
-    return f"At this F a t-ratio is significant at 5 % beyond {critical:.2f}."
+        return "At this F no t-ratio is significant at 5%."
+    return f"At this F a t-ratio is significant at 5% beyond {critical:.2f}."
 
 
 def _several(result: IVResult) -> Check:

@@ -105,6 +105,7 @@ def _form(result: IVResult, method: str) -> tuple[ReducedForm, int]:
     if method not in METHODS:
         raise DesignError(f"method={method!r} is not an option.", hint=f"Use one of {', '.join(METHODS)}.")
     data = result.iv_data
+    data.variance.require_clusters(data.q)
     if data.m > 1 and method != "ar":
         raise InferenceUnavailable(
             f'method="{method}" is for one treatment, not {data.m}.', hint='Use method="ar" with vcov="iid".'

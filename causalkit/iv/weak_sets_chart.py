@@ -6,7 +6,8 @@ import math
 
 import numpy as np
 
-from causalkit.iv.anderson_rubin import pencil_angles
+from causalkit.iv.anderson_rubin import pencil_angles, statistics
+from causalkit.iv.weak_sets_circle import directions, find_candidates
 from causalkit.iv.weak_sets_form import ReducedForm
 from causalkit.kernels.arrays import Floats
 
@@ -46,7 +47,8 @@ def breaks(form: ReducedForm, level: float) -> Floats:
 
     The statistics change fastest near the coefficient that fits best, near the one that fits worst, and where a pole or a
     level of Anderson and Rubin's statistic lies close to the real line; the angles get closer to all of these in geometric
-    steps, down to the width that each of them sets.
+    steps, down to the width that each of them sets. Zeros of the score are among them: however narrow, a piece of the set
+    lies around each where the instruments contradict each other.
     """
     spread = np.einsum("abii->ab", form.cross) / form.n_instruments
     values, vectors = np.linalg.eigh(spread)
@@ -61,8 +63,25 @@ def breaks(form: ReducedForm, level: float) -> Floats:
     )
     ascending = np.unique(np.mod(angles + _HALF, math.pi) - _HALF)
     apart = np.append(True, np.diff(ascending) > 0.1 * _NARROW)
-    ascending = ascending[apart]
+    ascending = _closed(ascending[apart])
+    return _closed(np.unique(np.concatenate([ascending[:-1], _zeros_of_score(form, level, ascending)])))
+
+
+def _closed(ascending: Floats) -> Floats:
     return np.append(ascending, ascending[0] + math.pi)
+
+
+def _zeros_of_score(form: ReducedForm, level: float, ascending: Floats) -> Floats:
+    """Return the angles at which the score changes sign, which shows however steep it is."""
+
+    def root(angles: Floats) -> Floats:
+        found = statistics(form, directions(angles))
+        return np.asarray(found.sign * np.sqrt(found.lm / (found.lm + level)))
+
+    candidates = np.unique(np.mod(find_candidates(root, ascending) + _HALF, math.pi) - _HALF)
+    between = 0.5 * (candidates + _closed(candidates)[1:])
+    changes = np.sign(root(between)) != np.sign(root(np.roll(between, 1)))
+    return np.asarray(candidates[changes])
 
 
 def _towards(centres: Floats, widths: Floats) -> Floats:

@@ -22,6 +22,8 @@ Excess = Callable[[Floats], Floats]
 
 _DEGREE = 16
 _DEEPEST = 40
+#: A function that is not smooth anywhere, as with fewer clusters than moments, would be halved for ever.
+_MOST_PIECES = 4000
 _RESOLVED = 1e-9
 _HALF = math.pi / 2
 #: Worst excess at an end, relative to what the excess varies by nearby, that counts as solved.
@@ -107,14 +109,18 @@ def find_candidates(excess: Excess, breaks: Floats) -> Floats:
         middle, half = 0.5 * (low + high), 0.5 * (high - low)
         values = excess((middle[:, None] + half[:, None] * nodes).ravel()).reshape(len(low), -1)
         coefficients = _coefficients(values)
-        tail = np.abs(coefficients[:, -4:]).sum(axis=1)
-        clear = 20.0 * tail < np.abs(values).min(axis=1)
+        size = np.abs(coefficients)
+        tail = size[:, -4:].sum(axis=1)
+        # The constant outweighs all else: values at the nodes alone would miss two crossings between neighbours.
+        clear = size[:, 0] - size[:, 1:].sum(axis=1) > 20.0 * tail
         resolved = tail <= _RESOLVED * np.maximum(np.abs(values).max(axis=1), 1e-3)
         crossed = np.flatnonzero(resolved & ~clear)
         found.extend(middle[row] + half[row] * _inner_roots(coefficients[row]) for row in crossed)
         left = ~(clear | resolved)
         if not left.any():
             return np.concatenate(found)
+        if np.count_nonzero(left) > _MOST_PIECES:
+            break
         low, middle, high = low[left], middle[left], high[left]
         found.append(middle)
         low, high = np.concatenate([low, middle]), np.concatenate([middle, high])

@@ -16,6 +16,7 @@ from causalkit.kernels.arrays import Floats
 from causalkit.refutation import marginal_model, worst_case
 from causalkit.refutation.calibrated import CRITICAL
 from causalkit.refutation.e_values import e_value
+from causalkit.refutation.held_out import judges_a_rule
 from causalkit.refutation.omitted_variable import Regression
 from causalkit.refutation.oster import Short
 
@@ -120,11 +121,6 @@ def _e_value(asked: Question) -> Measure:
     )
 
 
-def judges_a_rule(result: Result) -> bool:
-    """Whether the headline is the worth of a ranking or of a rule, not the effect of a treatment."""
-    return type(result.estimator).__module__.startswith("causalkit.uplift")
-
-
 def _oster(asked: Question) -> Measure:
     from causalkit.linear.ols import OLS
 
@@ -219,7 +215,7 @@ def _balke_pearl(asked: Question) -> Measure:
     binary = instruments.shape[1] == 1 and all(np.isin(v, (0.0, 1.0)).all() for v in (instruments, y))
     if not binary:
         raise InferenceUnavailable("it needs a binary instrument, treatment and outcome.")
-    cells = worst_case.shares(instruments[:, 0], arms.codes.astype(float), y)
+    cells = worst_case.shares(instruments[:, 0], arms.codes.astype(float), y, asked.sample.optional("weights"))
     try:
         low, high = worst_case.balke_pearl_bounds(cells)
     except CausalKitError as error:

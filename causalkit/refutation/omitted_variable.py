@@ -12,6 +12,7 @@ import numpy as np
 from causalkit.core.sample import Arms, Sample
 from causalkit.errors import DesignError, InferenceUnavailable
 from causalkit.kernels.arrays import Floats
+from causalkit.linear.absorb import absorber
 from causalkit.linear.least_squares import LeastSquares, least_squares
 
 
@@ -202,6 +203,13 @@ class Regression:
         columns : list of Floats, shape (n,)
             What is taken out of it.
         """
+        effects = [effect.codes for effect in self.sample.several("absorb")]
+        if effects:
+            try:
+                return self._fit(target, columns).residuals
+            except DesignError:  # no column is left beside the effects
+                alone: Floats = absorber(effects, self.sample.optional("weights")).partial_out([target]).columns[0]
+                return alone
         return self._fit(target, columns).residuals
 
     def norm(self, values: Floats) -> float:
@@ -215,7 +223,7 @@ class Regression:
         return float(np.sqrt(np.average(values**2, weights=self.sample.optional("weights"))))
 
     def _share(self, target: Floats, given: list[Floats], more: list[Floats]) -> float:
-        short, long = (_squares(self._fit(target, columns), self.sample) for columns in (given, [*given, *more]))
+        short, long = (self.norm(self.left(target, columns)) ** 2 for columns in (given, [*given, *more]))
         return 1 - long / short if short > 0 else 0.0
 
     def _fit(self, target: Floats, columns: list[Floats]) -> LeastSquares:
@@ -259,9 +267,3 @@ def bound(strength: tuple[float, float], times: float) -> tuple[float, float]:
         raise DesignError(f"no confounder can be {times:g} times as strong.", hint="Use fewer times.")
     share = ((math.sqrt(times) + math.sqrt(shared)) / math.sqrt(1 - shared)) ** 2 * with_outcome / (1 - with_outcome)
     return told, min(share, 1.0)
-
-
-def _squares(fit: LeastSquares, sample: Sample) -> float:
-    weights = sample.optional("weights")
-    residuals = fit.residuals
-    return float(residuals @ residuals if weights is None else weights @ residuals**2)

@@ -29,6 +29,7 @@ def run(trial: Trial) -> Finding:
     sample = trial.sample
     if "adjustment" not in trial.result.estimator.strategies and not sample.has("instruments"):
         raise InferenceUnavailable("it is for analyses that adjust for covariates.")
+    trial.require_zero_without_effect()
     features = sample.features()
     if features.values.shape[1] == 0:
         raise InferenceUnavailable("there are no covariates; the placebo treatment tests the same.")

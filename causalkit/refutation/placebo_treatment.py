@@ -18,6 +18,7 @@ def run(trial: Trial) -> Finding:
     Everything is refitted: propensities, outcome models, first stages. The treatment keeps its instruments and known
     propensities. The tolerances and the power are those of :mod:`causalkit.refutation.calibrated`.
     """
+    trial.require_zero_without_effect()
     deal = dealing(trial.result.estimator, trial.sample)
     found = trial.refits(deal.permuted, NAME)
     judged = calibration(found.estimates, found.se, found.pvalues)

@@ -10,7 +10,7 @@ from causalkit.core.sample import Arms, Number, Sample
 from causalkit.errors import InferenceUnavailable
 from causalkit.kernels.arrays import Floats
 from causalkit.refutation.challenge import Challenge, Finding
-from causalkit.refutation.measures import judges_a_rule
+from causalkit.refutation.held_out import judges_a_rule
 from causalkit.refutation.omitted_variable import Regression
 from causalkit.refutation.random_cause import with_covariate
 from causalkit.refutation.trial import Trial

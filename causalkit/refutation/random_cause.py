@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -39,12 +40,20 @@ def run(trial: Trial) -> Finding:
         f"(typically by {np.median(moves):.2g} of one).",
         float(np.median(moves)),
         pvalue,
-        "The estimate hangs on chance: use more folds or repetitions, a calmer learner, or fewer covariates."
-        if bad
-        else "",
+        _advice(result.estimator.params()) if bad else "",
     )
     power = power_of_share(len(found), _TOLERATED, _PLANTED, 0.05)
     return Finding(check, power, "noise that moves the estimate by half a standard error")
+
+
+def _advice(params: Mapping[str, Any]) -> str:
+    """Return what calms an estimate that hangs on chance."""
+    if "n_folds" in params or "regressor" in params:
+        return "The estimate hangs on chance: use more folds or repetitions, a calmer learner, or fewer covariates."
+    return (
+        "The estimate hangs on chance: the groups that are compared are too small for so many covariates, since one more of "
+        "pure noise moves it. Use fewer covariates, or larger groups."
+    )
 
 
 def _noisy(sample: Sample, rng: np.random.Generator) -> Iterator[Sample]:

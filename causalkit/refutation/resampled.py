@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from causalkit.core import format as fmt
 from causalkit.core.check import Check
 from causalkit.core.sample import Sample
 from causalkit.errors import InferenceUnavailable
@@ -43,16 +44,23 @@ def run(trial: Trial) -> Finding:
     check = Check(
         NAME,
         "fail" if bad else "pass",
-        f"Over {len(found)} bootstrap draws 95% of the estimates lie in [{low:.4g}, {high:.4g}]; {far / len(found):.1%} lie "
-        "further from their middle than chance should take 5% by the standard error of the result.",
+        f"Over {len(found)} bootstrap draws of {_told(sample, blocks)} 95% of the estimates lie in [{low:.4g}, {high:.4g}]; "
+        f"{far / len(found):.1%} lie further from their middle than chance should take 5% by the standard error of the result.",
         float((high - low) / (2 * CRITICAL * trial.se)),
         pvalue,
-        "The standard error is too small: use a robust one (vcov), name cluster=, or take the bootstrap's."
+        "The standard error is too small for these draws: use a robust one (vcov), name cluster=, or take the bootstrap's. "
+        "With few clusters, or few in each group that is compared, the draws leave groups almost empty and spread too far."
         if bad
         else "",
     )
     power = power_of_share(len(found), tolerated, missed_share(PLANTED_FACTOR), 0.05)
     return Finding(check, power, "standard errors too small by a third")
+
+
+def _told(sample: Sample, blocks: Ints) -> str:
+    """Return how many of what is drawn."""
+    what = next((role for role in ("cluster", "unit") if sample.groups(role) is not None), "row")
+    return fmt.plural(int(blocks.max()) + 1, what)
 
 
 def _drawn(sample: Sample, blocks: Ints, rng: np.random.Generator) -> Iterator[Sample]:

@@ -27,6 +27,12 @@ from causalkit.refutation.refuting import rows_of
 Strength = OmittedVariable | LongForm
 #: Grid of a contour plot, in each direction.
 _GRID = 61
+#: Letters of a benchmark in a figure: longer ones push its axes together.
+_LONGEST = 24
+_CAPPED = (
+    "A confounder whose share with the outcome is 1 would be as strong as that only if it explained more than all that is "
+    "left of the outcome: the share is held at 1, where no error is left and the interval of a regression is one point."
+)
 
 
 @dataclass(frozen=True)
@@ -157,6 +163,11 @@ class Sensitivity(Report):
         """Return one row per measure."""
         return Table.of(("measure", "value", "meaning"), [(m.name, m.value, m.said) for m in self.every_measure])
 
+    @property
+    def _capped(self) -> bool:
+        """Whether a benchmark would explain more of the outcome than is left of it."""
+        return any(b.with_outcome >= 1.0 for b in self.benchmarks)
+
     def benchmark_table(self) -> Table:
         """Return confounders as strong as covariates, and the estimate with each."""
         names = ("as strong as", "with treatment", "with outcome", "estimate", "ci_low", "ci_high")
@@ -168,7 +179,10 @@ class Sensitivity(Report):
         first = Passage("assumptions", self.title, (self.answer,), self.to_table())
         if self.strength is None:
             return (first,)
-        text = ("The estimate after a confounder as strong as a covariate, if it takes the estimate towards zero.",)
+        text: tuple[str, ...] = (
+            "The estimate after a confounder as strong as a covariate, if it takes the estimate towards zero.",
+        )
+        text += (_CAPPED,) if self._capped else ()
         table = self.benchmark_table() if self.benchmarks else None
         return first, Passage("assumptions", "A confounder as strong as ...", text, table, "contour")
 
@@ -177,7 +191,7 @@ class Sensitivity(Report):
         lines = [self.title, "=" * len(self.title)]
         lines += [f"{m.name}: {m.value}. {m.said}" for m in self.every_measure]
         if self.benchmarks:
-            lines += ["", self.benchmark_table().to_text()]
+            lines += ["", self.benchmark_table().to_text(), *([_CAPPED] if self._capped else [])]
         if self.unmatched:
             lines.append(f"No confounder can be as strong as {', '.join(self.unmatched)}.")
         return "\n".join(lines)
@@ -198,7 +212,7 @@ class Sensitivity(Report):
             "z": np.array(level),
             "null": (1 - self.q) * self.result.estimate,
             "estimate": self.result.estimate,
-            "names": [b.name for b in self.benchmarks],
+            "names": [b.name if len(b.name) <= _LONGEST else f"{b.name[: _LONGEST - 1]}…" for b in self.benchmarks],
             "at_x": np.array([b.with_treatment for b in self.benchmarks]),
             "at_y": np.array([b.with_outcome for b in self.benchmarks]),
             "told": np.array([b.estimate for b in self.benchmarks]),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -13,7 +13,7 @@ from causalkit.core.result import Result
 from causalkit.core.sample import Sample
 from causalkit.errors import CausalKitError, InferenceUnavailable
 from causalkit.kernels.arrays import Floats
-from causalkit.refutation.held_out import has_held_out_scores, with_new_scores
+from causalkit.refutation.held_out import has_held_out_scores, judges_a_rule, with_new_scores
 
 #: Seconds of refitting that a refutation takes where ``n_sim`` is not given.
 BUDGET = 30.0
@@ -101,6 +101,22 @@ class Trial:
         if not has_held_out_scores(self.sample):
             return self.result.estimate
         return float(self.result.refit(with_new_scores(self.result, self.sample)).estimate)
+
+    def require_zero_without_effect(self) -> None:
+        """Refuse a headline that a treatment without effect does not make zero.
+
+        Raises
+        ------
+        InferenceUnavailable
+            If it is the profit of a rule that pays for treatment.
+        """
+        cost = self.result.estimator.params().get("cost")
+        paid = self.sample.has("cost") or (any(cost.values()) if isinstance(cost, Mapping) else bool(cost))
+        if paid and judges_a_rule(self.result) and not has_held_out_scores(self.sample):
+            raise InferenceUnavailable(
+                "a rule that pays for a treatment without effect loses money, so its gain there is not zero; leave the cost out "
+                "to ask."
+            )
 
     def refits(
         self, altered: Callable[[np.random.Generator], Iterator[Sample]], name: str, *, rows_only: bool = False

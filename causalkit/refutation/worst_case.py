@@ -134,13 +134,15 @@ def balke_pearl_bounds(cells: ArrayLike) -> tuple[float, float]:
     return limits[0], limits[1]
 
 
-def shares(instrument: Floats, treated: Floats, outcome: Floats) -> Floats:
+def shares(instrument: Floats, treated: Floats, outcome: Floats, weights: Floats | None = None) -> Floats:
     """Return the ``cells`` of :func:`balke_pearl_bounds` from 0/1 columns.
 
     Parameters
     ----------
     instrument, treated, outcome : Floats, shape (n,)
         0 or 1.
+    weights : Floats, shape (n,), optional
+        Weights of the rows.
     """
     code = (4 * instrument + 2 * treated + outcome).astype(np.int64)
-    return np.bincount(code, minlength=8).reshape(2, 2, 2).astype(float)
+    return np.bincount(code, weights, minlength=8).reshape(2, 2, 2).astype(float)

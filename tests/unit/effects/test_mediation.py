@@ -304,3 +304,23 @@ def test_clusters_and_binary_outcomes(people):
     assert 0 < result.estimate < 1
     assert result.pathway.nested.min() >= 0
     assert result.pathway.nested.max() <= 1
+
+
+@pytest.mark.parametrize("kind", [ck.Mediation, ck.FrontDoor])
+def test_a_mediator_that_is_the_treatment_or_a_covariate_is_refused(people, kind):
+    learner = kind(regressor="linear", classifier="linear", random_state=0)
+    with pytest.raises(DesignError, match="the treatment by another name"):
+        learner.fit(people.assign(m=2.0 * people["arm"] + 0.1 * people["x"].clip(-1, 1)), **ROLES)
+    with pytest.raises(DesignError, match="the treatment by another name"):
+        learner.fit(people.assign(m=people["arm"].map({0: "a", 1: "b"})), **ROLES)
+    for found in (learner, ck.Mediation(method="linear")):
+        with pytest.raises(DesignError, match="'m' is both mediator and covariate"):
+            found.fit(people, **{**ROLES, "covariates": ["x", "m"]})
+
+
+def test_values_of_a_mediator_that_one_arm_never_has_are_seen(people):
+    """A linear classifier does not notice that the mediator of the controls is always zero; the ledger does."""
+    found = ROBUST.fit(people.assign(m=people["m"].where(people["arm"] == 1, 0.0)), **ROLES)
+    check = found.checks["mediator_overlap"]
+    assert check.status == "fail"
+    assert "100.0% of the rows with arm=1 have values of m that no row with arm=0 comes near" in check.message

@@ -203,3 +203,29 @@ def test_one_set_leaves_nothing_to_compare():
         ck.DAG("t -> y; t <-> y").identify("t", "y").compare_sets(linear(graph))
     with pytest.raises(DesignError, match="limit"):
         graph.identify("t", "y").compare_sets(linear(graph), limit=1)
+
+
+def test_a_falsification_writes_its_report_with_the_figure_of_its_conditions(tmp_path):
+    x = np.random.default_rng(0).normal(size=(200, 3))
+    found = ck.DAG("a -> b; b -> c").falsify({"a": x[:, 0], "b": x[:, 0] + x[:, 1], "c": x[:, 2] + x[:, 0] + x[:, 1]})
+    assert "<svg" in found.report(tmp_path / "page.html").read_text()
+    assert found.plot_data("effects")["terms"] == ["a, c | b"]
+
+
+def test_what_could_not_be_tested_is_counted():
+    """A node that is a copy of another leaves nothing to test; silence would pass for agreement."""
+    x = np.random.default_rng(0).normal(size=(200, 3))
+    data = {"a": x[:, 0], "b": x[:, 0], "c": x[:, 1], "d": x[:, 2]}
+    check = ck.DAG("b -> c; a -> b; d -> c").test(data).checks["implied_independencies"]
+    assert "1 more could not be tested" in check.message
+
+
+def test_sets_are_compared_on_any_table():
+    """A dict of columns has no identity of its own; all fits read it once."""
+    x = np.random.default_rng(0).normal(size=(300, 4))
+    z = x[:, 0]
+    w = z + x[:, 1]
+    data = {"z": z, "w": w, "t": z + x[:, 2], "y": w + x[:, 3]}
+    graph = ck.DAG("z -> t; t -> y; z -> w; w -> y")
+    one, two = (graph.identify("t", "y").compare_sets(table) for table in (data, pd.DataFrame(data)))
+    assert one.checks["overidentification"].pvalue == two.checks["overidentification"].pvalue

@@ -188,3 +188,16 @@ def test_the_method_follows_from_the_columns():
 def test_what_can_not_be_tested_is_refused(data, kwargs, error, said):
     with pytest.raises(error, match=said):
         ck.DAG("a -> b -> c").test(data, **kwargs)
+
+
+def test_two_binaries_given_a_number_are_not_tested_by_their_linear_residuals():
+    """Means of both are bounded, hence not linear: what two lines leave of them is related where nothing is."""
+    rng = np.random.default_rng(4)
+    z = 2 * rng.normal(size=1500)
+    a, b = ((rng.random(1500) < 1 / (1 + np.exp(1 - 2 * z))).astype(int) for _ in range(2))
+    columns = {"a": a, "b": b, "z": z}
+    assert outcome_of(columns, "partial_correlation").pvalue < 1e-6
+    found = outcome_of(columns, "auto")
+    assert found.method == "gcm"
+    assert found.pvalue > 1e-3
+    assert outcome_of({**columns, "a": z + rng.normal(size=1500)}, "auto").method == "partial_correlation"

@@ -89,3 +89,10 @@ def test_dowhy_reads_our_graphs_and_we_read_its():
         )
         assert {("a b", "x"), ("a b", "y"), ("x", "y")} <= set(ck.DAG(drawn_by_dowhy).directed)
         assert ck.DAG(gcm.StructuralCausalModel(GRAPH.to_networkx())) == GRAPH
+
+
+def test_a_node_is_set_to_a_finite_number():
+    model = GRAPH.structural_model(drawn(200))
+    for value in (np.nan, np.inf, "high"):
+        with pytest.raises(DesignError, match="'x' can't be set to"):
+            model.counterfactual(drawn(5), {"x": value})

@@ -6,7 +6,7 @@ import pytest
 from scipy import optimize
 
 import causalkit as ck
-from causalkit.iv import gmm
+from causalkit.iv import cue, gmm
 from causalkit.iv.first_stage import FirstStage
 from causalkit.iv.fit import solve
 from causalkit.iv.gram import gram_from_moments
@@ -115,7 +115,7 @@ def test_the_gradient_of_the_updating_objective_is_exact(kind):
     groups = [np.arange(200, dtype=np.int32) // 5] if kind == "CR0" else []
     data = iv_data(y, D, Z, W, kind=kind, groups=groups, order=np.arange(200) if kind == "HAC" else None)
     start = gmm.two_step(data)
-    problem = gmm._Updating(data)
+    problem = cue._Updating(data)
     point = problem.point(start.beta + 0.1, start.shift + 0.05)
     _, slope = problem.evaluate(point)
     numeric = [
@@ -127,7 +127,7 @@ def test_the_gradient_of_the_updating_objective_is_exact(kind):
 
 def test_the_continuously_updating_estimate_is_the_minimum():
     y, D, Z, W = arrays(rows=300, m=1, q=3)
-    fit = gmm.continuously_updating(iv_data(y, D, Z, W, kind="HC0"))
+    fit = cue.continuously_updating(iv_data(y, D, Z, W, kind="HC0"))
     assert fit.certificate < 1e-9
     X, full = np.column_stack([*D, np.ones(300), *W]), np.column_stack([*Z, np.ones(300), *W])
 
@@ -143,10 +143,40 @@ def test_the_continuously_updating_estimate_is_the_minimum():
     assert fit.beta[0] == pytest.approx(best.x[0], abs=1e-4)
 
 
+def test_the_deepest_of_several_valleys():
+    """With weak instruments a descent from the two-step estimate alone leaves for infinity."""
+    rng = np.random.default_rng(53)
+    rows, groups = 276, np.arange(276) % 40
+    z, u, v = rng.normal(size=(rows, 3)), rng.normal(size=rows), rng.normal(size=rows)
+    d = 0.05 * z @ np.array([1.0, -0.5, 0.7]) + 0.8 * u + v
+    y = d + u * (1 + 0.5 * np.abs(z[:, 0])) + 0.3 * z[:, 2]
+    data = iv_data(y, [d], list(z.T), kind="CR0", groups=[groups.astype(np.int32)])
+    X, full = np.column_stack([d, np.ones(rows)]), np.column_stack([z, np.ones(rows)])
+
+    def objective(beta):
+        sums = np.zeros((40, 4))
+        np.add.at(sums, groups, full * (y - X @ beta)[:, None])
+        total = sums.sum(axis=0)
+        return total @ np.linalg.solve(sums.T @ sums, total)
+
+    starts = [(b, np.mean(y - b * d)) for b in np.tan(np.linspace(-1.5, 1.5, 41))]
+    best = min(optimize.minimize(objective, start, method="BFGS").fun for start in starts)
+    assert cue.continuously_updating(data).objective <= best + 1e-7
+
+
+def test_continuous_updating_needs_more_clusters_than_moments():
+    """With as many, the objective is their number at every coefficient; with fewer, nothing can be inverted."""
+    y, D, Z, W = arrays(q=3)
+    for count in (3, 3 + 1 + len(W)):
+        groups = [(np.arange(600) % count).astype(np.int32)]
+        with pytest.raises(ck.InferenceUnavailable, match=f"there are {count} clusters for {4 + len(W)} moments"):
+            cue.continuously_updating(iv_data(y, D, Z, W, kind="CR1", groups=groups))
+
+
 def test_under_one_variance_continuous_updating_is_liml():
     y, D, Z, W = arrays()
     data = iv_data(y, D, Z, W, kind="iid")
-    fit = gmm.continuously_updating(data)
+    fit = cue.continuously_updating(data)
     np.testing.assert_allclose(fit.beta, solve(data, "liml").beta, rtol=1e-8)
     kappa = liml_kappa(data.gram)
     assert fit.objective == pytest.approx(data.n * (1 - 1 / kappa), rel=1e-9)

@@ -288,3 +288,21 @@ def test_weak_instrument_sets_are_the_dual_of_their_tests(data, method):
     low, high = region.hull().intervals[0]
     for edge in (low, high):
         assert result.test(edge, method=method).pvalue == pytest.approx(0.05, abs=1e-4)
+
+
+def test_a_difference_of_one_effect_names_who_estimated_it():
+    users = ck.datasets.feature_encouragement()
+    roles = {"outcome": "spend", "treatment": "used"}
+    two, least = ck.IV().fit(users, instruments="invited", **roles), ck.OLS().fit(users, **roles)
+    assert (two - least).effects.terms == ("used=1 minus used=0: IV minus OLS",)
+    liml = ck.IV(method="liml").fit(users, instruments="invited", **roles)
+    assert (two - liml).effects.terms == ("used=1 minus used=0: 2sls minus liml",)
+    assert (two - two).effects.terms == ("used=1 minus used=0: first minus second",)
+
+
+def test_a_test_that_does_not_apply_shows_no_pvalue():
+    users = ck.datasets.feature_encouragement()
+    roles = {"outcome": "spend", "treatment": "used", "instruments": "invited", "covariates": "tenure"}
+    check = ck.IV().fit(users, **roles).compliers().checks["instrument_validity"]
+    assert check.status == "untestable"
+    assert check.pvalue is None

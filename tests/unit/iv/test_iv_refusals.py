@@ -162,3 +162,42 @@ def test_the_outcome_range_is_a_pair(given):
     fit = ck.IV().fit(data, outcome="spend", treatment="used", instruments="invited")
     with pytest.raises(DesignError, match="is not a pair of numbers"):
         ck.iv.noncompliance(fit, given)
+
+
+def _clustered(count, treated):
+    rng = np.random.default_rng(0)
+    c = np.arange(400) % count
+    z = np.isin(c, treated).astype(float)
+    u = rng.normal(size=400) + rng.normal(size=count)[c]
+    d = z + u + rng.normal(size=400)
+    return pd.DataFrame({"y": u, "d": d, "z": z, "z2": 0.5 * d + rng.normal(size=400), "c": c})
+
+
+def test_two_clusters_that_the_instrument_tells_apart_have_no_error():
+    """Residuals add up to zero in both: the standard error would be rounding, and every test significant."""
+    with pytest.raises(InferenceUnavailable, match="the variance clustered by 'c' is zero"):
+        ck.IV().fit(_clustered(2, [0]), outcome="y", treatment="d", instruments="z", cluster="c")
+
+
+def test_few_clusters_are_told():
+    roles = {"outcome": "y", "treatment": "d", "instruments": "z", "cluster": "c"}
+    few = ck.IV().fit(_clustered(40, [3]), **roles).checks["few_clusters"]
+    assert few.status == "warn"
+    assert "only 1 have one of the two values of 'z'" in few.message
+    assert ck.IV().fit(_clustered(12, range(6)), **roles).checks["few_clusters"].status == "warn"
+    assert ck.IV().fit(_clustered(40, range(20)), **roles).checks["few_clusters"].status == "pass"
+    plain = ck.IV().fit(_clustered(40, [3]), outcome="y", treatment="d", instruments="z")
+    assert "few_clusters" not in plain.checks
+    assert plain.with_vcov("CR1", cluster=_clustered(40, [3])["c"].to_numpy()).checks["few_clusters"].status == "warn"
+
+
+def test_no_joint_test_of_as_many_instruments_as_clusters():
+    """The covariance of their scores is singular, or makes the statistic the number of clusters."""
+    fit = ck.IV().fit(_clustered(2, [0]), outcome="y", treatment="d", instruments=["z", "z2"], cluster="c")
+    for method in ("ar", "clr", "lm"):
+        with pytest.raises(InferenceUnavailable, match="2 clusters are too few for a joint test of 2 instruments"):
+            fit.ci(method=method)
+    assert fit.checks["relevance"].status == "untestable"
+    assert fit.checks["overidentification"].status == "untestable"
+    assert {row[1] for row in fit.checks["weak_instruments"].table.rows[:2]} == {""}
+    assert "Its strength can't be told: 2 clusters are too few" in " ".join(map(str, fit.passages()))

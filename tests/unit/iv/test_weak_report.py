@@ -63,8 +63,33 @@ def test_sets_in_words():
     ray = (-math.inf, -1.0)
     assert "model itself is rejected" in describe_set(ConfidenceSet(()), "AR")
     assert "can't rule out any effect." in describe_set(ConfidenceSet.real_line(), "AR")
-    assert "rule out effects between -1 and 2" in describe_set(ConfidenceSet((ray, (2.0, math.inf))), "AR")
-    assert "rule out effects above -1" in describe_set(ConfidenceSet((ray,)), "AR")
-    assert "rule out effects below 2" in describe_set(ConfidenceSet(((2.0, math.inf),)), "AR")
+    assert "rule out effects between -1.000 and 2.000" in describe_set(ConfidenceSet((ray, (2.0, math.inf))), "AR")
+    assert "rule out effects above -1.000" in describe_set(ConfidenceSet((ray,)), "AR")
+    assert "rule out effects below 2.000" in describe_set(ConfidenceSet(((2.0, math.inf),)), "AR")
     assert "2 pieces" in describe_set(ConfidenceSet(((0.0, 1.0), (2.0, 3.0))), "AR", alpha=0.1)
-    assert describe_set(ConfidenceSet(((0.0, 1.0),)), "AR", alpha=0.1) == "The 90 % AR set is [0, 1]."
+    assert describe_set(ConfidenceSet(((0.0, 1.0),)), "AR", alpha=0.1) == "The 90% AR set is [0, 1.000]."
+
+
+def test_sets_have_the_digits_of_other_numbers():
+    fit = ck.IV().fit(table(0.6), instruments=["z1"], **ROLES)
+    [low, high] = fit.ci(method="ar").intervals[0]
+    for text in (fit.checks["weak_instruments"].table.rows[0][1], fit.checks["weak_instruments"].message):
+        assert f"[{low:.4f}, {high:.4f}]" in text
+    assert "95%" in fit.checks["weak_instruments"].message
+
+
+def test_a_reading_does_not_repeat_its_set():
+    weak = ck.IV().fit(table(0.02, seed=3), instruments=["z1"], **ROLES).checks["weak_instruments"].table
+    for _, region, reading in weak.rows:
+        assert region not in reading
+        assert reading[0].isupper()
+
+
+def test_the_first_stage_of_one_treatment_repeats_nothing():
+    one = ck.IV().fit(table(0.6), instruments=["z1", "z2"], **ROLES)
+    [passage] = [part for part in one.passages() if part.title == "First stage"]
+    assert passage.table.columns == ("Treatment", "F", "pvalue", "df1", "df2", "Partial R²")
+    assert passage.table.rows[0][3:5] == (2, 400 - 4)
+    two = ck.IV().fit(table(1.0), outcome="y", treatment=["d", "d2"], instruments=["z1", "z2", "z3"])
+    [passage] = [part for part in two.passages() if part.title == "First stage"]
+    assert passage.table.columns[-1] == "Conditional F"

@@ -136,3 +136,15 @@ class TestBalkePearl:
             balke_pearl_bounds(cells)
         with pytest.raises(ck.DataError, match="2, 2, 2"):
             balke_pearl_bounds(np.ones((2, 4)))
+
+
+def test_the_bounds_of_a_weighted_analysis_are_those_of_its_rows_repeated():
+    rng = np.random.default_rng(0)
+    z, u, w = rng.integers(0, 2, 400), rng.random(400), rng.integers(1, 5, 400)
+    t = (u < 0.2 + 0.6 * z).astype(int)
+    data = {"y": (rng.random(400) < 0.3 + 0.3 * t * (w > 2)).astype(int), "t": t, "z": z, "w": w}
+    roles = {"outcome": "y", "treatment": "t", "instruments": "z"}
+    one = ck.sensitivity(ck.IV().fit(data, **roles, weights="w"))
+    two = ck.sensitivity(ck.IV().fit({name: np.repeat(column, w) for name, column in data.items()}, **roles))
+    said = [{m.name: m.value for m in found.measures}["Balke-Pearl bounds"] for found in (one, two)]
+    assert said[0] == said[1]

@@ -147,18 +147,16 @@ class TestEvaluationsOfRankings:
     """The scores that judge a ranking are made again of an altered table: stale ones give it the answer of the real one."""
 
     @staticmethod
-    def evaluated(rng, model=False):
+    def evaluated(rng):
         x = rng.normal(size=(500, 2))
         t = rng.integers(0, 2, 500)
-        effect = 1.5 * x[:, 0]
-        data = {"y": effect * t + x[:, 1] + rng.normal(size=500), "t": t, "a": x[:, 0], "b": x[:, 1], "e": effect}
+        data = {"y": 1.5 * x[:, 0] * t + x[:, 1] + rng.normal(size=500), "t": t, "a": x[:, 0], "b": x[:, 1]}
         roles = {"outcome": "y", "treatment": "t", "covariates": ["a", "b"]}
-        by = ck.DRLearner(regressor="linear", classifier="linear", random_state=0).fit(data, **roles) if model else "e"
-        return ck.UpliftEvaluation(random_state=0).fit(data, effect=by, **roles)
+        learner = ck.DRLearner(regressor="linear", classifier="linear", random_state=0, n_folds=2)
+        return ck.UpliftEvaluation(random_state=0).fit(data, effect=learner.fit(data, **roles), **roles)
 
-    @pytest.mark.parametrize("model", [False, True])
-    def test_a_good_ranking_passes_its_placebos(self, model):
-        result = self.evaluated(np.random.default_rng(5), model)
+    def test_a_good_ranking_passes_its_placebos(self):
+        result = self.evaluated(np.random.default_rng(5))
         assert result.estimate > 4 * result.se
         tests = ["placebo_treatment", "placebo_outcome"]
         found = ck.refute(result, tests=tests, n_sim=20)
@@ -174,3 +172,15 @@ class TestEvaluationsOfRankings:
         result = self.evaluated(np.random.default_rng(7))
         with pytest.raises(ck.InferenceUnavailable, match="ranking"):
             ck.refute(result, tests="simulated_confounder")
+
+    def test_the_profit_of_a_rule_is_not_zero_without_an_effect(self):
+        rng = np.random.default_rng(8)
+        t = rng.integers(0, 2, 200)
+        x = rng.normal(size=200)
+        data = {"y": t * x + rng.normal(size=200), "t": t, "x": x}
+        for cost in (0.3, {1: 0.3}):
+            tree = ck.PolicyTree(cost=cost, regressor="linear", classifier="linear", random_state=0, n_folds=2)
+            result = tree.fit(data, outcome="y", treatment="t", covariates="x")
+            for test in ("placebo_treatment", "placebo_outcome"):
+                with pytest.raises(ck.InferenceUnavailable, match="loses money"):
+                    ck.refute(result, tests=test, n_sim=20)

@@ -326,3 +326,17 @@ class TestPanel:
     def test_what_is_refused(self, table, keywords, match):
         with pytest.raises(ck.DesignError, match=match):
             ck.sensitivity(ck.OLS().fit(table, **ROLES), **keywords)
+
+
+def test_a_single_covariate_beside_absorbed_effects_is_a_benchmark():
+    """Effects that are absorbed and the same effects as indicators say the same."""
+    rng = np.random.default_rng(0)
+    x, g = rng.normal(size=400), rng.integers(0, 8, 400)
+    t = 0.4 * x + 0.5 * g + rng.normal(size=400)
+    data = {"y": t + 0.3 * x + g + rng.normal(size=400), "t": t, "x": x, "g": [f"g{code}" for code in g]}
+    roles = {"outcome": "y", "treatment": "t"}
+    one = ck.sensitivity(ck.OLS().fit(data, covariates="x", absorb="g", **roles), benchmarks="x")
+    two = ck.sensitivity(ck.OLS().fit(data, covariates=["x", "g"], **roles), benchmarks="x")
+    for a, b in zip(one.benchmarks, two.benchmarks, strict=True):
+        assert (a.with_treatment, a.with_outcome) == pytest.approx((b.with_treatment, b.with_outcome), rel=1e-9)
+        assert (a.estimate, a.low) == pytest.approx((b.estimate, b.low), rel=1e-7)
