@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
-from causalkit.core import format as fmt
 from causalkit.core.check import Check, Checks
 from causalkit.core.effects import Effects, Test
 from causalkit.core.estimate import Covariance, Estimate, Influence
@@ -27,6 +26,7 @@ from causalkit.inference.vcov import hac
 from causalkit.kernels.arrays import Floats, Ints, read_only
 from causalkit.linear.absorb import absorber
 from causalkit.linear.least_squares import LeastSquares, least_squares
+from causalkit.linear.ols_checks import arm_size, collinearity, few_clusters
 from causalkit.linear.parameters import count_parameters
 
 if TYPE_CHECKING:
@@ -289,8 +289,8 @@ class OLS(Estimator[OLSResult]):
                 {
                     "missing": missing_check(sample),
                     **outcome_check(sample),
-                    **_few_treated(sample, kind),
-                    "collinearity": _collinearity(fit.dropped),
+                    **_cluster_checks(sample, kind),
+                    "collinearity": collinearity(fit.dropped),
                 }
             ),
             sample=sample,
@@ -379,39 +379,15 @@ def _estimand(sample: Sample, terms: Sequence[str]) -> str:
     return f"effect of {what} on {sample.name('outcome')}{held}"
 
 
-def _few_treated(sample: Sample, kind: str) -> dict[str, Check]:
-    """Return a failed check where an arm has one row, or lies in one cluster: its residuals are zero by construction."""
-    arms, cluster = sample.columns["treatment"], sample.groups("cluster")
-    if not isinstance(arms, Arms) or kind == "iid":  # equal variances are known from the other rows
-        return {}
-    unit = np.arange(sample.n) if cluster is None else cluster.codes
-    sizes = [len(np.unique(unit[arms.codes == code])) for code in range(arms.count)]
-    return _arm_size(arms, sizes, cluster is not None)
-
-
-def _arm_size(arms: Arms, sizes: Sequence[int], clustered: bool) -> dict[str, Check]:
-    """Say which arm has one row or cluster only; ``sizes`` counts them by arm."""
-    for level, size in zip(arms.levels, sizes, strict=True):
-        if size == 1:
-            what = "cluster" if clustered else "row"
-            message = f"{arms.name}={level} has one {what} only: robust errors leave it out and are far too small."
-            advice = (
-                "Use inference by placebo or randomization."
-                if clustered
-                else 'Use vcov="iid", or inference by placebo.'
-            )
-            return {"arm_size": Check("arm_size", "fail", message, advice=advice)}
-    return {}
-
-
-def _collinearity(dropped: Mapping[str, str]) -> Check:
-    if not dropped:
-        return Check("collinearity", "pass", "No covariate is determined by the others.")
-    said = "; ".join(f"{name} ({why})" for name, why in dropped.items())
-    count = fmt.plural(len(dropped), "column")
-    return Check(
-        "collinearity",
-        "warn",
-        f"{count} left out of the regression: {said}.",
-        advice="Make sure that none was meant to stay.",
-    )
+def _cluster_checks(sample: Sample, kind: str) -> dict[str, Check]:
+    """Return a failed check where an arm has one row or cluster, and whether there are enough clusters."""
+    column, ways = sample.columns["treatment"], sample.several("cluster")
+    arms, sizes = column if isinstance(column, Arms) else None, []
+    fewest = min(ways, key=lambda way: way.count, default=None)
+    if arms is not None and kind != "iid":  # equal variances are known from the other rows
+        unit = np.arange(sample.n) if fewest is None else fewest.codes
+        sizes = [len(np.unique(unit[arms.codes == code])) for code in range(arms.count)]
+    found = arm_size(arms, sizes, fewest is not None) if arms is not None and sizes else {}
+    if fewest is None or kind not in ("CR0", "CR1"):  # CR2 and CR3 take in how few there are
+        return found
+    return found | {"few_clusters": few_clusters(fewest.count, fewest.name, arms, sizes)}

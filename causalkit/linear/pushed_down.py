@@ -22,7 +22,8 @@ from causalkit.data.frame import Frame
 from causalkit.data.moments import Moments
 from causalkit.errors import DesignError
 from causalkit.kernels.arrays import read_only
-from causalkit.linear.ols import INTERCEPT, OLSResult, _arm_size, _collinearity, _estimand, _require_terms
+from causalkit.linear.ols import INTERCEPT, OLSResult, _estimand, _require_terms
+from causalkit.linear.ols_checks import arm_size, collinearity, few_clusters
 from causalkit.linear.pushed_down_design import NeedsRows, PushedDesign, push_design
 from causalkit.linear.pushed_down_solve import PushedFit, solve
 
@@ -166,8 +167,8 @@ def _result(estimator: OLS, design: PushedDesign, fit: PushedFit, kind: str, dat
             {
                 "missing": missing_check(header),
                 **_outcome(design),
-                **_few_treated(design, fit, kind),
-                "collinearity": _collinearity(fit.dropped),
+                **_cluster_checks(design, fit, kind),
+                "collinearity": collinearity(fit.dropped),
             }
         ),
         sample=None,
@@ -192,9 +193,13 @@ def _outcome(design: PushedDesign) -> dict[str, Check]:
     return {} if high > low else {"outcome": constant_outcome(name, low, design.screen.n_kept)}
 
 
-def _few_treated(design: PushedDesign, fit: PushedFit, kind: str) -> dict[str, Check]:
-    if design.arms is None or kind == "iid":  # equal variances are known from the other rows
-        return {}
+def _cluster_checks(design: PushedDesign, fit: PushedFit, kind: str) -> dict[str, Check]:
     clustered = kind.startswith("CR")
-    sizes = fit.units_of_arms if clustered else design.screen.arms[:, 2]
-    return _arm_size(design.arms, sizes.tolist(), clustered)
+    sizes = (fit.units_of_arms if clustered else design.screen.arms[:, 2]).tolist()
+    found: dict[str, Check] = {}
+    if design.arms is not None and kind != "iid":  # equal variances are known from the other rows
+        found = arm_size(design.arms, sizes, clustered)
+    if clustered:
+        count = round(fit.df) + 1
+        found["few_clusters"] = few_clusters(count, names_of(design.header.given["cluster"])[0], design.arms, sizes)
+    return found

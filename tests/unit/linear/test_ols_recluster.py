@@ -1,6 +1,8 @@
 """Another variance for an OLS fit equals a fit with that variance, absorbed effects and all coefficients included."""
 
+import duckdb
 import numpy as np
+import pandas as pd
 import pytest
 
 import causalkit as ck
@@ -80,3 +82,19 @@ def test_results_of_two_ways_subtract_as_one_stacked_regression(panel):
     contrast = np.array([0, 1, 0, -1, 0])
     assert found.estimate == pytest.approx(contrast @ fitted.params, abs=1e-12)
     assert found.se == pytest.approx(np.sqrt(contrast @ fitted.cov_params() @ contrast), rel=1e-9)
+
+
+@pytest.mark.parametrize(("clusters", "treated", "status"), [(60, 30, "pass"), (60, 6, "warn"), (20, 10, "warn")])
+def test_few_clusters_are_told(clusters, treated, status):
+    rng = np.random.default_rng(0)
+    shop = np.repeat(np.arange(clusters), 5)
+    data = pd.DataFrame({"y": rng.normal(size=shop.size), "w": (shop < treated).astype(int), "shop": shop})
+    roles = {"outcome": "y", "treatment": "w"}
+    check = ck.OLS().fit(data, **roles, cluster="shop").checks["few_clusters"]
+    assert check.status == status
+    assert f"{clusters} clusters of 'shop'" in check.message
+    assert ("only 6 have w=1" in check.message) == (treated == 6)
+    assert "few_clusters" not in ck.OLS(vcov="CR2").fit(data, **roles, cluster="shop").checks
+    assert "few_clusters" not in ck.OLS().fit(data, **roles).checks
+    lazy = ck.OLS().fit(duckdb.from_df(data), **roles, cluster=["shop"])
+    assert lazy.checks["few_clusters"] == check
