@@ -1,4 +1,4 @@
-"""Add four numbers at once: what histograms of rows spend their time on."""
+"""Add four numbers at once: what histograms of rows, and sums over trees, spend their time on."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ LANES = 4
 
 
 @intrinsic  # type: ignore[untyped-decorator]
-def add_row(_typing: Any, sums: Any, at: Any, table: Any, row: Any) -> Any:
-    """Do ``sums[at, :4] += table[row, :4]``, for C-ordered arrays of four float64 columns, as one vector addition.
+def add_four(_typing: Any, sums: Any, at: Any, table: Any, first: Any) -> Any:
+    """Do ``sums.flat[at : at + 4] += table.flat[first : first + 4]``, for C-ordered float64, as one vector addition.
 
-    The compiler can't know that the two arrays are apart, so it would add one column after another. Places are not
+    The compiler can't know that the two arrays are apart, so it would add one number after another. Places are not
     checked.
     """
 
@@ -26,12 +26,11 @@ def add_row(_typing: Any, sums: Any, at: Any, table: Any, row: Any) -> Any:
         def place(array: int, index: int) -> Any:
             data = context.make_array(signature.args[array])(context, builder, args[array]).data
             wide = context.cast(builder, args[index], signature.args[index], types.intp)
-            first = builder.gep(data, [builder.mul(wide, ir.Constant(wide.type, LANES))])
-            return builder.bitcast(first, vector.as_pointer())
+            return builder.bitcast(builder.gep(data, [wide]), vector.as_pointer())
 
         to, source = place(0, 1), place(2, 3)
         total = builder.fadd(builder.load(to, align=8), builder.load(source, align=8))
         builder.store(total, to, align=8)
         return context.get_dummy_value()
 
-    return types.void(sums, at, table, row), codegen
+    return types.void(sums, at, table, first), codegen

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
 
-from causalkit.kernels.arrays import Bools, Codes, Floats, Ints
-from causalkit.kernels.forest_binning import MISSING, Bytes
+from causalkit.kernels.arrays import Bools, Codes, Floats
+from causalkit.kernels.forest_binning import MISSING, TOGETHER, Bytes
 from causalkit.kernels.forest_growing import Features
 from causalkit.kernels.forest_splitting import Sets
 
 #: A node is one word. From its lowest bit on: the largest code that goes left, 8 bits; the column of codes, 23; whether
-#: these are categories, 1; the left child, 31; and the sign, set for a leaf, which leads to itself.
-_COLUMN, _CATEGORY, _CHILD = 0x7FFFFF, 1 << 31, 0x7FFFFFFF
-_LEAF = MISSING - (1 << 63)
+#: these are categories, 1; and the left child, 32. A leaf leads to itself.
+_COLUMN, _CATEGORY = 0x7FFFFF, 1 << 31
+
+Nodes = NDArray[np.uint64]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
@@ -23,7 +25,7 @@ def pack(
     child: Codes,
     missing_left: Bools,
     is_category: Bools,
-    words: Ints,
+    words: Nodes,
     set_of: Codes,
     levels: Codes,
     depth: Codes,
@@ -34,7 +36,7 @@ def pack(
     ----------
     feature, threshold, child, missing_left, is_category : arrays, read-only
         See :class:`causalkit.effects.forest.trees.Forest`; parents come before their children.
-    words : Ints, shape (nodes,)
+    words : uint64 array, shape (nodes,)
         Out: words.
     set_of : Codes, shape (nodes,)
         Zeros; out: by left child, the row of ``sets`` of a split on a category.
@@ -50,7 +52,7 @@ def pack(
             tree, total, leaves = tree + 1, 0, 0
         f = np.int64(feature[node])
         if f < 0:
-            words[node] = (np.int64(node) << 32) + _LEAF
+            words[node] = np.int64(node) << 32 | MISSING
             total += depth[node]
             leaves += 1
             levels[tree] = total // leaves
@@ -67,34 +69,76 @@ def pack(
 
 
 @njit(cache=True, nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
-def _next(flat: Bytes, base: int, word: int, set_of: Codes, sets: Sets, categories: bool) -> int:
-    """Return the child to which the row goes whose codes start at ``base``."""
-    child = (word >> 32) & _CHILD
-    code = np.int64(flat[np.uint64(base) + np.uint64((word >> 8) & _COLUMN)])  # unsigned: no wrapping to check
-    right = np.int64(code > (word & 255))
+def _next(flat: Bytes, base: int, node: int, words: Nodes, set_of: Codes, sets: Sets, categories: bool) -> np.uint64:
+    """Return the child of a node to which the row goes whose codes start at ``base``. Unsigned: no wrapping to check."""
+    word = words[np.uint64(node)]
+    child = word >> np.uint64(32)
+    column = word >> np.uint64(8) & np.uint64(_COLUMN if categories else 2 * _COLUMN + 1)
+    code = flat[np.uint64(base) + column]
+    right = np.uint64(code > np.uint8(word))
     if categories:
-        inside = np.int64((sets[set_of[child], code >> 6] >> np.uint64(code & 63)) & np.uint64(1))
-        right ^= (word >> 31) & (right ^ inside ^ 1) & 1
-    return int(child + right)
+        inside = sets[set_of[child], code >> 6] >> np.uint64(code & 63)
+        right ^= word >> np.uint64(31) & (right ^ inside ^ np.uint64(1)) & np.uint64(1)
+    following: np.uint64 = child + right
+    return following
+
+
+@njit(cache=True, nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
+def go_down(
+    flat: Bytes, first: int, width: int, rows: int, root: int, levels: int, words: Nodes, set_of: Codes, sets: Sets,
+    at: Codes, who: Codes,
+) -> None:  # fmt: skip
+    """Lead rows down a tree, to ``at``: the leaf of each.
+
+    All rows take a step together and without a branch to guess, so that many steps are under way at once; a row in a
+    leaf stays there. Below the mean depth only rows that are not yet in a leaf go on.
+
+    Parameters
+    ----------
+    flat : uint8 array
+        Codes, row by row.
+    first, width, rows : int
+        Where the first row starts, codes of a row, and how many rows there are.
+    root, levels : int
+        The root, and the mean depth.
+    words, set_of, sets : arrays
+        See :func:`find_leaves`.
+    at, who : Codes, shape (rows,) or longer
+        Out: nodes; work space.
+    """
+    categories = len(sets) > 0
+    for i in range(rows):
+        at[i] = root
+    for _ in range(levels):
+        base = first
+        for i in range(rows):
+            at[i] = _next(flat, base, at[i], words, set_of, sets, categories)
+            base += width
+    left = 0
+    for i in range(rows):
+        who[left] = i
+        left += words[np.uint64(at[i])] >> np.uint64(32) != np.uint64(at[i])
+    while left > 0:
+        going, left = left, 0
+        for j in range(going):
+            i = who[j]
+            node = _next(flat, first + np.int64(i) * width, at[i], words, set_of, sets, categories)
+            at[i], who[left] = node, i
+            left += words[node] >> np.uint64(32) != node
 
 
 @njit(cache=True, nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
 def find_leaves(
     codes: Bytes,
-    words: Ints,
+    words: Nodes,
     place: Codes,
     set_of: Codes,
     sets: Sets,
     roots: Codes,
     levels: Codes,
     out: Codes,
-    at: Ints,
-    who: Codes,
 ) -> None:
     """Write where each tree sends each row.
-
-    All rows go down a tree together, a level at a time and without a branch to guess, so that many steps are under way
-    at once; a row in a leaf stays there. Below the mean depth only rows that are not yet in a leaf go on.
 
     Parameters
     ----------
@@ -110,38 +154,19 @@ def find_leaves(
         First node of each tree; -1 for a tree without a root.
     out : Codes, shape (trees, m)
         Out: places; -1 for a tree without a root.
-    at, who : arrays, shape (m,)
-        Work space.
     """
     m, width = codes.shape
-    flat, categories = codes.reshape(-1), len(sets) > 0
-    for tree in range(roots.size):
-        root = roots[tree]
-        if root < 0:
-            out[tree] = -1
-            continue
-        for i in range(m):
-            at[i] = words[root]
-        for _ in range(levels[tree]):
-            base = 0
-            for i in range(m):
-                at[i] = words[_next(flat, base, at[i], set_of, sets, categories)]
-                base += width
-        left = 0
-        for i in range(m):
-            word = at[i]
-            out[tree, i] = place[(word >> 32) & _CHILD]
-            at[left], who[left] = word, i
-            left += word >= 0
-        while left > 0:
-            rows, left = left, 0
-            for j in range(rows):
-                i = who[j]
-                node = _next(flat, np.int64(i) * width, at[j], set_of, sets, categories)
-                word = words[node]
-                out[tree, i] = place[node]
-                at[left], who[left] = word, i
-                left += word >= 0
+    flat = codes.reshape(-1)
+    at, who = np.empty(TOGETHER, np.int32), np.empty(TOGETHER, np.int32)
+    for first in range(0, m, TOGETHER):
+        rows = min(TOGETHER, m - first)
+        for tree in range(roots.size):
+            if roots[tree] < 0:
+                out[tree, first : first + rows] = -1
+                continue
+            go_down(flat, first * width, width, rows, roots[tree], levels[tree], words, set_of, sets, at, who)
+            for i in range(rows):
+                out[tree, first + i] = place[np.uint64(at[i])]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]

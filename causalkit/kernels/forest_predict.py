@@ -2,9 +2,59 @@
 
 from __future__ import annotations
 
+import numpy as np
 from numba import njit
 
 from causalkit.kernels.arrays import Codes, Floats, Ints
+from causalkit.kernels.forest_adding import LANES, add_four
+from causalkit.kernels.forest_binning import TOGETHER, Ruler, code_pairs
+from causalkit.kernels.forest_leaves import Nodes, go_down
+from causalkit.kernels.forest_splitting import Sets
+
+
+@njit(cache=True, nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
+def _add(out: Floats, i: int, means: Floats, at: int) -> None:
+    """Add row ``at`` of the means to row ``i`` of ``out``."""
+    d = out.shape[1]
+    whole = d - d % LANES
+    for c in range(0, whole, LANES):
+        add_four(out, i * d + c, means, at * d + c)
+    for c in range(whole, d):
+        out[i, c] += means[at, c]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
+def add_trees(
+    x: Floats, first: int, stop: int, ruler: Ruler, words: Nodes, place: Codes, set_of: Codes, sets: Sets,
+    roots: Codes, levels: Codes, means: Floats, out: Floats,
+) -> None:  # fmt: skip
+    """Add up the leaf means of all trees for rows ``first ... stop`` of ``x``, without a table of their leaves.
+
+    Parameters
+    ----------
+    x : Floats, shape (n, p), read-only
+        Covariates.
+    first, stop : int
+        Rows.
+    ruler : Ruler
+    words, place, set_of, sets, roots, levels : arrays, read-only
+        See :func:`causalkit.kernels.forest_leaves.find_leaves`.
+    means : Floats, shape (leaves, d), read-only
+    out : Floats, shape (stop - first, d)
+        Zeros; out: sums over the trees that have a root.
+    """
+    width = 2 * x.shape[1]
+    codes = np.empty((TOGETHER, width), np.uint8)
+    flat, at, who = codes.reshape(-1), np.empty(TOGETHER, np.int32), np.empty(TOGETHER, np.int32)
+    for begin in range(first, stop, TOGETHER):
+        rows = min(TOGETHER, stop - begin)
+        code_pairs(x, begin, rows, ruler, codes)
+        for tree in range(roots.size):
+            if roots[tree] < 0:
+                continue
+            go_down(flat, 0, width, rows, roots[tree], levels[tree], words, set_of, sets, at, who)
+            for i in range(rows):
+                _add(out, begin - first + i, means, place[np.uint64(at[i])])
 
 
 @njit(cache=True, nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
@@ -26,8 +76,7 @@ def add_leaves(leaves: Codes, means: Floats, out: Floats, count: Codes) -> None:
             at = leaves[tree, i]
             if at >= 0:
                 count[i] += 1
-                for c in range(out.shape[1]):
-                    out[i, c] += means[at, c]
+                _add(out, i, means, at)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]

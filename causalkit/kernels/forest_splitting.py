@@ -14,7 +14,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from causalkit.kernels.arrays import Bools, Floats, Ints
-from causalkit.kernels.forest_adding import add_row
+from causalkit.kernels.forest_adding import LANES, add_four
 from causalkit.kernels.forest_binning import MISSING, Bytes
 from causalkit.kernels.forest_random import State, below
 from causalkit.kernels.forest_relabel import HEAD, HIGH
@@ -165,18 +165,18 @@ def _fill(
     if w.ndim == 1 and end - start == TABLES:
         a, b, c, d = features[start], features[start + 1], features[start + 2], features[start + 3]
         for i in range(m):
-            row = np.uint64(rows[np.uint64(first + i)])
-            add_row(sums, codes[a, row], table, i)
-            add_row(sums, np.int64(codes[b, row]) + BINS, table, i)
-            add_row(sums, np.int64(codes[c, row]) + 2 * BINS, table, i)
-            add_row(sums, np.int64(codes[d, row]) + 3 * BINS, table, i)
+            row, at = np.uint64(rows[np.uint64(first + i)]), LANES * i
+            add_four(sums, LANES * np.int64(codes[a, row]), table, at)
+            add_four(sums, LANES * (np.int64(codes[b, row]) + BINS), table, at)
+            add_four(sums, LANES * (np.int64(codes[c, row]) + 2 * BINS), table, at)
+            add_four(sums, LANES * (np.int64(codes[d, row]) + 3 * BINS), table, at)
         return
     for attempt in range(start, end):
         f, base = features[attempt], BINS * (attempt - start)
         for i in range(m):
             q = np.int64(codes[f, rows[first + i]]) + base
             if w.ndim == 1:
-                add_row(sums, q, table, i)
+                add_four(sums, LANES * q, table, LANES * i)
             else:
                 for j in range(sums.shape[1]):
                     sums[q, j] += table[i, j]

@@ -4,12 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 
 from causalkit.kernels.arrays import Bools, Floats, Ints, read_only
-from causalkit.kernels.forest_binning import MAX_BINS, Bytes, bin_rows
+from causalkit.kernels.forest_binning import (
+    MAX_BINS,
+    PADDED,
+    STRETCHES,
+    Bytes,
+    Ruler,
+    code_columns,
+    code_pairs,
+    lay_ruler,
+)
 
 #: Rows that the cuts are learned from.
 SAMPLE = 200_000
@@ -42,28 +53,43 @@ class Binning:
         """Number of covariates."""
         return len(self.starts) - 1
 
+    def __getstate__(self) -> dict[str, Any]:
+        return stored(self)
+
+    @cached_property
+    def ruler(self) -> Ruler:
+        """What values are coded with."""
+        p, cuts = self.n_features, (self.edges, self.starts, self.is_category)
+        found = (
+            np.full((p, PADDED), np.inf),
+            np.zeros((p, 2)),
+            np.zeros((p, STRETCHES), np.uint8),
+            np.zeros(p, np.int64),
+        )
+        lay_ruler(*cuts, *found)
+        padded, scale, below, steps = found
+        return (*cuts, read_only(padded), read_only(scale), read_only(below), read_only(steps))
+
     def code(self, x: Floats, first: int = 0, stop: int | None = None) -> Bytes:
         """Return the codes of rows ``first ... stop``, shape (p, rows)."""
         stop = len(x) if stop is None else stop
         out = np.empty((self.n_features, stop - first), np.uint8)
-        self._fill(frozen(x), first, 0, self.n_features, out)
+        code_columns(frozen(x), first, 0, self.n_features, self.ruler, out)
         return out
 
     def pairs(self, x: Floats, first: int = 0, stop: int | None = None) -> Bytes:
         """Return what :func:`causalkit.kernels.forest_leaves.find_leaves` reads of rows ``first ... stop``."""
-        return paired(self.code(x, first, stop))
+        stop = len(x) if stop is None else stop
+        out = np.empty((stop - first, 2 * self.n_features), np.uint8)
+        code_pairs(frozen(x), first, stop - first, self.ruler, out)
+        return out
 
     def code_all(self, x: Floats, n_jobs: int = 1) -> Bytes:
         """Return the codes of all rows, shape (p, n), covariates in parallel."""
-        out, x = np.empty((self.n_features, len(x)), np.uint8), frozen(x)
+        out, x, ruler = np.empty((self.n_features, len(x)), np.uint8), frozen(x), self.ruler
         with ThreadPoolExecutor(n_jobs) as pool:
-            list(pool.map(lambda f: self._fill(x, 0, f, f + 1, out), range(self.n_features)))
+            list(pool.map(lambda f: code_columns(x, 0, f, f + 1, ruler, out), range(self.n_features)))
         return out
-
-    def _fill(self, x: Floats, first: int, low: int, high: int, out: Bytes) -> None:
-        m = out.shape[1]
-        value, at = np.empty(m), np.empty(m, np.uint64)
-        bin_rows(x, self.edges, self.starts, self.is_category, first, low, high, out, value, at)
 
     @classmethod
     def from_edges(cls, edges: Sequence[Floats], is_category: Bools | None = None) -> Binning:
@@ -75,6 +101,11 @@ class Binning:
         ]
         flat = np.concatenate([*edges, np.empty(0)]).astype(float)
         return cls(read_only(flat), read_only(starts), read_only(kind), read_only(np.array(n_codes, dtype=np.int64)))
+
+
+def stored(table: Any) -> dict[str, Any]:
+    """Return the fields of a dataclass without what was worked out from them, which a pickle need not hold."""
+    return {field.name: getattr(table, field.name) for field in fields(table)}
 
 
 def paired(codes: Bytes) -> Bytes:

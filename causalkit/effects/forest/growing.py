@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 
@@ -159,14 +160,13 @@ def _grow(
         return trees
 
     with ThreadPoolExecutor(n_jobs) as pool:
-        parts = list(pool.map(one, range(bits.shape[1])))
-    trees = [tree for part in parts for tree in part]
-    if not any(tree.seen for tree in trees):
+        trees = chain.from_iterable(pool.map(one, range(bits.shape[1])))
+        forest = join(trees, training.binning, training.w.shape[1], growth.group_size)
+    if not (forest.ways.roots >= 0).any():
         raise DesignError(
             "no tree of the causal forest has every arm in its leaves: an arm is too rare, or the treatment doesn't vary.",
             hint="Use AIPW for the average effect, or merge arms.",
         )
-    forest = join(trees, training.binning, training.w.shape[1], growth.group_size)
     return forest, Bags(read_only(bits), read_only(units))
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from causalkit.effects.forest.binning import Binning
-from causalkit.effects.forest.trees import Tree, Words
-from causalkit.kernels.arrays import Bools, Codes, Floats, Ints, read_only
+from causalkit.effects.forest.trees import Tree, Ways
+from causalkit.kernels.arrays import Bools, Codes, Floats, Ints
 from causalkit.kernels.forest_binning import Bytes
 from causalkit.kernels.forest_growing import grow_tree
 from causalkit.kernels.forest_leaves import climb, compact, prune
@@ -18,7 +18,6 @@ from causalkit.kernels.forest_splitting import WORK_ROWS
 _FLAT = 1e-10
 #: Nodes of at most so many rows keep them sorted: about where this costs as much as a histogram.
 SMALL = 400
-_ROOT = read_only(np.zeros(1, np.int32))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,11 +125,12 @@ def honest_tree(training: Training, growth: Growth, bag: Ints, rng: np.random.Ge
     splitting, filling = t.rows_of(units[:cut]), t.rows_of(units[cut:used])
     feature, threshold, child, missing_left, sets = _grow(t, growth, splitting, rng)
     codes, kind = t.pairs[filling], t.binning.is_category
-    leaf = _leaves(codes, feature, threshold, child, missing_left, sets, kind)
+    nodes = np.arange(len(feature), dtype=np.int32)
+    leaf = Ways.of(feature, threshold, child, missing_left, sets, kind, nodes).leaves(codes)[0]
     seen = _seen(t, filling, leaf, feature, child)
     if not seen.all():
         prune(seen, feature, threshold, child, missing_left)
-        leaf = _leaves(codes, feature, threshold, child, missing_left, sets, kind)
+        leaf = Ways.of(feature, threshold, child, missing_left, sets, kind, nodes).leaves(codes)[0]
     old, place, leaves = (np.empty(len(feature), np.int32) for _ in range(3))
     count = compact(feature, child, old, place, leaves)
     kept, ends = old[:count], leaves[: int((feature[old[:count]] < 0).sum())]
@@ -139,9 +139,9 @@ def honest_tree(training: Training, growth: Growth, bag: Ints, rng: np.random.Ge
     leaf_number = number[leaf]
     means, size = means_by_leaf(leaf_number, len(ends), t.parts[filling])
     rows = filling[np.argsort(leaf_number, kind="stable")].astype(np.int32) if growth.keep_rows else None
-    return Tree(
-        feature[kept], threshold[kept], place[:count], missing_left[kept], sets, means, size, bool(seen[0]), rows
-    )
+    place = place[:count].copy()
+    ways = Ways.of(feature[kept], threshold[kept], place, missing_left[kept], sets, kind, place)
+    return Tree(ways, means, size, bool(seen[0]), rows)
 
 
 def means_by_leaf(leaf: Ints, n_leaves: int, parts: Floats) -> tuple[Floats, Codes]:
@@ -185,15 +185,6 @@ def _grow(
         n_sets = int(t.binning.is_category[feature[split]].sum())
         return feature, threshold, child, missing_left, sets[:n_sets].copy()
     return feature, threshold, child, missing_left, sets[:0]
-
-
-def _leaves(
-    codes: Bytes, feature: Codes, threshold: Codes, child: Codes, missing_left: Bools, sets: np.ndarray, kind: Bools
-) -> Codes:
-    """Leaf node of each row of one tree."""
-    words = Words.of(feature, threshold, child, missing_left, sets, kind)
-    found: Codes = words.leaves(codes, read_only(np.arange(len(feature), dtype=np.int32)), _ROOT)[0]
-    return found
 
 
 def _seen(t: Training, rows: Ints, leaf: Codes, feature: Codes, child: Codes) -> Bools:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 #: Leaves (rows times trees) looked up at a time by a thread, which bounds the memory of a prediction.
 BLOCK_LEAVES = 500_000
 MOST_ROWS = 512
+#: Rows predicted at a time where their leaves are not kept.
+BLOCK_ROWS = 4096
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,13 +76,15 @@ def predict(forest: Forest, x: Floats, *, n_jobs: int = 1) -> Floats:
         Coefficients of the treatments in a regression weighted by how often a training row shares the row's leaf, then
         means of the extras with these weights.
     """
+    _check_columns(forest, x)
     mean, x = np.empty((len(x), forest.n_outputs)), frozen(x)
+    speaking = int((forest.ways.roots >= 0).sum())
 
     def one(first: int, stop: int) -> None:
-        means = average(forest, find(forest, x, first, stop))
-        mean[first:stop] = solve(means, forest.n_treatments)[0]
+        sums = forest.ways.add_means(x, first, stop, forest.binning, forest.means)
+        mean[first:stop] = solve(sums / speaking, forest.n_treatments)[0]
 
-    _by_block(forest, len(x), one, n_jobs)
+    _by_block(len(x), one, n_jobs, BLOCK_ROWS)
     return mean
 
 
@@ -152,7 +156,8 @@ def _spread(forest: Forest, x: Floats, bags: Bags | None, local: LocalLinear | N
         covariance[here] = debiased_variance(between, total, groups, size)
         chance[here] = monte_carlo_variance(between, total, groups, size)
 
-    _by_block(forest, n, one, n_jobs, None if local is None else local.most_rows)
+    most = MOST_ROWS if local is None else local.most_rows
+    _by_block(n, one, n_jobs, max(1, min(most, BLOCK_LEAVES // forest.n_trees)))
     few = int((n_groups < 2).sum())
     if few:
         raise InferenceUnavailable(
@@ -174,9 +179,8 @@ def _bags(forest: Forest, leaves: Codes) -> tuple[Floats, Floats, Floats, Codes]
     return mean, between, total / (groups[:, None] * size), n_groups
 
 
-def _by_block(forest: Forest, n: int, one: Callable[[int, int], None], n_jobs: int, most: int | None = None) -> None:
+def _by_block(n: int, one: Callable[[int, int], None], n_jobs: int, size: int) -> None:
     """Work on blocks of rows in threads."""
-    size = max(1, min(MOST_ROWS if most is None else most, BLOCK_LEAVES // max(forest.n_trees, 1)))
     blocks = [(first, min(first + size, n)) for first in range(0, n, size)]
     if n_jobs == 1 or len(blocks) < 2:
         for block in blocks:
@@ -186,11 +190,15 @@ def _by_block(forest: Forest, n: int, one: Callable[[int, int], None], n_jobs: i
         list(pool.map(lambda block: one(*block), blocks))
 
 
-def find(forest: Forest, x: Floats, first: int, stop: int) -> Codes:
-    """Leaf of each tree and row, shape (trees, rows)."""
+def _check_columns(forest: Forest, x: Floats) -> None:
     if x.shape[1] != forest.binning.n_features:
         raise DesignError(f"x has {x.shape[1]} columns; the forest was grown on {forest.binning.n_features}.")
-    return forest.packed.leaves(forest.binning.pairs(x, first, stop), forest.child, forest.roots)
+
+
+def find(forest: Forest, x: Floats, first: int, stop: int) -> Codes:
+    """Leaf of each tree and row, shape (trees, rows)."""
+    _check_columns(forest, x)
+    return forest.ways.leaves(forest.binning.pairs(x, first, stop))
 
 
 def leave_out(leaves: Codes, bags: Bags, first: int, stop: int, group_size: int) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from causalkit.effects.bagged import Spread
+from causalkit.effects.bagged import BLOCK, Spread
 from causalkit.effects.forest.baseline import Baseline
 from causalkit.effects.forest.local_linear import LocalLinear
 from causalkit.effects.forest.predicting import Prediction, predict_spread
@@ -40,8 +40,14 @@ class ForestPredictor:
 
     def predict(self, x: Floats) -> Spread:
         """Return means, shape (n, n_arms), and covariances: the baseline first, then the effects."""
-        found = predict_spread(self.forest, x, local=self.local, n_jobs=self.n_jobs)
-        return with_baseline(found, self.baseline.model.predict(x), self.baseline.variance)
+        n, q = len(x), self.forest.n_outputs
+        out = Spread(np.empty((n, q)), np.empty((n, q, q)))
+        for first in range(0, n, BLOCK):
+            rows = slice(first, first + BLOCK)
+            found = predict_spread(self.forest, x[rows], local=self.local, n_jobs=self.n_jobs)
+            part = with_baseline(found, self.baseline.model.predict(x[rows]), self.baseline.variance)
+            out.mean[rows], out.covariance[rows] = part.mean, part.covariance
+        return out
 
 
 def with_baseline(found: Prediction, level: Floats, variance: float) -> Spread:

@@ -2,26 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from causalkit.effects.forest.binning import Binning
+from causalkit.effects.forest.binning import Binning, stored
 from causalkit.kernels.arrays import Bools, Codes, Floats, Ints, read_only
 from causalkit.kernels.forest_binning import Bytes
-from causalkit.kernels.forest_leaves import find_leaves, pack
+from causalkit.kernels.forest_leaves import Nodes, find_leaves, pack
+from causalkit.kernels.forest_predict import add_trees
 
 
 @dataclass(frozen=True, eq=False)
-class Words:
-    """Nodes as rows go through them; see :func:`causalkit.kernels.forest_leaves.pack`."""
+class Ways:
+    """How rows go down trees that lie end to end.
 
-    words: Ints
+    Parameters
+    ----------
+    words : uint64 array, shape (nodes,)
+        Splits; see :func:`causalkit.kernels.forest_leaves.pack`.
+    place : Codes, shape (nodes,)
+        The place of a leaf, for rows that end in it.
+    set_of : Codes, shape (nodes,), or (0,) where no split is on a category
+        By left child, the row of ``sets`` of a split on a category.
+    sets : uint64 array, shape (splits on categories, 4)
+        Bits of the codes that go left.
+    roots : Codes, shape (trees,)
+        First node of each tree; -1 for a tree that shows no effects.
+    levels : Codes, shape (trees,)
+        Mean depth of the leaves.
+    """
+
+    words: Nodes
+    place: Codes
     set_of: Codes
     sets: NDArray[np.uint64]
+    roots: Codes
     levels: Codes
 
     @classmethod
@@ -33,23 +53,46 @@ class Words:
         missing_left: Bools,
         sets: NDArray[np.uint64],
         is_category: Bools,
-        n_trees: int = 1,
-    ) -> Words:
-        """Pack trees that lie end to end; arguments as in :class:`Forest`."""
+        place: Codes,
+    ) -> Ways:
+        """Pack one tree.
+
+        Parameters
+        ----------
+        feature : int32 array, shape (nodes,)
+            Covariate of the split; -1 for a leaf.
+        threshold : Codes, shape (nodes,)
+            Largest code that goes left; for a category the row of ``sets``.
+        child : Codes, shape (nodes,)
+            Left child of a split; the right one follows it.
+        missing_left : Bools, shape (nodes,)
+            Where missing values go.
+        sets, place
+            As for :class:`Ways`.
+        is_category : Bools, shape (p,)
+            Which covariates are categories.
+        """
         n = len(feature)
-        words, set_of, levels = np.empty(n, np.int64), np.zeros(n, np.int32), np.zeros(n_trees, np.int32)
+        words, set_of, levels = np.empty(n, np.uint64), np.zeros(n if len(sets) else 0, np.int32), np.zeros(1, np.int32)
         arrays = (read_only(a.view()) for a in (feature, threshold, child, missing_left))
         pack(*arrays, is_category, words, set_of, levels, np.zeros(n, np.int32))
-        return cls(read_only(words), read_only(set_of), read_only(sets.view()), read_only(levels))
+        numbers = read_only(words), read_only(place.view()), read_only(set_of), read_only(sets.view())
+        return cls(*numbers, read_only(np.zeros(1, np.int32)), read_only(levels))
 
-    def leaves(self, codes: Bytes, place: Codes, roots: Codes) -> Codes:
-        """Return the ``place`` of the leaf of each tree and row, shape (trees, m); -1 for a tree without a root.
+    def leaves(self, codes: Bytes) -> Codes:
+        """Return the place of the leaf of each tree and row, shape (trees, m); -1 for a tree without a root.
 
         ``codes`` are those of :func:`causalkit.effects.forest.binning.paired`, shape (m, 2 p).
         """
-        m = len(codes)
-        out, at, who = np.empty((len(roots), m), np.int32), np.empty(m, np.int64), np.empty(m, np.int32)
-        find_leaves(codes, self.words, place, self.set_of, self.sets, roots, self.levels, out, at, who)
+        out = np.empty((len(self.roots), len(codes)), np.int32)
+        find_leaves(codes, self.words, self.place, self.set_of, self.sets, self.roots, self.levels, out)
+        return out
+
+    def add_means(self, x: Floats, first: int, stop: int, binning: Binning, means: Floats) -> Floats:
+        """Return the sums over trees of the leaf means of rows ``first ... stop`` of ``x``, shape (rows, d)."""
+        out = np.zeros((stop - first, means.shape[1]))
+        ways = self.words, self.place, self.set_of, self.sets, self.roots, self.levels
+        add_trees(x, first, stop, binning.ruler, *ways, means, out)
         return out
 
 
@@ -61,18 +104,8 @@ class Forest:
     ----------
     binning : Binning
         Turns covariates into codes.
-    feature : int32 array, shape (nodes,)
-        Covariate of the split; -1 for a leaf.
-    threshold : Codes, shape (nodes,)
-        Largest code that goes left; for a category the row of ``sets``.
-    child : Codes, shape (nodes,)
-        Left child (the right one follows it); for a leaf its row of ``means``.
-    missing_left : Bools, shape (nodes,)
-        Where missing values go.
-    sets : uint64 array, shape (splits on categories, 4)
-        Bits of the codes that go left.
-    roots : Codes, shape (trees,)
-        First node of each tree; -1 for a tree that shows no effects.
+    ways : Ways
+        The trees; the place of a leaf is its row of ``means``.
     means : Floats, shape (leaves, 2 + 2 k + k k + e)
         Averages over the rows of each leaf: weight, outcome, treatments (k), treatments times outcome (k), products of
         treatments (k k), extras (e).
@@ -87,23 +120,15 @@ class Forest:
     """
 
     binning: Binning
-    feature: Codes
-    threshold: Codes
-    child: Codes
-    missing_left: Bools
-    sets: NDArray[np.uint64]
-    roots: Codes
+    ways: Ways
     means: Floats
     size: Codes
     n_treatments: int
     group_size: int = 2
     rows: Codes | None = None
 
-    @cached_property
-    def packed(self) -> Words:
-        """The nodes as rows go through them."""
-        arrays = self.feature, self.threshold, self.child, self.missing_left, self.sets
-        return Words.of(*arrays, self.binning.is_category, self.n_trees)
+    def __getstate__(self) -> dict[str, Any]:
+        return stored(self)
 
     @cached_property
     def leaf_starts(self) -> Ints:
@@ -113,7 +138,7 @@ class Forest:
     @property
     def n_trees(self) -> int:
         """Number of trees."""
-        return len(self.roots)
+        return len(self.ways.roots)
 
     @property
     def n_outputs(self) -> int:
@@ -124,66 +149,73 @@ class Forest:
     @property
     def nbytes(self) -> int:
         """Memory of the trees, in bytes."""
-        arrays = (self.feature, self.threshold, self.child, self.missing_left, self.sets, self.means, self.size)
-        return sum(array.nbytes for array in arrays)
+        w = self.ways
+        return sum(array.nbytes for array in (w.words, w.place, w.set_of, w.sets, self.means, self.size))
 
 
 @dataclass(frozen=True, eq=False)
 class Tree:
     """One tree, numbered from its own root; fields as in :class:`Forest`."""
 
-    feature: Codes
-    threshold: Codes
-    child: Codes
-    missing_left: Bools
-    sets: NDArray[np.uint64]
+    ways: Ways
     means: Floats
     size: Codes
     seen: bool = True
     rows: Codes | None = None
 
 
-def join(trees: Sequence[Tree], binning: Binning, n_treatments: int, group_size: int = 2) -> Forest:
+def join(trees: Iterable[Tree], binning: Binning, n_treatments: int, group_size: int = 2) -> Forest:
     """Lay trees end to end.
 
     Parameters
     ----------
-    trees : sequence of Tree
-        Group by group.
+    trees : iterable of Tree
+        Group by group. Each is let go once it is copied, so that memory does not hold the trees twice.
     binning : Binning
         The binning that they were grown on.
     n_treatments, group_size : int
         See :class:`Forest`.
     """
-    first_node = _starts([len(tree.feature) for tree in trees])
-    first_leaf = _starts([len(tree.means) for tree in trees])
-    first_set = _starts([len(tree.sets) for tree in trees])
-    feature = np.concatenate([tree.feature for tree in trees])
-    threshold = np.concatenate([tree.threshold for tree in trees])
-    child = np.concatenate([tree.child for tree in trees])
-    tree_of = np.repeat(np.arange(len(trees)), [len(tree.feature) for tree in trees])
-    leaf = feature < 0
-    child += np.where(leaf, first_leaf[tree_of], first_node[tree_of]).astype(np.int32)
-    on_category = ~leaf & binning.is_category[np.maximum(feature, 0)] if binning.n_features else np.zeros_like(leaf)
-    threshold = np.where(on_category, threshold + first_set[tree_of], threshold).astype(np.int32)
-    seen = np.array([tree.seen for tree in trees])
-    return Forest(
-        binning=binning,
-        feature=read_only(feature),
-        threshold=read_only(threshold),
-        child=read_only(child),
-        missing_left=read_only(np.concatenate([tree.missing_left for tree in trees])),
-        sets=read_only(np.concatenate([tree.sets for tree in trees])),
-        roots=read_only(np.where(seen, first_node, -1).astype(np.int32)),
-        means=read_only(np.concatenate([tree.means for tree in trees])),
-        size=read_only(np.concatenate([tree.size for tree in trees])),
-        n_treatments=n_treatments,
-        group_size=group_size,
-        rows=None
-        if trees[0].rows is None
-        else read_only(np.concatenate([tree.rows for tree in trees if tree.rows is not None])),
+    words, sets, means = _Long(), _Long(), _Long()
+    place, set_of, roots, levels, size, rows = (_Long() for _ in range(6))
+    for tree in trees:
+        own, node, leaf = tree.ways, words.used, means.used
+        roots.add(np.array([node if tree.seen else -1], np.int32))
+        levels.add(own.levels)
+        words.add(own.words + (np.uint64(node) << np.uint64(32)))
+        place.add(own.place + np.int32(leaf))
+        set_of.add(own.set_of + np.int32(sets.used) if len(own.sets) else np.zeros(len(own.words), np.int32))
+        sets.add(own.sets)
+        means.add(tree.means)
+        size.add(tree.size)
+        if tree.rows is not None:
+            rows.add(tree.rows)
+    ways = Ways(
+        words=words.end(),
+        place=place.end(),
+        set_of=set_of.end() if sets.used else read_only(np.zeros(0, np.int32)),
+        sets=sets.end(),
+        roots=roots.end(),
+        levels=levels.end(),
     )
+    return Forest(binning, ways, means.end(), size.end(), n_treatments, group_size, rows.end() if rows.used else None)
 
 
-def _starts(sizes: Sequence[int]) -> Codes:
-    return np.concatenate([[0], np.cumsum(sizes)[:-1]]).astype(np.int64)
+class _Long:
+    """An array that grows in place, a little ahead of what is added to it."""
+
+    def __init__(self) -> None:
+        self.used = 0
+
+    def add(self, piece: NDArray[Any]) -> None:
+        if self.used == 0:
+            self.data = np.empty((0, *piece.shape[1:]), piece.dtype)
+        need = self.used + len(piece)
+        if need > len(self.data):
+            self.data.resize((need + need // 8, *piece.shape[1:]), refcheck=False)
+        self.data[self.used : need] = piece
+        self.used = need
+
+    def end(self) -> NDArray[Any]:
+        self.data.resize((self.used, *self.data.shape[1:]), refcheck=False)
+        return read_only(self.data)

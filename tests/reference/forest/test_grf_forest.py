@@ -16,7 +16,7 @@ import pytest
 from causalkit.effects.forest.binning import Binning
 from causalkit.effects.forest.honest import leaf_parts, means_by_leaf
 from causalkit.effects.forest.predicting import predict, predict_spread
-from causalkit.effects.forest.trees import Tree, join
+from causalkit.effects.forest.trees import Tree, Ways, join
 
 GRF = json.loads(gzip.decompress((Path(__file__).parent / "grf_forest.json.gz").read_bytes()))
 X, Y, W = (np.array(GRF[name]) for name in ("x", "y", "w"))
@@ -53,8 +53,9 @@ def load_tree(nodes, binning, *, weights=None):
     leaf = np.repeat(np.arange(len(rows)), [len(r) for r in rows])
     own = np.concatenate([np.array(r, dtype=int) for r in rows])
     means, size = means_by_leaf(leaf, len(rows), leaf_parts(Y[own], W[own, None], s[own], np.empty((len(own), 0))))
-    as_int = [np.array(a, dtype=np.int32) for a in (feature, threshold, child)]
-    return Tree(*as_int, np.ones(len(feature), bool), np.empty((0, 4), np.uint64), means, size)
+    feature, threshold, child = (np.array(a, dtype=np.int32) for a in (feature, threshold, child))
+    nowhere, sets = np.ones(len(feature), bool), np.empty((0, 4), np.uint64)
+    return Tree(Ways.of(feature, threshold, child, nowhere, sets, binning.is_category, child), means, size)
 
 
 @pytest.fixture(scope="module")

@@ -24,11 +24,11 @@ def tree():
 def find(arrays, sets, kind, roots, codes):
     feature, threshold, child, missing_left = arrays
     n, m = len(feature), codes.shape[1]
-    words, set_of, levels = np.empty(n, np.int64), np.zeros(n, np.int32), np.zeros(len(roots), np.int32)
+    words, set_of, levels = np.empty(n, np.uint64), np.zeros(n, np.int32), np.zeros(len(roots), np.int32)
     pack(feature, threshold, child, missing_left, kind, words, set_of, levels, np.zeros(n, np.int32))
     rows = np.ascontiguousarray(np.vstack([codes, codes + np.uint8(1)]).T)
     out, place = np.empty((len(roots), m), np.int32), np.arange(n, dtype=np.int32)
-    find_leaves(rows, words, place, set_of, sets, roots, levels, out, np.empty(m, np.int64), np.empty(m, np.int32))
+    find_leaves(rows, words, place, set_of, sets, roots, levels, out)
     return out, levels
 
 

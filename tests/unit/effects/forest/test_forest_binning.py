@@ -44,11 +44,35 @@ def test_neighbouring_floats_are_told_apart(value):
     assert learn_binning(x).code(x)[0].tolist() == [0, 1]
 
 
-def test_the_rule_of_edges():
-    edges = np.sort(np.random.default_rng(0).normal(size=40))
-    x = np.concatenate([edges, np.random.default_rng(1).normal(size=50)])[:, None]
+TINY = np.nextafter(0.0, 1.0)
+LADDERS = {
+    "even": np.sort(np.random.default_rng(0).normal(size=40)),
+    "one": np.array([0.5]),
+    "crowded": np.concatenate([np.nextafter(np.zeros(200), 1.0).cumsum(), [1.0]]),
+    "far": np.array([-1e308, -1.0, 0.0, 1e-300, 1.0, 1e308]),
+    "near": np.array([0.0, TINY]),
+    "tails": np.concatenate([-np.logspace(300, -300, 127), np.logspace(-300, 300, 127)]),
+}
+
+
+@pytest.mark.parametrize("name", LADDERS)
+def test_the_rule_of_edges(name):
+    edges = LADDERS[name]
+    near = [np.nextafter(edges, -np.inf), edges, np.nextafter(edges, np.inf), [-np.inf, np.inf, 0.0, -TINY]]
+    x = np.concatenate([*near, np.random.default_rng(1).normal(size=600)])[:, None]
     codes = Binning.from_edges([edges]).code(x)[0]
-    assert ((codes[:, None] <= np.arange(40)) == (x <= edges)).all()
+    assert ((codes[:, None] <= np.arange(len(edges))) == (x <= edges)).all()
+
+
+def test_pairs_are_codes_and_codes_plus_one_row_by_row():
+    rng = np.random.default_rng(0)
+    x = np.column_stack([rng.normal(size=1100), rng.integers(0, 5, 1100)])
+    x[::7] = np.nan
+    binning = learn_binning(x, categorical=[1])
+    codes, pairs = binning.code(x, 3), binning.pairs(x, 3)
+    assert np.array_equal(pairs[:, :2], codes.T)
+    assert np.array_equal(pairs[:, 2:], codes.T + np.uint8(1))
+    assert np.array_equal(codes[1], np.where(np.isnan(x[3:, 1]), MISSING, x[3:, 1]))
 
 
 def test_categories():

@@ -14,12 +14,12 @@ from causalkit.errors import DesignError, InferenceUnavailable
 
 def walk(forest, tree, row):
     """The leaf of a row, in plain Python (numbers only)."""
-    node = forest.roots[tree]
-    while forest.feature[node] >= 0:
-        code = row[forest.feature[node]]
-        left = forest.missing_left[node] if code == 255 else code <= forest.threshold[node]
-        node = forest.child[node] if left else forest.child[node] + 1
-    return forest.child[node]
+    ways, node = forest.ways, int(forest.ways.roots[tree])
+    twice = np.concatenate([row, row + np.uint8(1)])
+    while int(ways.words[node]) >> 32 != node:
+        word = int(ways.words[node])
+        node = (word >> 32) + int(twice[word >> 8 & 0x7FFFFF] > word & 255)
+    return ways.place[node]
 
 
 @pytest.fixture(scope="module")
