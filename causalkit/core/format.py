@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from numbers import Integral, Real
 
 MISSING = "–"
@@ -56,6 +57,18 @@ def share(value: object, decimals: int = 1) -> str:
 def interval(low: float, high: float, digits: int = 4) -> str:
     """Format an interval as ``[low, high]``."""
     return f"[{number(low, digits)}, {number(high, digits)}]"
+
+
+def pieces(intervals: Iterable[tuple[float, float]]) -> str:
+    """Format a set of numbers as its pieces, ``[1, 2] ∪ {3}``; one without an end reaches to infinity."""
+    return " ∪ ".join(_piece(low, high) for low, high in intervals) or "∅"
+
+
+def _piece(low: float, high: float) -> str:
+    if low == high:
+        return f"{{{number(low)}}}"
+    left = "(-∞" if low == -math.inf else f"[{number(low)}"
+    return f"{left}, ∞)" if high == math.inf else f"{left}, {number(high)}]"
 
 
 def plural(count: int, noun: str) -> str:

@@ -85,21 +85,8 @@ def describe_set(found: ConfidenceSet, name: str, alpha: float = 0.05) -> str:
         return f"The {level} {name} set is the whole line: the data can't rule out any effect."
     if found.is_bounded:
         pieces = "" if found.is_interval else f", in {len(found.intervals)} pieces"
-        return f"The {level} {name} set is {_written(found)}{pieces}."
-    return f"The {level} {name} set {_written(found)} is unbounded: {_ruled_out(found)}."
-
-
-def _written(found: ConfidenceSet) -> str:
-    """Write a set with as many digits as other numbers of a report have."""
-    return " ∪ ".join(map(_piece, found.intervals)) or "∅"
-
-
-def _piece(interval: tuple[float, float]) -> str:
-    low, high = interval
-    if low == high:
-        return f"{{{fmt.number(low)}}}"
-    left = "(-∞" if low == -float("inf") else f"[{fmt.number(low)}"
-    return f"{left}, ∞)" if high == float("inf") else f"{left}, {fmt.number(high)}]"
+        return f"The {level} {name} set is {fmt.pieces(found.intervals)}{pieces}."
+    return f"The {level} {name} set {fmt.pieces(found.intervals)} is unbounded: {_ruled_out(found)}."
 
 
 def _reading(found: ConfidenceSet) -> str:
@@ -144,10 +131,10 @@ def _sets(result: IVResult, form: ReducedForm, alpha: float) -> tuple[list[tuple
             continue
         if position == 0:
             first = found
-        rows.append((_NAMES[method], _written(found), _reading(found)))
+        rows.append((_NAMES[method], fmt.pieces(found.intervals), _reading(found)))
     low, high = result.headline_effect.ci(alpha)
     wald = ConfidenceSet(((float(low[0]), float(high[0])),))
-    rows.append(("Wald", _written(wald), "Holds with strong instruments only."))
+    rows.append(("Wald", fmt.pieces(wald.intervals), "Holds with strong instruments only."))
     return rows, first
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from scipy import special
 
+from causalkit.core import format as fmt
 from causalkit.core.effects import Test
 from causalkit.errors import DesignError, InferenceUnavailable
 from causalkit.inference.confidence_set import ConfidenceSet
@@ -118,7 +119,7 @@ def in_words(found: ConfidenceSet, level: float = 0.95) -> str:
     level : float
         Its coverage.
     """
-    said = f"The {100 * level:g}% set of effects is {found}"
+    said = f"The {100 * level:g}% set of effects is {fmt.pieces(found.intervals)}"
     if found.is_empty:
         return f"{said}: no effect fits the data, so the design or the model of the effect is doubtful."
     if found.is_real_line:

@@ -14,6 +14,7 @@ from causalkit.core.check import Check, Checks, Status
 from causalkit.core.input_checks import missing_check, outcome_check
 from causalkit.core.sample import Sample
 from causalkit.errors import CausalKitError
+from causalkit.kernels.arrays import Floats
 from causalkit.rdd.bandwidth_rules import MASS_POINTS
 from causalkit.rdd.sweeps import Sweep, over_bandwidths, over_covariates, over_cutoffs, over_radii
 
@@ -80,13 +81,18 @@ def _effective_sample(result: RegressionDiscontinuityResult) -> Check:
         said.append(f"They belong to {inside[0]:,} and {inside[1]:,} clusters.")
         if min(inside) < FEW_CLUSTERS:
             advice.append('Few clusters: use vcov="CR2" or "CR3", and read intervals with caution.')
-    mass = max(split.mass)
+    mass = max(_repeated(side.distance[:rows]) for side, rows in zip(split.sides, result.n_effective, strict=True))
     if mass > 0:
-        said.append(f"On one side {fmt.share(mass)} of the rows repeat a value of the running variable.")
+        said.append(f"On one side {fmt.share(mass)} of them repeat a value of the running variable.")
     if mass >= MASS_POINTS:
         advice.append("The running variable is rather discrete: compare with ci(method='honest').")
     status: Status = "warn" if advice else "pass"
     return Check("effective_sample", status, " ".join(said), float(min(below, above)), advice=" ".join(advice))
+
+
+def _repeated(ascending: Floats) -> float:
+    """Share of values that an earlier one equals."""
+    return np.count_nonzero(np.diff(ascending) == 0.0) / max(len(ascending), 1)
 
 
 def _density(result: RegressionDiscontinuityResult) -> Check:
@@ -194,7 +200,8 @@ def _first_stage(result: RegressionDiscontinuityResult) -> Check:
     """Test that the treatment jumps enough."""
     jump = result.found.first_stage
     assert jump is not None
-    statistic = (jump.conventional / jump.se) ** 2
+    # Where everybody does as the rule says, the jump is known without error.
+    statistic = (jump.conventional / jump.se) ** 2 if jump.se > 0 else np.inf
     weak = statistic < WEAK
     message = (
         f"The treatment jumps by {fmt.number(jump.conventional)} (standard error {fmt.number(jump.se)}): F = "

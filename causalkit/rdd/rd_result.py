@@ -314,8 +314,8 @@ class RegressionDiscontinuityResult(Result):
         if self.first_stage is not None:
             from causalkit.rdd.fuzzy_sets import anderson_rubin_set, in_words
 
-            told = "How much crossing the cutoff moves the treatment."
-            weak = f"However small that is: {in_words(anderson_rubin_set(self))}"
+            told = "How much crossing the cutoff moves the treatment. What follows holds however small that is."
+            weak = in_words(anderson_rubin_set(self))
             tables.append(Passage("certainty", "First stage", (told, weak), self.first_stage.to_table()))
         return replace(found, figure="rd"), *tables
 

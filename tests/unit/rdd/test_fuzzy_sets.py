@@ -71,7 +71,7 @@ def test_kinds_of_sets_in_words():
     assert "two rays" in in_words(ConfidenceSet(((-np.inf, -1.0), (2.0, np.inf))))
     assert "one side" in in_words(ConfidenceSet(((2.0, np.inf),)))
     assert "no effect fits" in in_words(ConfidenceSet())
-    assert in_words(ConfidenceSet(((1.0, 2.0),)), 0.9) == "The 90% set of effects is [1, 2]."
+    assert in_words(ConfidenceSet(((1.0, 2.0),)), 0.9) == "The 90% set of effects is [1.000, 2.000]."
     assert ratio_set(1.0, 0.0, np.zeros((2, 2))).is_real_line
     assert ratio_set(0.0, 1.0, np.zeros((2, 2))).intervals == ((0.0, 0.0),)
 
@@ -110,3 +110,30 @@ def test_bad_requests_teach():
     fuzzy = ck.RegressionDiscontinuity().fit(data, outcome="y", running="x", treatment="d")
     with pytest.raises(DesignError, match="finite"):
         fuzzy.test(np.inf, method="ar")
+
+
+def test_a_rule_that_everybody_follows_has_a_ledger():
+    rng = np.random.default_rng(0)
+    x = rng.uniform(-1, 1, 600)
+    data = {"y": x + (x >= 0) + rng.normal(size=600), "x": x, "d": (x >= 0).astype(float)}
+    result = ck.RegressionDiscontinuity().fit(data, outcome="y", running="x", treatment="d")
+    check = result.checks["first_stage"]
+    assert (check.status, check.statistic) == ("pass", np.inf)
+
+
+def test_a_set_has_the_digits_of_a_report():
+    assert in_words(ConfidenceSet(((0.123456, 1.23456),))).endswith("is [0.1235, 1.235].")
+
+
+def test_only_rows_within_the_bandwidth_tell_a_discrete_score():
+    rng = np.random.default_rng(1)
+    x = rng.uniform(-1, 1, 2000)
+    y = x + (x >= 0) + 0.1 * rng.normal(size=2000)
+    roles = {"outcome": "y", "running": "x"}
+    far = np.where(np.abs(x) > 0.7, np.sign(x), x)  # like shares of 0 and 1: many, but not near the cutoff
+    tool = ck.RegressionDiscontinuity(bandwidth=0.3)
+    assert tool.fit({"y": y, "x": far}, **roles).checks["effective_sample"].status == "pass"
+    near = np.round(x, 2)
+    check = tool.fit({"y": y, "x": near}, **roles).checks["effective_sample"]
+    assert check.status == "warn"
+    assert "discrete" in check.advice
