@@ -66,8 +66,6 @@ def causalkit(data: Arrays, task: str) -> list[float]:
         widths = np.linspace(0.1, 0.6, 50)
         return [estimate(parts, plan, Bandwidths(h, h, h, h)).effect.conventional for h in widths]
     if task == "20 placebo cutoffs":
-        for side in parts.sides:
-            _ = side.neighbour_residuals
         places = [parts.at_placebo(float(at)) for at in data["places"]]
         return [estimate(part, plan, select(part, plan)).effect.conventional for part in places]
     others = [parts.with_outcome(z) for z in data["z"].T]

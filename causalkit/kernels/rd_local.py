@@ -1,4 +1,4 @@
-"""Loops behind local polynomials at a cutoff: power sums, nearest-neighbour residuals, and sandwich sums.
+"""Loops behind local polynomials at a cutoff: nearest-neighbour residuals, and sandwich sums.
 
 One side of the cutoff is an array of distances ``d`` in ascending order. A weight function is a polynomial of the
 distance on a window (its first rows), so that everything here is a sum over the first ``m`` rows.
@@ -13,62 +13,10 @@ from numba import njit
 
 from causalkit.kernels.arrays import Codes, Floats, Ints
 
-#: Rows between two stored prefix sums.
-BLOCK = 256
-
 _TIE = math.sqrt(2.220446049250313e-16)
 _OF_FOUR = math.sqrt(4.0 / 3.0)
-
-
-# Sums may be formed in any order (reassoc), which lets the processor add several rows at once.
-@njit(cache=True, fastmath={"reassoc", "contract"})  # type: ignore[untyped-decorator]
-def prefix_powers(d: Floats, values: Floats, squared: bool, inverse_scale: float, n_powers: int) -> Floats:
-    """Return sums of ``values * (d * inverse_scale) ** k`` over the rows before each block, shape (blocks + 1, powers).
-
-    Sums are formed within blocks first, which keeps rounding near that of pairwise summation. ``values`` is empty where
-    all are one; with ``squared`` their squares are summed.
-    """
-    n_blocks = d.size // BLOCK
-    out = np.zeros((n_blocks + 1, n_powers))
-    u, power = np.empty(BLOCK), np.ones(BLOCK)
-    for block in range(n_blocks):
-        first = block * BLOCK
-        for i in range(BLOCK):
-            u[i] = d[first + i] * inverse_scale
-        if squared:
-            for i in range(BLOCK):
-                power[i] = values[first + i] * values[first + i]
-        elif values.size:
-            for i in range(BLOCK):
-                power[i] = values[first + i]
-        else:
-            power[:] = 1.0
-        for k in range(n_powers):
-            total = 0.0
-            for i in range(BLOCK):
-                total += power[i]
-                power[i] *= u[i]
-            out[block + 1, k] = out[block, k] + total
-    return out
-
-
-@njit(cache=True)  # type: ignore[untyped-decorator]
-def powers_until(prefix: Floats, d: Floats, values: Floats, squared: bool, inverse_scale: float, m: int) -> Floats:
-    """Return what :func:`prefix_powers` sums over the first ``m`` rows, from the stored prefix sums."""
-    n_powers = prefix.shape[1]
-    block = m // BLOCK
-    held = np.zeros(n_powers)
-    for i in range(block * BLOCK, m):
-        u = d[i] * inverse_scale
-        power = values[i] if values.size else 1.0
-        if squared:
-            power *= power
-        for k in range(n_powers):
-            held[k] += power
-            power *= u
-    for k in range(n_powers):
-        held[k] += prefix[block, k]
-    return held
+#: Rows whose neighbours are sought together.
+_ROWS = 512
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator]
@@ -104,24 +52,6 @@ def neighbour_residuals(
     cap = min(n_neighbours, starts[end] - 1)
     base = starts[first]
     for group in range(first, stop):
-        at = starts[group]
-        if n_neighbours == 3 and group >= 3 and group + 4 <= end and starts[group + 4] - starts[group - 3] == 7:
-            # No value repeats here. Of the three nearest, L lie below, as in merging two sorted lists.
-            one, two, three = d[at] - d[at - 1], d[at] - d[at - 2], d[at] - d[at - 3]
-            up_one, up_two, up_three = d[at + 1] - d[at], d[at + 2] - d[at], d[at + 3] - d[at]
-            tied = (
-                abs(one - up_three) <= _TIE * max(one, up_three)
-                or abs(two - up_two) <= _TIE * max(two, up_two)
-                or abs(three - up_one) <= _TIE * max(three, up_one)
-            )
-            if not tied:
-                below = (one < up_three) + (two < up_two) + (three < up_one)
-                for column in range(k):
-                    total = 0.0
-                    for i in range(at - below, at - below + 4):
-                        total += columns[column, i]
-                    out[column, at - base] = _OF_FOUR * (columns[column, at] - 0.25 * total)
-                continue
         low, high = group, group
         count = starts[group + 1] - starts[group]
         here = d[starts[group]]
@@ -150,6 +80,78 @@ def neighbour_residuals(
             middle = total / count
             for i in range(starts[group], starts[group + 1]):
                 out[column, i - base] = factor * (columns[column, i] - middle)
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator]
+def _nearest_three(d: Floats, i: int) -> tuple[int, int]:
+    """Return the first and the last row of the neighbourhood of a row, where no distance repeats."""
+    low = high = i
+    cap = min(3, d.size - 1)
+    while high - low < cap:
+        if low == 0:
+            high += 1
+        elif high + 1 == d.size:
+            low -= 1
+        else:
+            down, up = d[i] - d[low - 1], d[high + 1] - d[i]
+            tolerance = max(down, up) * _TIE
+            closer_up, closer_down = down - up > tolerance, up - down > tolerance
+            if not closer_down:
+                high += 1
+            if not closer_up:
+                low -= 1
+    return low, high
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator]
+def _choose_three(d: Floats, columns: Floats, low: int, high: int, out: Floats) -> bool:
+    """Write residuals by choosing three of the six rows around each; return whether any two were about equally far."""
+    n = high - low  # slices, so that no index can be negative: the processor then takes several rows at once
+    here, d1, d2, d3 = d[low:], d[low - 1 :], d[low - 2 :], d[low - 3 :]
+    e1, e2, e3 = d[low + 1 :], d[low + 2 :], d[low + 3 :]
+    ties = 0
+    for i in range(n):
+        x = here[i]
+        gap = abs((x - d1[i]) - (e3[i] - x)) <= _TIE * (e3[i] - d1[i])
+        gap |= abs((x - d2[i]) - (e2[i] - x)) <= _TIE * (e2[i] - d2[i])
+        gap |= abs((x - d3[i]) - (e1[i] - x)) <= _TIE * (e1[i] - d3[i])
+        ties += 1 if gap else 0
+    for column in range(columns.shape[0]):
+        y = columns[column]
+        own, y1, y2, y3 = y[low:], y[low - 1 :], y[low - 2 :], y[low - 3 :]
+        z1, z2, z3, residual = y[low + 1 :], y[low + 2 :], y[low + 3 :], out[column, low:]
+        for i in range(n):  # as in merging two sorted lists: if the third below is near enough, so is the second
+            x = here[i]
+            below, above = y1[i], z3[i]
+            total = below if x - d1[i] < e3[i] - x else above
+            below, above = y2[i], z2[i]
+            total += below if x - d2[i] < e2[i] - x else above
+            below, above = y3[i], z1[i]
+            total += below if x - d3[i] < e1[i] - x else above
+            residual[i] = _OF_FOUR * (0.75 * own[i] - 0.25 * total)
+    return ties > 0
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator]
+def distinct_residuals(d: Floats, columns: Floats, first: int, stop: int, out: Floats) -> None:
+    """Write what :func:`neighbour_residuals` does with three neighbours for rows ``first .. stop - 1`` of distinct distances.
+
+    All rows are possible neighbours. ``out`` has the shape of ``columns``, (k, n).
+    """
+    for start in range(first, stop, _ROWS):
+        end = min(start + _ROWS, stop)
+        low, high = max(start, 3), min(end, d.size - 3)
+        tied = high > low and _choose_three(d, columns, low, high, out)
+        for i in range(start, end):
+            if tied or i < low or i >= high:
+                here, there = _nearest_three(d, i)
+                count = there - here + 1.0
+                factor = math.sqrt(count / (count - 1.0)) if count > 1.0 else 0.0
+                for column in range(columns.shape[0]):
+                    total = 0.0
+                    for j in range(here, there + 1):
+                        total += columns[column, j]
+                    out[column, i] = factor * (columns[column, i] - total / count)
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator]

@@ -16,6 +16,8 @@ from causalkit.kernels.arrays import Bools, Floats, Ints
 
 _SUMS = {"reassoc", "contract", "nsz", "arcp"}
 _STEP = np.uint64(0x9E3779B97F4A7C15)
+#: Draws that are summed together.
+_TOGETHER = 64
 
 
 @njit(inline="always", cache=True)  # type: ignore[untyped-decorator]
@@ -69,7 +71,36 @@ def _fill(words: Any, m: int, limit: int, state: Any) -> tuple[Any, int]:
     return state, count
 
 
+@njit(cache=True)  # type: ignore[untyped-decorator]
+def _put_right(words: Any, m: int, count: int, k: int, state: Any) -> Any:
+    """Take or give back units picked at random until there are k; return the state."""
+    one = np.uint64(1)
+    while count != k:
+        state += _STEP
+        unit = np.int64(((_mixed(state) >> np.uint64(32)) * np.uint64(m)) >> np.uint64(32))
+        place, bit = unit >> 6, one << np.uint64(unit & 63)
+        taken = (words[place] & bit) != 0
+        if taken == (count > k):
+            words[place] ^= bit
+            count += -1 if taken else 1
+    return state
+
+
 @njit(cache=True, fastmath=_SUMS)  # type: ignore[untyped-decorator]
+def _look_up(words: Any, table: Floats, out: Floats) -> None:
+    """Add up the sums of the subsets that words stand for; a word at a time, whose sums stay at hand for all draws."""
+    low = np.uint64(15)
+    for at in range(words.shape[1]):
+        sums = table[16 * at : 16 * at + 16]
+        for draw in range(words.shape[0]):
+            word = words[draw, at]
+            total = 0.0
+            for i in range(16):
+                total += sums[i, (word >> np.uint64(4 * i)) & low]
+            out[draw] += total
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator]
 def draw_sums(columns: Floats, k: int, n_draws: int, seed: int) -> Floats:
     """Sums of each column over random subsets of ``k`` units.
 
@@ -86,34 +117,22 @@ def draw_sums(columns: Floats, k: int, n_draws: int, seed: int) -> Floats:
 
     Returns
     -------
-    Floats, shape (n_draws, q)
+    Floats, shape (q, n_draws)
     """
     q, m = columns.shape
-    words = np.empty((m + 63) // 64, dtype=np.uint64)
-    table = _subset_sums(columns, words.size)
+    n_words = (m + 63) // 64
+    table = _subset_sums(columns, n_words)
+    words = np.empty((min(n_draws, _TOGETHER), n_words), dtype=np.uint64)
     limit = min(max((256 * k + m // 2) // m, 1), 255)
-    out = np.zeros((n_draws, q))
+    out = np.zeros((q, n_draws))
     state = _mixed(np.uint64(seed) * _STEP + np.uint64(1))
-    low, one = np.uint64(15), np.uint64(1)
-    for draw in range(n_draws):
-        state, count = _fill(words, m, limit, state)
+    for first in range(0, n_draws, _TOGETHER):
+        some = min(_TOGETHER, n_draws - first)
+        for draw in range(some):
+            state, count = _fill(words[draw], m, limit, state)
+            state = _put_right(words[draw], m, count, k, state)
         for j in range(q):
-            total = 0.0
-            for at in range(words.size):
-                word = words[at]
-                for i in range(16):
-                    total += table[j, 16 * at + i, np.int64((word >> np.uint64(4 * i)) & low)]
-            out[draw, j] = total
-        while count != k:
-            state += _STEP
-            unit = np.int64(((_mixed(state) >> np.uint64(32)) * np.uint64(m)) >> np.uint64(32))
-            place, bit = unit >> 6, one << np.uint64(unit & 63)
-            taken = (words[place] & bit) != 0
-            if taken == (count > k):
-                words[place] ^= bit
-                count += -1 if taken else 1
-                for j in range(q):
-                    out[draw, j] += -columns[j, unit] if taken else columns[j, unit]
+            _look_up(words[:some], table[j], out[j, first : first + some])
     return out
 
 

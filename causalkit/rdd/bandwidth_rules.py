@@ -121,6 +121,12 @@ class _Pilot:
         if nu == 0:
             level = level + self.side.levels + self.side.pivots
         if self.with_treatment:
+            if float(np.ptp(self.side.columns[1, : fit.rows])) == 0.0:
+                raise DesignError(
+                    "the treatment does not vary next to the cutoff on one side, so a bandwidth for the ratio of jumps "
+                    "can't be chosen.",
+                    hint="Use sharp_bandwidth=True, or pass bandwidth= as a number.",
+                )
             return selector(level, gamma, 1)[0]
         s = np.zeros(k)
         s[0] = 1.0

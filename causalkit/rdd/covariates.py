@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from causalkit.kernels.arrays import Floats
-from causalkit.rdd.moments import KERNELS, Fit, Side
+from causalkit.rdd.line import KERNELS
+from causalkit.rdd.moments import Fit, Side
 
 #: Share of a covariate's variation, or of a combination's, below which it counts as explained by the others.
 _COLLINEAR = 1e-11

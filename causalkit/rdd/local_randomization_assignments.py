@@ -109,7 +109,7 @@ class Assignments:
         actual = columns[:, self.treated].sum(axis=1)
         if self.exact:
             return actual, rd_permutation.enumerate_sums(columns, self.k, int(self.n_possible))
-        return actual, rd_permutation.draw_sums(columns, self.k, self.n_draws, self.random_state)
+        return actual, rd_permutation.draw_sums(columns, self.k, self.n_draws, self.random_state).T
 
     def differences(self, rows: Floats, weights: Floats | None = None) -> tuple[Floats, Floats]:
         """Differences in (weighted) means of each column, right minus left: actually, and by assignment.
@@ -143,8 +143,9 @@ class Assignments:
     def actual_difference(self, row: Floats, weights: Floats | None = None) -> float:
         """Difference in (weighted) means of a column, right minus left, in the assignment that took place."""
         right = self.treated[self.unit]
-        w = np.ones(row.size) if weights is None else weights
-        above, below = (float(w[side] @ row[side] / w[side].sum()) for side in (right, ~right))
+        if weights is None:
+            return float(row[right].mean() - row[~right].mean())
+        above, below = (float(weights[side] @ row[side] / weights[side].sum()) for side in (right, ~right))
         return above - below
 
     def test(self, observed: float, values: Floats, null: float = 0.0) -> RandomizationTest:

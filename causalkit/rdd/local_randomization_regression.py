@@ -73,24 +73,28 @@ def jump(
     powers = (x / scale)[:, None] ** np.arange(1, order + 1)
     instruments = np.column_stack([np.ones(y.size), side, powers, side[:, None] * powers])
     root = np.sqrt(w)[:, None]
-    if y.size <= instruments.shape[1] or np.linalg.matrix_rank(instruments * root) < instruments.shape[1]:
+    means = order == 0 and 0.0 < side.sum() < side.size  # those of two sides always have full rank
+    if y.size <= instruments.shape[1] or (
+        not means and np.linalg.matrix_rank(instruments * root) < instruments.shape[1]
+    ):
         raise InferenceUnavailable(
             f"the window has too few rows ({y.size}) or distinct values for polynomials of order {order}.",
             hint="Widen window=, or lower order=.",
         )
-    regressors = instruments.copy()
+    regressors = projected = instruments
     if received is not None:
+        regressors = instruments.copy()
         regressors[:, 1] = received[use]
-    projected = instruments @ np.linalg.lstsq(instruments * root, regressors * root, rcond=None)[0]
+        projected = instruments @ np.linalg.lstsq(instruments * root, regressors * root, rcond=None)[0]
+        if np.linalg.matrix_rank(projected * root) < projected.shape[1]:
+            raise InferenceUnavailable(
+                "the treatment received does not jump at the cutoff within the window.", hint="Leave treatment= out."
+            )
     weighted = projected * root
-    if np.linalg.matrix_rank(weighted) < weighted.shape[1]:
-        raise InferenceUnavailable(
-            "the treatment received does not jump at the cutoff within the window.", hint="Leave treatment= out."
-        )
     bread = np.linalg.inv(weighted.T @ weighted)
     coefficients = bread @ (weighted.T @ (root[:, 0] * (y - centre)))
     residuals = y - centre - regressors @ coefficients
-    leverage = np.einsum("ij,jk,ik->i", weighted, bread, weighted)
+    leverage = ((weighted @ bread) * weighted).sum(axis=1)
     scores = (projected @ bread[:, 1]) * w * residuals * _factor(vcov, leverage, weighted.shape[1])
     return Jump(float(coefficients[1]), float(np.sqrt(scores @ scores)), vcov)
 

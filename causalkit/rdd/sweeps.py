@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -93,13 +93,10 @@ def over_cutoffs(result: RegressionDiscontinuityResult, n: int) -> Sweep:
     """Estimate at false cutoffs, with bandwidths chosen anew where the fit chose them."""
     if n < 1:
         raise DesignError(f"n={n} cutoffs can't be tried.", hint="Pass at least 1.")
-    split, plan, estimator = result._rows.split, result._plan, result.estimator
-    for side in split.sides:
-        if plan.vcov == "NN":
-            _ = side.neighbour_residuals  # every placebo takes them from here
+    split, plan, estimator = result._rows.split.without_treatment(), result._plan, result.estimator
     rows = []
     for distance in _placebo_places(split, n):
-        part = _outcome_only(split).at_placebo(distance)
+        part = split.at_placebo(distance)
         try:
             found = estimate(part, plan, _chosen(result, part, plan))
         except DesignError:
@@ -123,22 +120,6 @@ def _placebo_places(split: Split, n: int) -> list[float]:
         if distance > 0:
             places.append(-distance if below else distance)
     return sorted(set(places))
-
-
-def _outcome_only(split: Split) -> Split:
-    """Return the split without treatment: a placebo cutoff moves the outcome or it does not."""
-    if not split.n_treatments:
-        return split
-    sides = [
-        replace(
-            side,
-            columns=np.delete(side.columns, 1, axis=0),
-            levels=np.delete(side.levels, 1),
-            pivots=np.delete(side.pivots, 1),
-        )
-        for side in split.sides
-    ]
-    return replace(split, left=sides[0], right=sides[1], n_treatments=0, sharp=False)
 
 
 def over_radii(result: RegressionDiscontinuityResult, given: Sequence[float] | None) -> Sweep:

@@ -8,7 +8,8 @@ import numpy as np
 
 from causalkit.errors import DesignError
 from causalkit.kernels.arrays import Floats
-from causalkit.rdd.moments import KERNELS, Fit, Side
+from causalkit.rdd.line import KERNELS
+from causalkit.rdd.moments import Fit, Side
 
 #: Up to this order power sums lose nothing that matters; above, scores are summed row by row.
 _MOMENT_ORDER = 3
@@ -109,17 +110,15 @@ def _neighbours(side: Side, weights: Weights, s: Floats, window: int) -> float:
 
 def _from_powers(side: Side, weights: Weights, edge: int, outer: Floats) -> float:
     """Square the weight polynomials and put stored sums of squared residuals for the powers of the distance."""
-
-    def total(polynomial: Floats, rows: int, bandwidth: float) -> float:
-        sums = side.squared_residual_sums(rows, edge, outer, bandwidth, polynomial.size)
-        return float(polynomial @ sums)
+    from causalkit.kernels.rd_powers import weigh_squares
 
     near, near_rows, near_h, far, far_rows, far_h = weights.parts
-    value = total(np.convolve(near, near), near_rows, near_h)
+    value: float = weigh_squares(near, near, side.squared_residual_sums(near_rows, edge, outer, near_h))
     if far.size:
-        value += total(np.convolve(far, far), far_rows, far_h)
+        value += weigh_squares(far, far, side.squared_residual_sums(far_rows, edge, outer, far_h))
         in_far = near * (far_h / near_h) ** np.arange(near.size)
-        value -= 2.0 * total(np.convolve(in_far, far), min(near_rows, far_rows), far_h)
+        both = side.squared_residual_sums(min(near_rows, far_rows), edge, outer, far_h)
+        value -= 2.0 * weigh_squares(in_far, far, both)
     return value
 
 

@@ -8,7 +8,8 @@ import numpy as np
 
 from causalkit.kernels.arrays import Floats
 from causalkit.rdd.bandwidth_rules import Bandwidths, Plan
-from causalkit.rdd.moments import KERNELS, Fit, Side
+from causalkit.rdd.line import KERNELS
+from causalkit.rdd.moments import Fit, Side
 from causalkit.rdd.variance import Weights, cluster_sums, coefficient_weights, corrected_weights
 from causalkit.rdd.windows import Split
 

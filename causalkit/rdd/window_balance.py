@@ -16,6 +16,8 @@ from causalkit.rdd.local_randomization_ranks import AFFORDABLE, rank_sum, smirno
 Statistic = Literal["difference", "ranksum", "ks", "hotelling"]
 Inference = Literal["randomization", "large_sample"]
 STATISTICS = ("difference", "ranksum", "ks", "hotelling")
+#: Values that may show that a covariate has too many.
+_SEEN = 64
 INFERENCES = ("randomization", "large_sample")
 
 
@@ -61,27 +63,32 @@ def balance_pvalues(
     centred = covariates - covariates[0]
     if statistic == "hotelling" and assignments.by_cluster:
         raise DesignError('balance_statistic="hotelling" does not go with cluster=.', hint='Use "difference".')
-    actual, values = assignments.differences(centred.T)
-    apart = np.vstack([actual, values])
     if statistic == "hotelling":
-        lengths = _lengths(apart, centred)
+        lengths = _lengths(np.vstack(assignments.differences(centred.T)), centred)
         return np.array([assignments.test(lengths[0], lengths[1:]).pvalue])
-    drawn = [assignments.test(column[0], column[1:]).pvalue for column in apart.T]
-    if assignments.exact or assignments.by_cluster:
-        return np.array(drawn)
-    counted = [counted_pvalue(assignments, column) for column in covariates.T]
-    return np.array([other if exact is None else exact for exact, other in zip(counted, drawn, strict=True)])
+    drawn_only = assignments.exact or assignments.by_cluster
+    counted = [None if drawn_only else counted_pvalue(assignments, column) for column in covariates.T]
+    found = np.array([np.nan if exact is None else exact for exact in counted])
+    rest = [at for at, exact in enumerate(counted) if exact is None]
+    if rest:
+        actual, values = assignments.differences(centred.T[rest])
+        for at, one, by_assignment in zip(rest, actual, values.T, strict=True):
+            found[at] = assignments.test(float(one), by_assignment).pvalue
+    return found
 
 
 def counted_pvalue(assignments: Assignments, values: Floats) -> float | None:
     """Exact p-value of the difference in means of values on a short grid, such as 0 and 1; None for others."""
+    m, k, most = assignments.m, assignments.k, AFFORDABLE / 10.0
+    few = len(set(values[:_SEEN].tolist()))
+    if 0.5 * m * k * few * (few - 1) > most:  # u values on a grid have places with a sum of u (u - 1) / 2 or more
+        return None
     low, step = float(values.min()), float(np.diff(np.unique(values)).min(initial=np.inf))
     if not np.isfinite(step):
         return 1.0
     places = (values - low) / step
     scores = np.rint(places).astype(np.int64)
-    m, k = assignments.m, assignments.k
-    if np.abs(places - scores).max() > 1e-9 or float(m) * k * float(scores.sum()) > AFFORDABLE / 10.0:
+    if np.abs(places - scores).max() > 1e-9 or float(m) * k * float(scores.sum()) > most:
         return None
     chances = rd_permutation.sum_distribution(scores, k)
     middle, total = k * int(scores.sum()), int(scores[assignments.treated].sum())

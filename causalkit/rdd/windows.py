@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from causalkit.errors import DataError, DesignError
-from causalkit.kernels.arrays import Bools, Codes, Floats, Ints, read_only
-from causalkit.rdd.moments import KERNELS, Side, quantile
+from causalkit.kernels.arrays import Codes, Floats, Ints, read_only
+from causalkit.rdd.line import KERNELS, Line
+from causalkit.rdd.moments import Side
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,12 +59,19 @@ class Split:
     @property
     def n_columns(self) -> int:
         """Outcome, treatment and covariates."""
-        return len(self.left.columns)
+        return self.left.n_columns
 
     def with_outcome(self, outcome: Floats) -> Split:
         """Return the same rows with another outcome and without treatment and covariates."""
         sides = [side.with_columns((outcome[side.rows] - outcome.mean())[None, :]) for side in self.sides]
         return replace(self, left=sides[0], right=sides[1], n_treatments=0, sharp=False)
+
+    def without_treatment(self) -> Split:
+        """Return the same rows without the treatment."""
+        if not self.n_treatments:
+            return self
+        left, right = (side.without_column(1) for side in self.sides)
+        return replace(self, left=left, right=right, n_treatments=0, sharp=False)
 
     def without(self, radius: float) -> Split:
         """Return the rows at least this far from the cutoff; the spread of the running variable stays that of all."""
@@ -95,7 +103,7 @@ class Split:
             reach=(left.reach, right.reach),
             clusters=None if left.codes is None else (_count(left.codes), _count(right.codes)),
             n_treatments=self.n_treatments,
-            sharp=bool(self.n_treatments) and any(not part.columns[1].any() for part in (left, right)),
+            sharp=bool(self.n_treatments) and any(float(np.ptp(part.columns[1])) == 0.0 for part in (left, right)),
         )
 
     @property
@@ -156,16 +164,14 @@ def split(
         matrix = np.asarray(covariates, dtype=float).reshape(running.size, -1)
         rows += [_numbers("a covariate", column) for column in matrix.T]
     _require_inside(running, cutoff, names[0])
-    pivots = np.array([row.mean() for row in rows])
-    rows = [row - pivot for row, pivot in zip(rows, pivots, strict=True)]
-    order = np.argsort(running)
-    if donut > 0:
-        order = order[np.abs(running[order] - cutoff) >= donut]
     codes, n_clusters = _codes(cluster)
-    found = _split_sorted(
-        running[order], [row[order] for row in rows], cutoff, treatment is not None,
-        None if codes is None else codes[order], n_clusters, _weights(weights, order), kernel, bias_order + 2, order,
-        pivots,
+    for values in (*rows, *(() if codes is None else (codes,))):
+        if values.size != running.size:
+            raise DataError(f"{names[0]} has {running.size} rows, and another array {values.size}.")
+    order = _Order.of(running, cutoff, donut)
+    found = _split(
+        order, running, rows, treatment is not None, codes, n_clusters, _weights(weights, running.size), kernel,
+        bias_order + 2,
     )  # fmt: skip
     for side, count, where in zip(found.sides, found.distinct, ("below", "above"), strict=True):
         if min(count, side.n_distinct) <= bias_order:
@@ -191,81 +197,132 @@ def _require_inside(running: Floats, cutoff: float, name: str) -> None:
         )
 
 
-def _split_sorted(
-    x: Floats, rows: Sequence[Floats], cutoff: float, fuzzy: bool, codes: Codes | None, n_clusters: int,
-    weights: Floats, kernel: str, top_order: int, places: Ints, pivots: Floats,
+@dataclass(frozen=True, eq=False)
+class _Order:
+    """Rows by distance from the cutoff, on both sides.
+
+    Attributes
+    ----------
+    distance, rows : pair of arrays
+        Ascending distances and the rows they belong to, below and above.
+    distinct : (int, int)
+        Distinct distances.
+    """
+
+    distance: tuple[Floats, Floats]
+    rows: tuple[Ints, Ints]
+    distinct: tuple[int, int]
+
+    @classmethod
+    def of(cls, x: Floats, cutoff: float, donut: float) -> _Order:
+        """Sort rows outside of a donut."""
+        from causalkit.kernels.rd_split import place_rows, split_keys
+
+        n_bits = max(x.size - 1, 1).bit_length()
+        keys, below = split_keys(x, cutoff, donut, n_bits)
+        keys.sort()
+        distance, rows, distinct = np.empty(keys.size), keys.view(np.int64), []  # rows take the places of their keys
+        spans = (slice(None, below), slice(below, None))
+        for span in spans:
+            count = place_rows(keys[span], n_bits, x, cutoff, distance[span], rows[span])
+            if count < 0:
+                exact = np.abs(x[rows[span]] - cutoff)
+                order = np.argsort(exact, kind="stable")
+                rows[span], distance[span] = rows[span][order], exact[order]
+                count = 1 + int(np.count_nonzero(np.diff(distance[span])))
+            distinct.append(count)
+        for array in (distance, rows):
+            array.flags.writeable = False
+        left, right = spans
+        return cls((distance[left], distance[right]), (rows[left], rows[right]), (distinct[0], distinct[1]))
+
+    def at_rank(self, rank: int) -> int:
+        """Return the row at a rank of the running variable."""
+        below, above = self.rows
+        return int(below[below.size - 1 - rank] if rank < below.size else above[rank - below.size])
+
+
+def _split(
+    order: _Order, x: Floats, values: Sequence[Floats], fuzzy: bool, codes: Codes | None, n_clusters: int,
+    weights: Floats, kernel: str, top_order: int,
 ) -> Split:  # fmt: skip
-    """Split rows that are sorted by the running variable."""
-    n, at = x.size, int(np.searchsorted(x, cutoff, side="left"))
-    spans = (slice(None, at), slice(at, None))
-    distance = np.abs(x - cutoff)
-    sharp = fuzzy and any(float(np.ptp(rows[1][span])) == 0.0 for span in spans)
-    if sharp and float(np.ptp(rows[1])) == 0.0:
-        raise DesignError(
-            "the treatment has the same value in every row, so nothing jumps at the cutoff.",
-            hint="Check treatment= and the cutoff.",
-        )
-    keep = None if not weights.size or weights.all() else weights > 0
-    sides = [
-        _side(sign, span, distance, rows, codes, n_clusters, weights, keep, kernel, top_order, places, pivots)
-        for sign, span in zip((-1, 1), spans, strict=True)
-    ]
+    """Split rows that are in order."""
+    from causalkit.kernels.rd_split import spread
+
+    sharp = False
+    if fuzzy:
+        taken = [values[1][rows] for rows in order.rows]
+        sharp = any(not part.size or float(np.ptp(part)) == 0.0 for part in taken)
+        if sharp and float(np.ptp(np.concatenate(taken))) == 0.0:
+            raise DesignError(
+                "the treatment has the same value in every row, so nothing jumps at the cutoff.",
+                hint="Check treatment= and the cutoff.",
+            )
+    pivots = read_only(np.array([column.mean() for column in values]))
+    left, right = (
+        _side(sign, order, at, values, pivots, codes, n_clusters, weights, kernel, top_order)
+        for at, sign in enumerate((-1, 1))
+    )
+    counts = (order.rows[0].size, order.rows[1].size)
+    n = sum(counts)
+    ends = [float(distance[-1]) if distance.size else 0.0 for distance in order.distance]
     return Split(
-        left=sides[0],
-        right=sides[1],
+        left=left,
+        right=right,
         n=n,
-        n_by_side=(at, n - at),
-        distinct=(_distinct(x[:at], sides[0], keep), _distinct(x[at:], sides[1], keep)),
-        sd=_sd(x - cutoff),
-        iqr=quantile(x, 0.75) - quantile(x, 0.25),
-        reach=(float(distance[0]), float(distance[-1])),
-        clusters=None if codes is None else (_count(codes[:at]), _count(codes[at:])),
+        n_by_side=counts,
+        distinct=order.distinct,
+        sd=float(spread(*order.distance)),
+        iqr=_quantile(order, x, n, 0.75) - _quantile(order, x, n, 0.25),
+        reach=(ends[0], ends[1]),
+        clusters=None if codes is None else (_count(codes[order.rows[0]]), _count(codes[order.rows[1]])),
         n_treatments=int(fuzzy),
         sharp=sharp,
     )
 
 
 def _side(
-    sign: int, span: slice, distance: Floats, rows: Sequence[Floats], codes: Codes | None, n_clusters: int,
-    weights: Floats, keep: Bools | None, kernel: str, top_order: int, places: Ints, pivots: Floats,
+    sign: int, order: _Order, at: int, values: Sequence[Floats], pivots: Floats, codes: Codes | None, n_clusters: int,
+    weights: Floats, kernel: str, top_order: int,
 ) -> Side:  # fmt: skip
     """Return one side, nearest first, without rows of weight zero."""
+    from causalkit.kernels.rd_split import gather
 
-    def part(values: Any) -> Any:
-        chosen = values[span] if keep is None else values[span][keep[span]]
-        return np.ascontiguousarray(chosen[::sign])
-
-    columns = np.stack([part(row) for row in rows])
-    levels = columns.mean(axis=1)
-    columns -= levels[:, None]
-    return Side(
-        sign=sign,
-        distance=read_only(part(distance)),
+    distance, rows, distinct = order.distance[at], order.rows[at], order.distinct[at]
+    if weights.size and not weights.all():
+        kept = weights[rows] > 0
+        distance, rows = distance[kept], rows[kept]
+        distinct = int(np.count_nonzero(np.diff(distance))) + (distance.size > 0)
+    columns, levels = np.empty((len(values), rows.size)), np.zeros(len(values))
+    for k, column in enumerate(values):
+        gather(column, rows, pivots[k], columns[k])
+        if rows.size:
+            levels[k] = columns[k].mean()
+            columns[k] -= levels[k]
+    line = Line(
+        distance=distance,
         columns=read_only(columns),
-        levels=read_only(levels),
-        pivots=read_only(pivots),
-        weights=read_only(part(weights)) if weights.size else weights,
-        codes=None if codes is None else part(codes),
+        weights=read_only(weights[rows]) if weights.size else weights,
+        codes=None if codes is None else codes[rows],
         n_clusters=n_clusters,
         kernel=kernel,
         top_order=top_order,
-        rows=part(places),
+        rows=rows,
+        n_distinct=distinct,
     )
+    return Side(line, sign, read_only(levels), pivots, 0, rows.size)
 
 
-def _sd(values: Floats) -> float:
-    """Return the standard deviation, in fewer passes than ``np.std``."""
-    values = values - values.mean()
-    return float(np.sqrt(values @ values / (values.size - 1)))
+def _quantile(order: _Order, x: Floats, n: int, level: float) -> float:
+    """Return the quantile of the running variable that averages at jumps (Hyndman and Fan 1996, type 2)."""
+    place = n * level
+    at = int(place)
+    value = float(x[order.at_rank(at)])
+    return 0.5 * (float(x[order.at_rank(at - 1)]) + value) if place == at else value
 
 
 def _count(codes: Codes | None) -> int:
     return 0 if codes is None else int(np.count_nonzero(np.bincount(codes)))
-
-
-def _distinct(x: Floats, side: Side, keep: Bools | None) -> int:
-    """Count distinct values among all rows of a side."""
-    return side.n_distinct if keep is None else 1 + int(np.count_nonzero(np.diff(x)))
 
 
 def _numbers(what: str, values: Any) -> Floats:
@@ -284,13 +341,15 @@ def _numbers(what: str, values: Any) -> Floats:
     return array
 
 
-def _weights(weights: Any, order: Ints) -> Floats:
+def _weights(weights: Any, n: int) -> Floats:
     if weights is None:
         return np.zeros(0)
     values = _numbers("weights", weights)
+    if values.size != n:
+        raise DataError(f"there are {n} rows, and {values.size} weights.")
     if (values < 0).any() or not (values > 0).any():
         raise DataError("weights must not be negative, and some must be positive.")
-    return values[order]
+    return values
 
 
 def _codes(cluster: Any) -> tuple[Codes | None, int]:

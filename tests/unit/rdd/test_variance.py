@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from causalkit.rdd.bandwidth_rules import Bandwidths, Plan
+from causalkit.rdd.line import KERNELS
 from causalkit.rdd.local_polynomial import estimate
-from causalkit.rdd.moments import KERNELS
 from causalkit.rdd.variance_rows import cluster_covariance, row_scores
 from causalkit.rdd.windows import split
 
