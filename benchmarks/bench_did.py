@@ -1,14 +1,16 @@
 """Difference-in-differences on simulated panels: causalkit against the fastest peers, alternating runs on the same table.
 
-    python benchmarks/bench_did.py --peer csdid=cs/bin/python --peer pyfixest=fe/bin/python --peer moderndid=mod/bin/python
+    python benchmarks/bench_did.py --peer diff-diff=cs/bin/python --peer csdid=cs/bin/python \\
+        --peer pyfixest=fe/bin/python --peer did-imputation=imp/bin/python --peer moderndid=mod/bin/python
     python benchmarks/bench_did.py --units 1000000 --limit 300        # a cell that takes longer is stopped, and said to be
 
 Every package runs in a process of its own, with the interpreter that ``--peer`` names for it (diff-diff, csdid, pyfixest,
 did-imputation, moderndid; those that no interpreter has are left out), and is timed from a pandas table to all effects by
 cohort and time and their averages by event time. "first" is the first call of the process, imports included; "warm" is the
 median of the others, on a fresh copy of the table each time. Wall and CPU seconds are both shown: on a machine that does
-other work, compare CPU seconds, with one thread for all. "peak" is what the process grew by while it worked (imports
-left out), also as a multiple of the table.
+other work, compare CPU seconds, with one thread for all. "peak" is what the process grew by while it worked on a table that
+was there already (imports left out), also as a multiple of the table. A package that fails, or takes more time or memory
+than it may, is said to.
 """
 
 from __future__ import annotations
@@ -33,7 +35,8 @@ import numpy as np
 import pandas as pd
 
 COVARIATES = ["x0", "x1"]
-PANEL = ("no covariates", "two covariates", "simultaneous bands", "imputation", "sun and abraham")
+PANEL = ("no covariates", "two covariates", "simultaneous bands", "repeated cross-sections", "incomplete panel")
+PANEL += ("sun and abraham", "imputation", "two-stage", "local projections")
 #: Periods before and after the start of the vectors whose sensitivity is analysed.
 HONEST = {"honest 5 + 2": (5, 2), "honest 12 + 6": (12, 6)}
 TASKS = (*PANEL, *HONEST)
@@ -55,6 +58,17 @@ def panel(units: int, periods: int = 10, seed: int = 0) -> pd.DataFrame:
     return pd.DataFrame(table)
 
 
+def prepared(table: pd.DataFrame, task: str) -> pd.DataFrame:
+    """Return the rows that a task is about."""
+    if task == "repeated cross-sections":
+        return table.assign(id=np.arange(len(table)))
+    if task == "incomplete panel":
+        return table[np.random.default_rng(1).random(len(table)) > 0.05].reset_index(drop=True)
+    if task == "local projections":
+        return table.assign(on=((table["g"] > 0) & (table["t"] >= table["g"])).astype(np.int64))
+    return table
+
+
 def vector(task: str) -> tuple[np.ndarray, np.ndarray, int, int]:
     """Coefficients of an event study with their covariance, and how many stand before and after the start."""
     before, after = HONEST[task]
@@ -71,13 +85,22 @@ def causalkit(table: pd.DataFrame, task: str) -> tuple[float, float]:
         values, vcov, before, _ = vector(task)
         return ck.did.honest(values, vcov=vcov, n_pre=before, weights="first", magnitudes=[0.5, 1.0]).limits[1]
     roles: dict[str, Any] = {"outcome": "y", "unit": "id", "time": "t", "cohort": "g"}
+    if task == "local projections":
+        effects = (
+            ck.LocalProjectionsDiD(pre_window=5, post_window=5).fit(table, **roles).effects.select(["event time 0"])
+        )
+        return float(effects.values[0]), float(effects.se[0])
     if task == "imputation":
         result = ck.ImputationDiD().fit(table, **roles)
+    elif task == "two-stage":
+        result = ck.TwoStageDiD().fit(table, **roles)
     elif task == "sun and abraham":
         result = ck.SunAbraham().fit(table, **roles)
     else:
+        if task == "repeated cross-sections":
+            del roles["unit"]
         roles["covariates"] = COVARIATES if task == "two covariates" else []
-        result = ck.CallawaySantAnna(control_group="not_yet_treated").fit(table, **roles)
+        result = ck.CallawaySantAnna(control_group="not_yet_treated", unbalanced="cells").fit(table, **roles)
     result.aggregate("event_time").effects.ci(simultaneous=task == "simultaneous bands")
     return result.estimate, result.se
 
@@ -85,14 +108,22 @@ def causalkit(table: pd.DataFrame, task: str) -> tuple[float, float]:
 def diff_diff(table: pd.DataFrame, task: str) -> tuple[float, float]:
     import diff_diff as peer
 
-    if task == "imputation":
-        result = peer.ImputationDiD().fit(table, "y", "id", "t", "g", aggregate="event_study")
+    if task == "local projections":
+        found = peer.LPDiD(pre_window=5, post_window=5).fit(table, "y", "id", "t", "on", only_event=True).event_study
+        row = found[found["horizon"] == 0].iloc[0]
+        return float(row["coefficient"]), float(row["se"])
+    if task in ("imputation", "two-stage"):
+        estimator = peer.ImputationDiD() if task == "imputation" else peer.TwoStageDiD()
+        result = estimator.fit(table, "y", "id", "t", "g", aggregate="event_study")
         return float(result.overall_att), float(result.overall_se)
     if task == "sun and abraham":
         result = peer.SunAbraham().fit(table, "y", "id", "t", "g")
         return float(result.overall_att), float(result.overall_se)
     draws = 999 if task == "simultaneous bands" else 0
-    estimator = peer.CallawaySantAnna(control_group="not_yet_treated", n_bootstrap=draws)
+    followed, gaps = task != "repeated cross-sections", task == "incomplete panel"
+    estimator = peer.CallawaySantAnna(
+        control_group="not_yet_treated", n_bootstrap=draws, panel=followed, allow_unbalanced_panel=gaps
+    )
     covariates = COVARIATES if task == "two covariates" else None
     result = estimator.fit(
         table, "y", "id", "t", "g", covariates=covariates, aggregate="event_study" if draws else None
@@ -107,7 +138,8 @@ def csdid(table: pd.DataFrame, task: str) -> tuple[float, float]:
 
     bands = task == "simultaneous bands"
     formula = "~x0+x1" if task == "two covariates" else None
-    model = ATTgt("y", "t", "id", "g", table, ["notyettreated"], formula, cband=bands, biters=999)
+    how = {"panel": task != "repeated cross-sections", "allow_unbalanced_panel": task == "incomplete panel"}
+    model = ATTgt("y", "t", "id", "g", table, ["notyettreated"], formula, cband=bands, biters=999, **how)
     model.fit(est_method="dr", bstrap=bands)
     model.aggte(typec="dynamic", bstrap=bands, cband=bands)
     found = model.aggte(typec="simple", bstrap=False, cband=False).atte
@@ -117,6 +149,13 @@ def csdid(table: pd.DataFrame, task: str) -> tuple[float, float]:
 def pyfixest(table: pd.DataFrame, task: str) -> tuple[float, float]:
     import pyfixest as peer
 
+    if task == "local projections":
+        fit = peer.lpdid(table, "y", "id", "t", "g", {"CRV1": "id"}, pre_window=-5, post_window=5, att=False)
+        row = fit.tidy().loc["time_to_treatment::0"]
+        return float(row["Estimate"]), float(row["Std. Error"])
+    if task == "two-stage":
+        row = peer.event_study(table, "y", "id", "t", "g", estimator="did2s", cluster="id").tidy().iloc[0]
+        return float(row["Estimate"]), float(row["Std. Error"])
     fit = peer.event_study(table, "y", "id", "t", "g", estimator="saturated", cluster="id")
     found = fit.aggregate(weighting="shares")
     return float(found["Estimate"].iloc[-1]), float(found["Std. Error"].iloc[-1])
@@ -146,8 +185,8 @@ def moderndid(table: pd.DataFrame, task: str) -> tuple[float, float]:
 PACKAGES: dict[str, tuple[Callable[[pd.DataFrame, str], tuple[float, float]], tuple[str, ...]]] = {
     "causalkit": (causalkit, TASKS),
     "diff-diff": (diff_diff, PANEL),
-    "csdid": (csdid, PANEL[:3]),
-    "pyfixest": (pyfixest, ("sun and abraham",)),
+    "csdid": (csdid, PANEL[:5]),
+    "pyfixest": (pyfixest, ("sun and abraham", "two-stage", "local projections")),
     "did-imputation": (did_imputation, ("imputation",)),
     "moderndid": (moderndid, tuple(HONEST)),
 }
@@ -158,24 +197,30 @@ class Stopped(Exception):
 
 
 class Worker:
-    """A package in a process of its own, which answers one line for each line it is sent."""
+    """A package in a process of its own, which runs a task for each line it is sent, and answers with a line."""
 
-    def __init__(self, package: str, python: str, path: Path, limit: float, most: float) -> None:
-        command = [python, __file__, "--serve", str(path), "--package", package]
-        self.process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
+    def __init__(self, package: str, python: str, path: Path, task: str, limit: float, most: float) -> None:
+        command = [python, __file__, "--serve", str(path), "--package", package, "--tasks", task]
+        try:
+            self.process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            )
+        except OSError as error:
+            raise Stopped(f"can't be run: {error}") from None
         self.limit, self.most = limit, most
         self.selector = selectors.DefaultSelector()
         self.selector.register(self.process.stdout, selectors.EVENT_READ)
         self._answer()  # the table is there
 
-    def run(self, task: str) -> dict[str, Any]:
+    def run(self) -> dict[str, Any]:
         before = self._memory()
-        self.process.stdin.write(f"{task}\n")
-        self.process.stdin.flush()
+        with contextlib.suppress(OSError):  # from here on the kernel keeps the peak
+            Path(f"/proc/{self.process.pid}/clear_refs").write_text("5")
+        with contextlib.suppress(BrokenPipeError):  # what it died of is read below
+            self.process.stdin.write("\n")
+            self.process.stdin.flush()
         found, peak = self._answer()
-        return {**found, "peak": max(0.0, peak - before)}
+        return {**found, "peak": max(0.0, max(peak, found["peak"]) - before)}
 
     def _answer(self) -> tuple[dict[str, Any], float]:
         """Wait for a line, and watch how the process grows."""
@@ -209,19 +254,29 @@ class Worker:
         self.process.wait()
 
 
-def serve(path: str, package: str) -> None:
-    """Answer each task that is read with what it took."""
+def serve(path: str, package: str, task: str) -> None:
+    """Run the task for each line that is read, and answer with what it took."""
     warnings.filterwarnings("ignore")
-    table = pd.DataFrame.from_records(np.load(path))
-    run = PACKAGES[package][0]
+    table = prepared(pd.DataFrame.from_records(np.load(path)), task)
+    run, fresh = PACKAGES[package][0], table.copy()
     print(json.dumps({}), flush=True)
-    for line in sys.stdin:
-        fresh = table.copy()
+    for _ in sys.stdin:
         wall, cpu = time.perf_counter(), time.process_time()
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-            estimate, error = run(fresh, line.strip())
-        answer = {"wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu}
+            estimate, error = run(fresh, task)
+        answer = {"wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu, "peak": most_memory()}
+        fresh = pd.DataFrame()  # before the next copy, so that there are never two
+        fresh = table.copy()
         print(json.dumps(answer | {"estimate": estimate, "se": error}), flush=True)
+
+
+def most_memory() -> float:
+    """Return the peak of the memory of this process; zero where the system does not tell."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("VmHWM"):
+                return 1024.0 * float(line.split()[1])
+    return 0.0
 
 
 def compare(units: int, pythons: dict[str, str], task: str, options: argparse.Namespace) -> None:
@@ -229,19 +284,23 @@ def compare(units: int, pythons: dict[str, str], task: str, options: argparse.Na
     with tempfile.TemporaryDirectory() as folder:
         path, table = Path(folder) / "table.npy", panel(units)
         np.save(path, table.to_records(index=False))
-        size = float(table.memory_usage(index=False).sum())
+        size = float(prepared(table, task).memory_usage(index=False).sum())
         del table
         runs: dict[str, list[dict[str, Any]]] = {}
         stopped: dict[str, str] = {}
         workers: dict[str, Worker] = {}
         for name, python in pythons.items():
             if task in PACKAGES[name][1]:
-                workers[name], runs[name] = Worker(name, python, path, options.limit, options.memory * 1e9), []
+                runs[name] = []
+                try:
+                    workers[name] = Worker(name, python, path, task, options.limit, options.memory * 1e9)
+                except Stopped as reason:
+                    stopped[name] = str(reason)
         for _ in range(options.repeats + 1):
             for name, worker in workers.items():
                 if name not in stopped:
                     try:
-                        runs[name].append(worker.run(task))
+                        runs[name].append(worker.run())
                     except Stopped as reason:
                         stopped[name] = str(reason)
         for worker in workers.values():
@@ -292,7 +351,7 @@ def main() -> None:
     parser.add_argument("--package", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.serve:
-        serve(options.serve, options.package)
+        serve(options.serve, options.package, options.tasks[0])
         return
     for name in THREADS:
         os.environ.setdefault(f"{name}_{'THREADS' if name.endswith('MAX') else 'NUM_THREADS'}", "1")

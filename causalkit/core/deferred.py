@@ -58,6 +58,7 @@ def influence_or_covariance(
     ways: Sequence[Groups],
     kind: str,
     df: float = np.inf,
+    scale: float = 1.0,
 ) -> Influence | Covariance:
     """Return influence values that wait or, where they would take more than 256 MB, the covariance alone.
 
@@ -77,10 +78,12 @@ def influence_or_covariance(
         Name of the variance.
     df : float
         Degrees of freedom of every t statistic.
+    scale : float
+        Small-sample factor, which ``vcov`` contains.
     """
     every = np.full(shape[1], df)
     if vcov is not None and 8 * shape[0] * shape[1] > INFLUENCE_LIMIT and not settings().keep_influence:
         return Covariance(read_only(vcov), every, kind)
     first = ways[0] if ways else None
-    held = DeferredInfluence(make, rows(), first, 1.0, every, kind, tuple(ways[1:]))  # type: ignore[arg-type]
+    held = DeferredInfluence(make, rows(), first, scale, every, kind, tuple(ways[1:]))  # type: ignore[arg-type]
     return held if vcov is None else held.knowing(vcov)

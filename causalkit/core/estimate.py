@@ -293,4 +293,4 @@ def _joint_influence(a: Influence, b: Influence) -> Influence:
 def _df_of(weights: Floats, df: Floats) -> Floats:
     """Degrees of freedom of contrasts: the smallest among the estimates that take part (conservative)."""
     df = np.broadcast_to(df, (weights.shape[1],))
-    return np.array([df[row != 0].min() if np.any(row != 0) else np.inf for row in weights])
+    return np.asarray(np.where(weights != 0, df, np.inf).min(axis=1, initial=np.inf))

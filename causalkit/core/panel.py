@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -11,6 +12,9 @@ from causalkit.core.rows import Groups
 from causalkit.core.sample import Sample
 from causalkit.errors import DataError, DesignError
 from causalkit.kernels.arrays import Bools, Codes, Floats, Ints, read_only
+
+#: Rows that are worked on at a time; and cells of the grid, for each row, that may be ticked off.
+_BLOCK, _LARGE_GRID = 2**16, 32
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,18 +82,37 @@ class Panel:
             and (units == np.arange(self.n_units, dtype=np.int32)[:, None]).all()
         )
 
-    @cached_property
+    @property
     def cell(self) -> Ints:
         """Position of each row in the (unit, period) grid."""
-        return read_only(self.unit.codes.astype(np.int64) * self.n_periods + self.time.codes)
+        return self._cells(slice(None))
+
+    def _cells(self, some: slice) -> Ints:
+        return np.asarray(self.unit.codes[some].astype(np.int64) * self.n_periods + self.time.codes[some])
 
     def wide(self, values: Floats) -> Floats:
         """Return values as a (units, periods) matrix with NaN where a unit was not observed."""
         if self.is_sorted:
             return values.reshape(self.n_units, self.n_periods)
         grid = np.full(self.n_units * self.n_periods, np.nan)
-        grid[self.cell] = values
+        for some in self._blocks():
+            grid[self._cells(some)] = values[some]
         return grid.reshape(self.n_units, self.n_periods)
+
+    def _blocks(self) -> Iterator[slice]:
+        """Yield the rows a few at a time, so that what is made of them takes no room beside the table."""
+        for start in range(0, self.sample.n, _BLOCK):
+            yield slice(start, start + _BLOCK)
+
+    def _each_cell_once(self) -> bool:
+        """Tell by ticking off the grid that no cell has two rows; False too where the grid is too large for that."""
+        size = self.n_units * self.n_periods
+        if size > _LARGE_GRID * self.sample.n:
+            return False
+        there = np.zeros(size, dtype=np.bool_)
+        for some in self._blocks():
+            there[self._cells(some)] = True
+        return int(np.count_nonzero(there)) == self.sample.n
 
     def constant(self, role: str) -> Codes:
         """Return the code of a label role for each unit.
@@ -125,10 +148,11 @@ class Panel:
         return first, first[self.unit.codes] != codes
 
     def _refuse_duplicates(self) -> None:
-        if self.is_sorted or (self.is_balanced and np.bincount(self.cell, minlength=self.sample.n).all()):
-            return  # each cell once
-        order = np.argsort(self.cell, kind="stable")
-        repeated = np.flatnonzero(np.diff(self.cell[order]) == 0)
+        if self.is_sorted or self._each_cell_once():
+            return
+        cell = self.cell
+        order = np.argsort(cell, kind="stable")
+        repeated = np.flatnonzero(np.diff(cell[order]) == 0)
         if len(repeated) == 0:
             return
         at = order[repeated + 1]

@@ -20,6 +20,9 @@ from causalkit.kernels.arrays import Bools, Codes, Floats
 _INT64 = 2.0**63
 _Objects = NDArray[np.object_]
 
+#: Rows that are looked at before all of them are.
+_SOME = 1024
+
 #: Whole numbers within this range are counted however few rows there are.
 _NARROW = 10_000
 
@@ -33,6 +36,10 @@ class Kind(Enum):
     TEMPORAL = "dates or times"
     EMPTY = "only missing values"
     OTHER = "objects"
+
+
+#: What numpy's kinds of dtype say without a doubt.
+_PLAIN = {"b": Kind.BOOLEAN, "i": Kind.NUMBER, "u": Kind.NUMBER, "f": Kind.NUMBER}
 
 
 def kind_of_dtype(dtype: Any) -> Kind | None:
@@ -109,9 +116,18 @@ def to_missing(series: nw.Series[Any]) -> Bools:
 
 def _declared_kind(series: nw.Series[Any]) -> Kind | None:
     """Return the kind by dtype, but never trust it for a pandas object column: it is guessed from the first rows."""
-    if series.implementation.is_pandas() and series.to_native().dtype == np.dtype(object):
+    values = _plain_values(series)
+    if values is None or values.dtype.kind not in _PLAIN:
+        return None if values is not None and values.dtype.kind == "O" else kind_of_dtype(series.dtype)
+    return _PLAIN[values.dtype.kind]
+
+
+def _plain_values(series: nw.Series[Any]) -> Any:
+    """Return the array behind a pandas column that numpy holds, not to be written to; else None."""
+    if not series.implementation.is_pandas():
         return None
-    return kind_of_dtype(series.dtype)
+    native = series.to_native()
+    return native.to_numpy() if isinstance(native.dtype, np.dtype) else None
 
 
 def _kind_of_types(types: set[type]) -> Kind:
@@ -192,22 +208,39 @@ def _dense_numeric(series: nw.Series[Any]) -> Floats:
 
 def _count_labels(series: nw.Series[Any]) -> tuple[Codes, tuple[object, ...]] | None:
     """Return codes and labels of whole numbers that lie close together, by counting instead of hashing; else None."""
-    if not series.dtype.is_integer() or not series.implementation.is_pandas() or not len(series):
-        return None
-    values = series.to_native().to_numpy()
-    if values.dtype.kind not in "iu":
+    values = _plain_values(series)
+    if values is None or values.dtype.kind not in "iu" or not len(values):
         return None
     low = int(values.min())
     span = int(values.max()) - low
     if span > max(2 * len(values), _NARROW) or low + span >= _INT64:
         return None
     offset = (values.astype(np.int64) - low) if low else values
-    there = np.zeros(span + 1, dtype=np.bool_)
-    there[offset] = True
-    if there.all():
+    there = _occurring(offset, span + 1)
+    if there is None:
         return offset.astype(np.int32), tuple(range(low, low + span + 1))
     codes = (np.cumsum(there, dtype=np.int32) - np.int32(1))[offset]
     return codes, tuple((np.flatnonzero(there) + low).tolist())
+
+
+def _occurring(offset: Any, count: int) -> Bools | None:
+    """Return which of the numbers below ``count`` occur, or None where all do; often a look at a few rows can tell."""
+    there = np.zeros(count, dtype=np.bool_)
+    there[offset[:_SOME]] = True
+    if there.all() or (offset[0] == 0 and offset[-1] == count - 1 and _climbs(offset)):
+        return None
+    there[offset] = True
+    return None if there.all() else there
+
+
+def _climbs(numbers: Any) -> bool:
+    """Whether no number is below the one before it, nor above it by more than one."""
+    for first in range(0, len(numbers) - 1, _SOME * _SOME):
+        some = numbers[first : first + _SOME * _SOME + 1]
+        steps = some[1:] - some[:-1]
+        if steps.min() < 0 or steps.max() > 1:
+            return False
+    return True
 
 
 def _distinct(series: nw.Series[Any]) -> tuple[Codes, Any]:

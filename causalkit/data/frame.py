@@ -6,6 +6,7 @@ import difflib
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import narwhals as nw
@@ -67,9 +68,9 @@ class Frame:
             return data
         original = nw.to_native(data, pass_through=True)
         native = _from_dict(original) if isinstance(original, Mapping) else original
-        _refuse_duplicates(native)
+        names = _refuse_duplicates(native)
         try:
-            table: Any = nw.from_native(_with_text_names(native))
+            table: Any = nw.from_native(_with_text_names(native, names))
         except nw.exceptions.DuplicateError as error:
             raise DataError(f"Two columns have the same name: {error}", hint="Rename one of them.") from error
         except TypeError as error:
@@ -83,7 +84,7 @@ class Frame:
         """Whether the values stay in an engine until they are collected."""
         return isinstance(self.table, nw.LazyFrame)
 
-    @property
+    @cached_property
     def columns(self) -> tuple[str, ...]:
         """The column names in the order of the table."""
         return tuple(self.table.collect_schema().names()) if self.is_lazy else tuple(self.table.columns)
@@ -202,27 +203,27 @@ def _from_dict(columns: Mapping[Any, Any]) -> Any:
         raise DataError(f"Can't make a table of the dict: {error}.", hint="Give columns of equal length.") from error
 
 
-def _refuse_duplicates(native: Any) -> None:
-    """Raise when two columns share a name; narwhals can't see it in every engine."""
+def _refuse_duplicates(native: Any) -> list[Any]:
+    """Return the column names; raise when two columns share one, which narwhals can't see in every engine."""
     names = getattr(native, "column_names", None)  # pyarrow: .columns are the arrays
     if not isinstance(names, (list, tuple)):
         names = getattr(native, "columns", ()) if type(native).__name__ != "LazyFrame" else ()
     try:
-        twice = [name for name, count in Counter(str(name) for name in names).items() if count > 1]
+        listed = list(names)
     except TypeError:
-        return
+        return []
+    twice = [name for name, count in Counter(map(str, listed)).items() if count > 1]
     if twice:
         shown = ", ".join(repr(name) for name in twice[:3])
         raise DataError(f"More than one column is named {shown}.", hint="Rename or drop the copies.", column=twice[0])
+    return listed
 
 
-def _with_text_names(native: Any) -> Any:
+def _with_text_names(native: Any, names: list[Any]) -> Any:
     """Return a pandas table whose column names are strings; other tables as they are."""
-    if not (hasattr(native, "set_axis") and hasattr(native, "columns")) or all(
-        isinstance(name, str) for name in native.columns
-    ):
+    if not hasattr(native, "set_axis") or all(isinstance(name, str) for name in names):
         return native
-    return native.set_axis([str(name) for name in native.columns], axis=1)
+    return native.set_axis([str(name) for name in names], axis=1)
 
 
 def _did_you_mean(name: str, known: tuple[str, ...]) -> str:

@@ -8,6 +8,7 @@ import uuid
 import weakref
 import zlib
 from collections.abc import Mapping
+from itertools import islice
 from typing import Any
 
 #: Columns and rows (spread evenly) that are looked at to see whether a table was reordered in place.
@@ -62,8 +63,7 @@ def _marks(native: Any) -> Marks:
     some = native.iloc[:: _step(len(native))]
     if isinstance(some, pandas.Series):
         return {None: _checksum(some.to_numpy())}
-    names = some.columns[:_COLUMNS]
-    return {name: _checksum(some.iloc[:, at].to_numpy()) for at, name in enumerate(names)}
+    return {name: _checksum(column.to_numpy()) for name, column in islice(some.items(), _COLUMNS)}
 
 
 def _step(n: int) -> int:

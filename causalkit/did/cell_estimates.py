@@ -134,8 +134,9 @@ def on_panel(cohorts: Cohorts, plan: Sequence[Cell], method: Method) -> CellEsti
 
 def unit_counts(cohorts: Adoption, plan: Sequence[Cell]) -> Ints:
     """Return the units of each cell's cohort and of its controls, shape (2, k)."""
-    treated = [cohorts.sizes[cell.cohort] for cell in plan]
-    return np.array([treated, [cohorts.sizes[list(cell.controls)].sum() for cell in plan]], dtype=np.int64)
+    sizes = cohorts.sizes.tolist()
+    treated = [sizes[cell.cohort] for cell in plan]
+    return np.array([treated, [sum(sizes[c] for c in cell.controls) for cell in plan]], dtype=np.int64)
 
 
 def _influence(found: MomentCells | Comparisons, panel: Arranged) -> Floats:

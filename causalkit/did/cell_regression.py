@@ -8,16 +8,22 @@ written out row by row; where a condition does not hold, they are, and the gener
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from causalkit.core.estimate import Estimate, Influence
+from causalkit.core.deferred import influence_or_covariance
+from causalkit.core.estimate import Estimate
+from causalkit.core.rows import Groups
 from causalkit.did.cohorts import Cohorts
 from causalkit.did.event_study import Cells
+from causalkit.did.panel_moments import add_by_cluster
 from causalkit.did.saturated import numbers_of, two_way_fit
-from causalkit.kernels.arrays import Bools, Floats, read_only
+from causalkit.kernels.arrays import Bools, Floats, Ints, read_only
+
+#: Units that are worked on at a time.
+_BLOCK = 2**13
 
 #: Smallest eigenvalue of the correlations of the regressors; below, the general path says what is collinear.
 _SINGULAR = 1e-9
@@ -61,8 +67,13 @@ def cell_indicators(plan: Sequence[tuple[int, int]], n_cohorts: int, n_periods: 
 def cell_totals(cohorts: Cohorts, values: Floats | None = None) -> Floats:
     """Sum values over the rows of each cohort (the never treated last) and period; count rows where there are none."""
     shape = (len(cohorts.starts) + 1, cohorts.n_periods)
-    cell = cohorts.of_unit[cohorts.panel.unit.codes] * cohorts.n_periods + cohorts.panel.time.codes
-    return np.bincount(cell, values, minlength=shape[0] * shape[1]).reshape(shape).astype(float)
+    first = (cohorts.of_unit * cohorts.n_periods).astype(np.int32)  # of the cells of each unit
+    found = np.zeros(shape[0] * shape[1])
+    for start in range(0, cohorts.sample.n, 8 * _BLOCK):
+        some = slice(start, start + 8 * _BLOCK)
+        cell = first[cohorts.panel.unit.codes[some]] + cohorts.panel.time.codes[some]
+        found += np.bincount(cell, None if values is None else values[some], minlength=len(found))
+    return found.reshape(shape)
 
 
 def describe_cells(cohorts: Cohorts, plan: Sequence[tuple[int, int]]) -> Cells:
@@ -134,31 +145,97 @@ def closed_form(cohorts: Cohorts, design: Bools, vcov: str) -> Estimate | None:
     n_parameters = k + n_periods  # as count_parameters: unit effects are nested in the clusters, one constant counts
     if count < 2 or n * n_periods <= n_parameters:
         return None
-    w = np.ones(n) if cohorts.weights is None else cohorts.weights[:, 0]
-    mass = np.bincount(cohorts.of_unit, w, minlength=len(cohorts.starts) + 1).astype(float)
-    path = cohorts.outcome - cohorts.outcome.mean(axis=1, keepdims=True)
-    path -= w @ path / mass.sum()
-    within = [np.flatnonzero(cohorts.of_unit == c) for c in range(len(mass))]
-    means = np.stack([w[at] @ path[at] / mass[c] if len(at) else np.zeros(n_periods) for c, at in enumerate(within)])
-    left = _partialled(design, mass)
-    rows = left.transpose(1, 2, 0).reshape(-1, k) * np.repeat(np.sqrt(mass), n_periods)[:, None]
+    paths = _Paths.of(cohorts)
+    left = _partialled(design, paths.mass)
+    root = np.repeat(np.sqrt(paths.mass), n_periods)
+    rows = left.transpose(1, 2, 0).reshape(-1, k) * root[:, None]
     bread = _inverse(rows.T @ rows)
     if bread is None:
         return None
-    target = means.ravel() * np.repeat(np.sqrt(mass), n_periods)
+    target = paths.means.ravel() * root
     theta = bread @ (rows.T @ target)
     theta += bread @ (rows.T @ (target - rows @ theta))
-    psi, meat = np.empty((n, k)), np.zeros((k, k))
-    for c, at in enumerate(within):
-        scores = w[at, None] * (path[at] - theta @ left[:, c])
-        loading = left[:, c].T @ bread
-        psi[at] = scores @ loading
-        meat += loading.T @ (scores.T @ scores) @ loading
+    expected, loadings = np.einsum("k,kct->ct", theta, left), np.einsum("kct,kj->ctj", left, bread)
     n_rows = n * n_periods
     scale = count / (count - 1) * (n_rows - 1) / (n_rows - n_parameters) if small else 1.0
-    df = np.full(k, float(count - 1))
-    carrier = Influence(read_only(psi), cohorts.unit_rows, groups, scale, df, "CR1" if small else "CR0")
-    return Estimate(theta, carrier.knowing(scale * meat) if groups is None else carrier)
+    carrier = influence_or_covariance(
+        lambda: paths.influence(expected, loadings),
+        (n, k),
+        scale * paths.meat(expected, loadings, groups),
+        lambda: cohorts.unit_rows,
+        () if groups is None else (groups,),
+        "CR1" if small else "CR0",
+        float(count - 1),
+        scale,
+    )
+    return Estimate(theta, carrier)
+
+
+@dataclass(frozen=True, eq=False)
+class _Paths:
+    """Outcomes of units over time, less the mean of the unit and that of the period; read a block of units at a time.
+
+    Attributes
+    ----------
+    cohorts : Cohorts
+    weights : Floats, shape (n_units,)
+    mass : Floats, shape (c,)
+        Sum of the weights of each cohort, the never treated last.
+    middle : Floats, shape (n_periods,)
+        What is subtracted from every unit.
+    means : Floats, shape (c, n_periods)
+        Mean path of each cohort.
+    """
+
+    cohorts: Cohorts
+    weights: Floats
+    mass: Floats
+    middle: Floats
+    means: Floats
+
+    @classmethod
+    def of(cls, cohorts: Cohorts) -> _Paths:
+        """Average the paths by cohort."""
+        n, n_periods = cohorts.n_units, cohorts.n_periods
+        w = np.ones(n) if cohorts.weights is None else cohorts.weights[:, 0]
+        mass = np.bincount(cohorts.of_unit, w, minlength=len(cohorts.starts) + 1).astype(float)
+        raw = cls(cohorts, w, mass, np.zeros(n_periods), np.zeros((len(mass), n_periods)))
+        for c, units, path in raw.blocks():
+            raw.means[c] += w[units] @ path
+        middle = raw.means.sum(axis=0) / mass.sum()
+        means = raw.means / np.where(mass > 0, mass, 1.0)[:, None] - middle
+        return cls(cohorts, w, mass, middle, np.where(mass[:, None] > 0, means, 0.0))
+
+    def blocks(self) -> Iterator[tuple[int, Ints, Floats]]:
+        """Yield some units of a cohort, and their paths."""
+        wide = self.cohorts.outcome
+        for c in range(len(self.mass)):
+            within = np.flatnonzero(self.cohorts.of_unit == c)
+            for start in range(0, len(within), _BLOCK):
+                units = within[start : start + _BLOCK]
+                path = wide[units]
+                path -= path.mean(axis=1, keepdims=True)
+                path -= self.middle
+                yield c, units, path
+
+    def meat(self, expected: Floats, loadings: Floats, groups: Groups | None) -> Floats:
+        """Return the sum of the squares of the influence values, by unit or by cluster."""
+        k = loadings.shape[2]
+        found = np.zeros((k, k) if groups is None else (len(groups.labels), k))
+        for c, units, path in self.blocks():
+            scores = self.weights[units, None] * (path - expected[c])
+            if groups is None:
+                found += loadings[c].T @ (scores.T @ scores) @ loadings[c]
+            else:
+                add_by_cluster(found, groups.codes[units], (scores @ loadings[c]).T)
+        return found if groups is None else np.asarray(found.T @ found)
+
+    def influence(self, expected: Floats, loadings: Floats) -> Floats:
+        """Return the influence values, shape (n_units, k)."""
+        psi = np.empty((self.cohorts.n_units, loadings.shape[2]))
+        for c, units, path in self.blocks():
+            psi[units] = (self.weights[units, None] * (path - expected[c])) @ loadings[c]
+        return psi
 
 
 def _partialled(design: Bools, mass: Floats) -> Floats:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
 from causalkit.core.check import Check, Checks
+from causalkit.core.deferred import influence_or_covariance
 from causalkit.core.effects import Effects
 from causalkit.core.estimate import Estimate
 from causalkit.core.estimator import Estimator
@@ -131,7 +132,9 @@ class ImputationDiD(Estimator[ImputationResult]):
 
     def estimate(self, sample: Sample) -> ImputationResult:
         """Impute on a bound sample."""
+        given = sample.given
         cohorts = with_untreated(Cohorts.of(sample, unbalanced=self.unbalanced), self.anticipation)
+        del sample  # where units were left out, those who stay are a copy: the first rows make room
         cohorts.require_spread()
         fitted = UntreatedFit.of(cohorts, self.anticipation)
         first = cohorts.starts - self.anticipation
@@ -139,7 +142,15 @@ class ImputationDiD(Estimator[ImputationResult]):
         clusters = cohorts.clusters[0].codes if cohorts.clusters else None
         found = impute(fitted, plan, conservative=True, leave_one_out=self.leave_one_out, clusters=clusters)
         cells = describe_imputed(fitted, plan, found)
-        joint = Estimate(found.values, cohorts.carrier(found.psi))
+        carrier = influence_or_covariance(
+            lambda: found.psi,
+            (cohorts.n_units, len(plan)),
+            found.vcov(cohorts.clusters),
+            lambda: cohorts.unit_rows,
+            cohorts.clusters,
+            "CR0",
+        )
+        joint = Estimate(found.values, carrier)
         result = ImputationResult(
             estimator=self,
             effects=Effects(cells.terms, joint, cells.columns()),
@@ -149,7 +160,7 @@ class ImputationDiD(Estimator[ImputationResult]):
             sample=cohorts.sample,
             n=cohorts.sample.n,
             dropped=cohorts.dropped,
-            roles=sample.given,
+            roles=given,
             cells=cells,
             shares=found.totals,
             joint=joint,

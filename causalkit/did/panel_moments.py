@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -103,12 +104,18 @@ class MomentCells:
             np.array([getattr(cell, name) for cell in plan], dtype=np.int64) for name in ("cohort", "time", "base")
         )
         compared = np.zeros((len(plan), len(moments.sizes)))
-        for k, cell in enumerate(plan):
-            compared[k, list(cell.controls)] = moments.totals[list(cell.controls)]
+        pairs = np.array([(k, c) for k, cell in enumerate(plan) for c in cell.controls]).T
+        compared[*pairs] = moments.totals[pairs[1]]
         compared /= compared.sum(axis=1, keepdims=True)
         change = moments.means[:, t] - moments.means[:, b]
         theta = change[g, np.arange(len(plan))] - (compared.T * change).sum(axis=0)
         return cls(moments, g, t, b, compared, theta, moments.totals[:-1] / moments.totals.sum())
+
+    @cached_property
+    def _changes(self) -> tuple[Floats, Floats]:
+        """Mean change of each cohort in each cell, and that of the cell's controls: a control's own stands beside it."""
+        change = self.moments.means[:, self.t] - self.moments.means[:, self.b]
+        return change, (self.compared.T * change).sum(axis=0)
 
     def coefficients(self, cohort: int) -> Floats:
         """Return what the terms of a cohort's units are multiplied by, shape (k + shares, n_periods + 2).
@@ -120,16 +127,11 @@ class MomentCells:
         found[k:, -1] = -self.shares / m.sizes.sum()
         if m.sizes[cohort] == 0:
             return found
-        mine = np.flatnonzero((self.g == cohort) | (self.compared[:, cohort] > 0))
-        treated = self.g[mine] == cohort
-        at_t, at_b, total = self.t[mine], self.b[mine], m.totals[cohort]
-        # A control's own change stands beside the mean of all controls.
-        change = m.means[:, at_t] - m.means[:, at_b]
-        middle = (self.compared[mine].T * change).sum(axis=0)
-        factor = np.where(treated, 1.0, -self.compared[mine, cohort]) / total
-        found[mine, at_t] += factor
-        found[mine, at_b] -= factor
-        found[mine, -2] = np.where(treated, 0.0, factor * (change[cohort] - middle))
+        cell, treated = np.arange(k), self.g == cohort
+        factor = np.where(treated, 1.0, -self.compared[:, cohort]) / m.totals[cohort]
+        found[cell, self.t], found[cell, self.b] = factor, -factor
+        change, middle = self._changes
+        found[:k, -2] = np.where(treated, 0.0, factor * (change[cohort] - middle))
         if cohort < len(self.shares):
             found[k + cohort, -2] += 1.0 / m.totals.sum()
         return found

@@ -87,28 +87,22 @@ def plan_cells(
     DesignError
         If no comparison can be made.
     """
-    never = len(cohorts.starts)
-    last = np.append(cohorts.starts, cohorts.n_periods + anticipation) - anticipation  # first period that may respond
+    never, starts = len(cohorts.starts), cohorts.starts.tolist()
     # Without never-treated units the last cohort is what the others are compared with.
-    compared = cohorts.starts if cohorts.sizes[never] else cohorts.starts[:-1]
+    compared = starts if cohorts.sizes[never] else starts[:-1]
+    untreated = _untreated_cohorts(cohorts, control_group, anticipation)
     cells = []
     for g, start in enumerate(compared):
-        clean = int(start) - anticipation - 1
+        clean = start - anticipation - 1
         if clean < 0:
             continue
         for t in range(cohorts.n_periods):
             base = clean if base_period == "universal" or t >= start else t - 1
             if base < 0 or base == t:
                 continue
-            later = max(t, base)
-            controls = [
-                c
-                for c in range(never + 1)
-                if c != g and (c == never or (control_group == "not_yet_treated" and last[c] > later))
-            ]
-            controls = [c for c in controls if cohorts.sizes[c]]
+            controls = tuple(c for c in untreated[max(t, base)] if c != g)
             if controls:
-                cells.append(Cell(g, t, base, tuple(controls)))
+                cells.append(Cell(g, t, base, controls))
     if not cells:
         raise DesignError(
             "no comparison can be made: no cohort has both an untreated period before its start and control units.",
@@ -117,12 +111,18 @@ def plan_cells(
     return cells
 
 
+def _untreated_cohorts(cohorts: Adoption, control_group: ControlGroup, anticipation: int) -> list[list[int]]:
+    """Return, for each period, the cohorts with units that do not respond to a treatment in it or earlier."""
+    never, starts, sizes = len(cohorts.starts), cohorts.starts.tolist(), cohorts.sizes.tolist()
+    there = [c for c in range(never if control_group == "not_yet_treated" else 0) if sizes[c]]
+    always = [never] if sizes[never] else []
+    return [[c for c in there if starts[c] - anticipation > t] + always for t in range(cohorts.n_periods)]
+
+
 def idle_cohorts(cohorts: Adoption, plan: Sequence[Cell]) -> Ints:
     """Return the cohorts (the never treated last) that have units and enter no comparison."""
-    busy = np.zeros(len(cohorts.sizes), dtype=np.bool_)
-    for cell in plan:
-        busy[[cell.cohort, *cell.controls]] = True
-    return np.flatnonzero(~busy & (cohorts.sizes > 0))
+    busy = {c for cell in plan for c in (cell.cohort, *cell.controls)}
+    return np.array([c for c, size in enumerate(cohorts.sizes.tolist()) if size and c not in busy], dtype=np.int64)
 
 
 def idle_note(cohorts: Adoption, idle: Ints) -> tuple[str, ...]:

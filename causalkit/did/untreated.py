@@ -7,7 +7,6 @@ covariates: their Cholesky-sized matrix is solved exactly, however many units th
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
@@ -15,6 +14,7 @@ from causalkit.did.cohorts import Cohorts
 from causalkit.errors import DesignError
 from causalkit.kernels.arrays import Bools, Floats, Ints
 
+_BLOCK = 2**13
 _SINGULAR = 1e-10
 _OUTSIDE = 1e-7
 
@@ -123,15 +123,15 @@ class UntreatedFit:
             gap += (share @ of_time)[:, None]
             for slope, column in zip(slopes, x, strict=True):
                 gap -= slope * column
+        del used, flat  # the rest needs the room
         imputable = observed & connected(untreated)
         gap *= imputable
         return cls(cohorts, weights, untreated, imputable, gap, x, equations, share)
 
-    @cached_property
-    def scores(self) -> Floats:
-        """Scores of the fit by unit, shape (n_units, n_periods + p); unit effects have none."""
-        left = self.weights * self.untreated * self.gap
-        return np.hstack([left, np.einsum("it,jit->ij", left, self.x)]) if len(self.x) else left
+    def scores(self, units: Ints) -> Floats:
+        """Scores of the fit by unit, shape (r, n_periods + p); unit effects have none."""
+        left = self.weights[units] * self.untreated[units] * self.gap[units]
+        return np.hstack([left, np.einsum("it,jit->ij", left, self.x[:, units])]) if len(self.x) else left
 
     def loads(self, within: Ints, at: Ints, weights: Floats) -> Floats:
         """Return what weighted sums over cells take from the fit, shape (n_periods + p, m).
@@ -165,10 +165,6 @@ class UntreatedFit:
             )
         return found
 
-    def take_from(self, loads: Floats) -> Floats:
-        """Return the influence values, by unit, of estimates that subtract ``loads`` times the fit."""
-        return np.asarray(-self.scores @ self.equations.solve(loads))
-
 
 def before(cohorts: Cohorts, anticipation: int) -> Bools:
     """Mark the periods of each unit in which it neither is treated nor anticipates it."""
@@ -184,7 +180,10 @@ def with_untreated(cohorts: Cohorts, anticipation: int = 0) -> Cohorts:
 
 def connected(untreated: Bools) -> Bools:
     """Mark the (unit, period) pairs that untreated observations link, directly or through other units and periods."""
-    together = untreated.T.astype(float) @ untreated > 0
+    together = np.zeros((untreated.shape[1],) * 2, dtype=np.bool_)
+    for start in range(0, len(untreated), _BLOCK):
+        some = untreated[start : start + _BLOCK].astype(float)
+        together |= some.T @ some > 0
     while True:
         further = together.astype(float) @ together > 0
         if (further == together).all():

@@ -71,12 +71,9 @@ def sup_t_critical(
         return _from_draws(np.asarray(draws, float), varies, se, alpha)
     correlation = vcov[np.ix_(varies, varies)] / np.outer(se, se)
     np.fill_diagonal(correlation, 1.0)
-    low = bonferroni_critical(1, alpha, df)
     if varies.size == 1:
-        return low
-    high = bonferroni_critical(varies.size, alpha, df)
-    box = StudentBox(correlation, df, np.random.default_rng(random_state))
-    return box.critical(1.0 - alpha, low, high)
+        return bonferroni_critical(1, alpha, df)
+    return StudentBox(correlation, df, np.random.default_rng(random_state)).critical(alpha)
 
 
 def simultaneous_band(theta: Floats, se: Floats, critical: float) -> tuple[Floats, Floats]:

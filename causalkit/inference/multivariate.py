@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
-from scipy import optimize, special
+from scipy import special
 
+from causalkit.inference.wald import t_quantile
 from causalkit.kernels.arrays import Floats
 
-_POINTS = 2048
-_SHIFTS = 8
+#: A Korobov lattice: a prime number of points, and the generator whose error is the smallest over sixteen dimensions with
+#: weights 1/j**2, among all generators (they were tried one by one).
+_POINTS, _GENERATOR = 4093, 450
+#: Dimensions that one shift of the lattice serves: more shifts keep the error of long vectors down.
+_PER_SHIFT = 32
 _SINGULAR = 1e-9
-#: The secant: its first step, when it has arrived, and how long it tries.
-_STEP, _CLOSE, _MOST_STEPS = 1e-3, 1e-8, 20
+#: The secant: when it has arrived, and how long it tries.
+_CLOSE, _MOST_STEPS = 1e-4, 20
 
 
 class StudentBox:
@@ -30,63 +32,68 @@ class StudentBox:
 
     Notes
     -----
-    Separation of variables (Genz 1992; Genz and Bretz 1999 for t) on a Richtmyer lattice with random shifts and the
+    Separation of variables (Genz 1992; Genz and Bretz 1999 for t) on a Korobov lattice with random shifts and the
     baker's transformation. An entry that others determine tightens the bounds of the last normal it depends on, so a
     singular correlation stays smooth. The fixed points make the probability smooth in c, so a root can be found.
     """
 
     def __init__(self, correlation: Floats, df: float, rng: np.random.Generator) -> None:
-        self._factor = _pivoted_factor(correlation)
-        rank = self._factor.shape[1]
-        loaded = np.abs(self._factor) > _SINGULAR
-        last = rank - 1 - np.argmax(loaded[:, ::-1], axis=1)
-        self._owned = [np.flatnonzero(last == column) for column in range(rank)]
-        points = _lattice(rank, rng)
-        self._stretch = np.ones(points.shape[1])
-        if np.isfinite(df):
-            self._stretch = np.sqrt(2.0 * special.gammaincinv(df / 2.0, points[-1]) / df)
-        self._points = points[:-1]
+        factor = _pivoted_factor(correlation)
+        size, rank = factor.shape
+        last = rank - 1 - np.argmax(np.abs(factor[:, ::-1]) > _SINGULAR, axis=1)
+        self._log_size, self._df, self._stretch = float(np.log(size)), df, np.ones(1)
+        # By normal: what the earlier ones move its bounds by, and how wide these are.
+        self._bounds = [_bounds(factor[last == column], column) for column in range(rank)]
+        self._points = _lattice(rank + 1, rng)
+        if np.isfinite(df):  # the first dimensions are the most even: the scale moves the box most
+            self._stretch = np.sqrt(2.0 * special.gammaincinv(df / 2.0, self._points[0]) / df)
+            self._points = self._points[1:]
 
-    def critical(self, probability: float, low: float, high: float) -> float:
-        """Return the half-width, between ``low`` and ``high``, at which the box has a probability.
+    def critical(self, alpha: float) -> float:
+        """Return the half-width outside of which at least one entry lies with probability ``alpha``.
 
-        An eighth of the points brackets the root; all of them are then used in a few steps of the secant.
+        The unknown is how many independent comparisons Bonferroni would have to pay for: the chance of an exceedance is
+        almost inversely proportional to that number, so that a secant in its logarithm arrives in three steps.
         """
-        rough = _bracketed(lambda c: self.probability(c, _POINTS) - probability, low, high)
-        before, after = rough, rough + _STEP
-        gap = self.probability(before) - probability
+        before = after = self._log_size
+        gap = step = self._excess(before, alpha)
         for _ in range(_MOST_STEPS):
-            new = self.probability(after) - probability
-            if new == gap:
+            after = float(np.clip(before + step, 0.0, self._log_size))
+            if abs(after - before) < _CLOSE:  # the next step would be a thousandth of this one
                 break
-            before, gap, after = after, new, after - new * (after - before) / (new - gap)
-            if abs(after - before) < _CLOSE or not low <= after <= high:
-                break
-        return float(np.clip(after, low, high))
+            new = self._excess(after, alpha)
+            slope = (new - gap) / (after - before)
+            before, gap = after, new
+            step = -new / slope if slope < 0.0 else new
+        return self._half_width(after, alpha)
 
-    def probability(self, critical: float, points: int | None = None) -> float:
-        """Probability of the box ``[-critical, critical]^k``; by the first ``points`` only where that is given."""
-        limit = critical * self._stretch[:points]
-        inside = np.ones(limit.size)
-        normal = np.zeros((len(self._owned), limit.size))
-        for column, rows in enumerate(self._owned):
-            centre = -(self._factor[rows, :column] @ normal[:column])
-            loading = self._factor[rows, column][:, None]
-            centre, half = centre / loading, limit / np.abs(loading)
+    def _half_width(self, log_count: float, alpha: float) -> float:
+        return float(t_quantile(1.0 - alpha / (2.0 * np.exp(log_count)), self._df))
+
+    def _excess(self, log_count: float, alpha: float) -> float:
+        """Return the logarithm of how much more likely an exceedance is than ``alpha``."""
+        outside = 1.0 - self.probability(self._half_width(log_count, alpha))
+        return float(np.log(max(outside, np.finfo(float).tiny) / alpha))
+
+    def probability(self, critical: float) -> float:
+        """Probability of the box ``[-critical, critical]^k``."""
+        limit = critical * self._stretch
+        inside = np.ones(self._points.shape[1])
+        normal = np.zeros((len(self._bounds), inside.size))
+        for column, (moved, reach) in enumerate(self._bounds):
+            centre, half = moved @ normal[:column], reach * limit
             low = special.ndtr((centre - half).max(axis=0))
             width = np.maximum(special.ndtr((centre + half).min(axis=0)) - low, 0.0)
             inside *= width
-            if column + 1 < len(self._owned):  # nothing depends on the last one
-                drawn = low + self._points[column, :points] * width
+            if column + 1 < len(normal):  # nothing depends on the last one
+                drawn = low + self._points[column] * width
                 normal[column] = special.ndtri(np.clip(drawn, 1e-300, 1.0 - 1e-16))
         return float(inside.mean())
 
 
-def _bracketed(gap: Callable[[float], float], low: float, high: float) -> float:
-    """Return a root to three digits, or the end that is nearest to one."""
-    if gap(low) >= 0.0:
-        return low
-    return float(optimize.brentq(gap, low, high, xtol=1e-3)) if gap(high) > 0.0 else high
+def _bounds(rows: Floats, column: int) -> tuple[Floats, Floats]:
+    loading = rows[:, column : column + 1]
+    return -rows[:, :column] / loading, 1.0 / np.abs(loading)
 
 
 def _pivoted_factor(correlation: Floats) -> Floats:
@@ -108,17 +115,9 @@ def _pivoted_factor(correlation: Floats) -> Floats:
 
 
 def _lattice(size: int, rng: np.random.Generator) -> Floats:
-    """Points in the unit cube of ``size + 1`` dimensions, one dimension a row; the last is for the t scale."""
-    generators = np.sqrt(_primes(size + 1).astype(np.float64))[:, None]
-    steps = generators * np.arange(1, _POINTS + 1)
-    shifted = [np.mod(steps + rng.random((size + 1, 1)), 1.0) for _ in range(_SHIFTS)]
-    return np.abs(2.0 * np.concatenate(shifted, axis=1) - 1.0)
-
-
-def _primes(count: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    limit = max(15, int(count * (np.log(count + 1) + np.log(np.log(count + 2)) + 1)) + 10)
-    sieve = np.ones(limit, dtype=bool)
-    sieve[:2] = False
-    for number in range(2, int(limit**0.5) + 1):
-        sieve[number * number :: number] &= not sieve[number]
-    return np.flatnonzero(sieve)[:count].astype(np.int64)
+    """Points in the unit cube of ``size`` dimensions, one dimension a row."""
+    generators = [pow(_GENERATOR, j, _POINTS) for j in range(size)]
+    steps = np.outer(generators, np.arange(_POINTS)) % _POINTS / _POINTS
+    points = np.concatenate(list(steps + rng.random((1 + size // _PER_SHIFT, size, 1))), axis=1)
+    points -= np.floor(points)
+    return np.abs(2.0 * points - 1.0)

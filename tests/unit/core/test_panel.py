@@ -69,3 +69,18 @@ def test_one_period_is_no_panel():
 def test_a_role_that_was_not_given():
     with pytest.raises(DesignError, match="cohort= is missing"):
         panel(ROWS).constant("cohort")
+
+
+def test_duplicates_are_found_where_the_grid_is_much_larger_than_the_table():
+    rows = [(f"u{j:03d}", 1000 + j, 0.0, 5) for j in range(200)]
+    assert panel(rows).n_periods == 200
+    with pytest.raises(DataError, match=r"1 rows repeat a unit and period, first id='u007', year=1007 \(row 200\)"):
+        panel([*rows, rows[7]])
+
+
+def test_the_matrix_view_does_not_depend_on_the_order_of_many_rows():
+    unit, time = np.divmod(np.arange(90_000), 3)
+    order = np.random.default_rng(0).permutation(len(unit))
+    y = np.arange(90_000.0)
+    rows = pd.DataFrame({"id": unit, "year": time, "y": y, "g": 5})
+    np.testing.assert_array_equal(panel(rows.iloc[order]).wide(y[order]), y.reshape(-1, 3))

@@ -298,3 +298,22 @@ def test_labels_agree_between_libraries(values):
     for codes, labels in answers[1:]:
         assert labels == answers[0][1]
         assert codes.tolist() == answers[0][0].tolist()
+
+
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int16", "uint64", "int64"])
+@pytest.mark.parametrize(
+    "values",
+    [
+        np.repeat(np.arange(100), 30),  # ascending without a gap
+        np.tile(np.arange(1, 11), 300),  # all in the first rows
+        np.r_[np.zeros(2000, int), np.arange(100)],  # the first rows hold one value
+        np.r_[np.zeros(2000, int), np.arange(60), np.arange(40, 100)],  # one step down
+        np.r_[np.zeros(2000, int), 0, 2, 3],  # a gap at the end
+        np.r_[np.arange(100), np.zeros(2000, int)],
+    ],
+)
+def test_whole_numbers_are_counted_whatever_their_order(values, dtype):
+    codes, labels = Frame.read(pd.DataFrame({"a": values.astype(dtype)})).labels("a")
+    expected, at = np.unique(values, return_inverse=True)
+    np.testing.assert_array_equal(codes, at)
+    assert labels == tuple(expected.tolist())

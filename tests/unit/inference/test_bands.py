@@ -6,6 +6,7 @@ from scipy import integrate, optimize, stats
 
 from causalkit.errors import DesignError, InferenceUnavailable
 from causalkit.inference.bands import bonferroni_critical, sidak_critical, simultaneous_band, sup_t_critical
+from causalkit.inference.multivariate import StudentBox
 
 
 def equicorrelated(k, rho, critical):
@@ -90,3 +91,28 @@ def test_band():
 def test_a_level_is_between_zero_and_one(alpha):
     with pytest.raises(DesignError, match="not between 0 and 1"):
         sup_t_critical(np.eye(2), alpha)
+
+
+@pytest.mark.parametrize("df", [np.inf, 8.0])
+@pytest.mark.parametrize("alpha", [0.001, 0.05, 0.5])
+def test_the_critical_value_leaves_alpha_outside(df, alpha):
+    correlation = 0.8 ** np.abs(np.subtract.outer(np.arange(6), np.arange(6)))
+    box = StudentBox(correlation, df, np.random.default_rng(0))
+    assert 1.0 - box.probability(box.critical(alpha)) == pytest.approx(alpha, rel=1e-6)
+
+
+def test_common_factor_of_a_student_vector():
+    k, rho, df = 8, 0.9, 7
+    nodes, mass = np.polynomial.legendre.leggauss(200)
+    stretch = np.sqrt(stats.chi2.ppf((nodes + 1) / 2, df) / df)
+    common = 9 * nodes[:, None] * np.sqrt(rho)
+    density = 9 * mass[:, None] * stats.norm.pdf(9 * nodes)[:, None] * mass / 2
+
+    def outside(critical):
+        """P(max |T| > critical) by quadrature over the common factor and the scale."""
+        high, low = (stats.norm.cdf((sign * critical * stretch - common) / np.sqrt(1 - rho)) for sign in (1, -1))
+        return 1 - (density * (high - low) ** k).sum()
+
+    expected = optimize.brentq(lambda c: outside(c) - 0.05, 2.0, 4.0)
+    correlation = np.full((k, k), rho) + (1 - rho) * np.eye(k)
+    assert sup_t_critical(correlation, df=df) == pytest.approx(expected, abs=0.008)
