@@ -13,7 +13,8 @@ either arm and five percent of the variation of the treatment.
 
 Learners run without half-samples (``n_boot=0``), since econml's have no intervals with LightGBM. econml gets 100 rounds of
 31 leaves, ours stop early; both predict the same people, and the error beside the truth is printed. The floor of a learner
-is the bare LightGBM fits that it needs, on one binned table, with the rounds that ours chose and those that tell it.
+is the LightGBM fits behind it and nothing else: on one binned table, as many boosters on as many rows, with the rounds that
+ours chose and, where it chose, those that tell it and the validation rows that they look at.
 
 The ten learners are T-, S-, X-, R- and DR-learner with boosted trees, X-, R- and DR-learner with a linear final stage on
 the same boosted nuisances, the constant effect (AIPW), and the DR-learner with the intervals of its 40 half-samples. They
@@ -42,7 +43,8 @@ from causalkit.effects.crossfit_study import cross_fit  # noqa: E402
 from causalkit.effects.forest.growing import grow_forest  # noqa: E402
 from causalkit.effects.forest.honest import Growth  # noqa: E402
 from causalkit.effects.forest.predicting import predict, predict_spread  # noqa: E402
-from causalkit.nuisance.binned import BinnedTable  # noqa: E402
+from causalkit.effects.r_learner import residual_ratios  # noqa: E402
+from causalkit.nuisance.binned import BINS, BinnedTable, dataset_parameters, part  # noqa: E402
 from causalkit.nuisance.boosting import parameters  # noqa: E402
 
 P = 20
@@ -204,51 +206,70 @@ def their_learner(kind: str, trial: Trial) -> Callable[[np.ndarray], np.ndarray]
     return lambda new: np.ravel(model.effect(new))
 
 
-def chosen_rounds(model: Any) -> list[int]:
-    """The rounds of all boosted models behind a model."""
+def boosted(model: Any) -> list[Any]:
+    """All boosted models behind a model."""
     if hasattr(model, "boosters"):
-        return [model.rounds]
+        return [model]
     inner = [getattr(model, name) for name in ("model", "outcomes") if hasattr(model, name)]
     for name in ("models", "effects", "sides", "folds"):
         inner += list(getattr(model, name, ()))
     inner += list(model) if isinstance(model, tuple) else []
-    return [rounds for part in inner for rounds in chosen_rounds(part)]
+    return [found for part in inner for found in boosted(part)]
+
+
+def grow(table: Any, rows: np.ndarray, y: np.ndarray, objective: str, model: Any, weights: Any, told: bool) -> None:
+    """Boost as a model was boosted, by bare LightGBM: the same rows, rounds and boosters, and validation where it stops."""
+    import lightgbm
+
+    settings = {"objective": objective, **parameters(len(y), seed=0, n_jobs=1), **dataset_parameters(BINS)}
+    at = np.random.default_rng(0).integers(0, 5, len(y))
+
+    def piece(which: np.ndarray) -> Any:
+        data = part(table, rows[which], settings)
+        data.set_label(y[which])
+        if weights is not None:
+            data.set_weight(weights[which])
+        return data
+
+    boosters = []
+    for fold in range(len(model.boosters)):
+        boosters.append(lightgbm.Booster(settings, piece(np.ones(len(y), bool) if told else at != fold)))
+        if not told:
+            boosters[-1].add_valid(piece(at == fold), "valid")
+    for _ in range(model.rounds + (0 if told else PATIENCE)):
+        for booster in boosters:
+            booster.update()
+            if not told:
+                booster.eval_valid()
 
 
 def bare_fits(kind: str, table: dict[str, np.ndarray]) -> Callable[[], None]:
-    """Return the bare boosting that a DR-, R- or X-learner needs, with the rounds that it chose, on one binned table."""
-    import lightgbm
-
+    """Return the bare boosting that a DR-, R- or X-learner needs, told the rounds that it chose, on one binned table."""
     model = LEARNERS[kind].fit(table, **ROLES)
     sample = LEARNERS[kind].bind(table, **ROLES)
     run = cross_fit(sample, n_folds=5, regressor=None, classifier=None, random_state=0, n_jobs=1)
     study, features, nuisances = run.study, run.sample.features(), run.study.nuisances
     folds, codes = nuisances.folds, study.arms.codes
-    outcome = [chosen_rounds(own) for own in nuisances.models]
-    chance = [chosen_rounds(own) for own in nuisances.propensity.models]
-    final = [chosen_rounds(own.sides if kind == "X" else own.effects) for own in model.predictor.folds]
-
-    def grow(view: Any, y: np.ndarray, n_rounds: int, objective: str) -> None:
-        settings = {"objective": objective, **parameters(len(y), seed=0, n_jobs=1)}
-        data = view.dataset(settings)
-        data.set_label(y)
-        booster = lightgbm.Booster(settings, data)
-        for _ in range(n_rounds):
-            booster.update()
+    outcome = [boosted(own) for own in nuisances.models]
+    chance = [boosted(own) for own in nuisances.propensity.models]
+    final = [boosted(own.sides if kind == "X" else own.effects) for own in model.predictor.folds]
+    target, weights = study.contrasts[:, 0], None
+    if kind == "R":
+        target, weights = (own[:, 0] for own in residual_ratios(study.z, codes, nuisances.mu, nuisances.e))
 
     def work() -> None:
-        binned = BinnedTable(features)
+        binned = BinnedTable(features).dataset()
         for fold in range(5):
             train = np.flatnonzero(folds != fold)
             by_arm = [train[codes[train] == arm] for arm in (0, 1)]
-            for arm, rows in enumerate(by_arm):
-                grow(binned.view(rows), study.z[rows], outcome[fold][arm] + PATIENCE, "l2")
-            for rounds in chance[fold]:
-                grow(binned.view(train), codes[train].astype(float), rounds + PATIENCE, "binary")
-            extra = 0 if fold else PATIENCE  # the other folds boost as many rounds as the first has chosen
-            parts = by_arm if kind == "X" else [train]
-            for rows, rounds in zip(parts, final[fold], strict=True):
-                grow(binned.view(rows), study.contrasts[rows, 0], rounds + extra, "l2")
+            for rows, own in zip(by_arm, outcome[fold], strict=True):
+                grow(binned, rows, study.z[rows], "l2", own, None, False)
+            for own in chance[fold]:
+                grow(binned, train, codes[train].astype(float), "binary", own, None, False)
+            for rows, own in zip(by_arm if kind == "X" else [train], final[fold], strict=True):
+                # With many rows the other folds boost as many rounds as the first has chosen.
+                told = fold > 0 and len(own.boosters) == 1
+                grow(binned, rows, target[rows], "l2", own, None if weights is None else weights[rows], told)
 
     return work
 

@@ -26,6 +26,7 @@ import numpy as np
 from causalkit.effects.averages import shares
 from causalkit.inference.vcov import sandwich
 from causalkit.kernels.arrays import Bools, Codes, Floats, Ints, read_only
+from causalkit.nuisance.features import take_rows
 from causalkit.nuisance.learners import ConstantModel, Model
 
 #: Rows predicted at a time, which bounds the memory of a prediction.
@@ -168,7 +169,8 @@ class BaggedModel:
 
     def predict(self, x: Floats) -> Spread:
         """Predict new rows, shape (n, p): the mean of the folds' predictions, with the mean of their covariances."""
-        parts = [self._block(x[start : start + BLOCK]) for start in range(0, len(x), BLOCK)] or [self._block(x)]
+        starts = range(0, max(len(x), 1), BLOCK)
+        parts = [self._block(np.asfortranarray(x[start : start + BLOCK])) for start in starts]
         return Spread(np.concatenate([p.mean for p in parts]), np.concatenate([p.covariance for p in parts]))
 
     def _block(self, x: Floats) -> Spread:
@@ -242,7 +244,7 @@ def fit_bagged(
         rng = np.random.default_rng([random_state, fold])
         halves = half_samples(arms[train], None if groups is None else groups[train], n_boot, rng)
         bags = _fit_fold(make_stage(), x, targets, train, halves, weights, groups, average_cov, judge, rng)
-        ahead = x[held_out]
+        ahead = take_rows(x, held_out)
         found = bags.predict(ahead)
         kept = bool(np.all(bags.factor > 0))  # then the shrunk deviations tell the others
         return bags.pruned(), held_out, found, found.mean / bags.factor if kept else bags.ranking(ahead)
@@ -339,15 +341,16 @@ def _fit_fold(
     seeds = rng.integers(2**31, size=n_boot)
     centers, own_centers, constants = (np.empty((n_boot, t)) for _ in range(3))
     unseen, count = np.zeros((len(train), t)), np.zeros(len(train))
+    seen = take_rows(x, train)
     models: list[tuple[Model, ...]] = []
     for bag, inside in enumerate(halves):
         models.append(stage.fit(train[inside], int(seeds[bag])))
-        predicted = np.column_stack([model.predict(x[train]) for model in models[-1]])
+        predicted = np.column_stack([model.predict(seen) for model in models[-1]])
         centers[bag] = share @ predicted
         half = share[inside] / share[inside].sum()
         own_centers[bag] = half @ predicted[inside]
         constants[bag] = half @ targets[train[inside]]
-        unseen[~inside] += predicted[~inside] - centers[bag]
+        unseen += np.where(inside[:, None], 0.0, predicted - centers[bag])
         count += ~inside
     met = np.flatnonzero(count > 0)
     oob = unseen[met] / count[met, None]

@@ -3,35 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from causalkit.effects.bagged import FinalStage
 from causalkit.kernels.arrays import Codes, Floats, Ints
-from causalkit.nuisance.binned import binned, dataset_parameters
+from causalkit.nuisance.binned import binned, dataset_parameters, part
 from causalkit.nuisance.defaults import as_regressor
 from causalkit.nuisance.features import FeatureMatrix
 from causalkit.nuisance.learners import ConstantModel, Model
+from causalkit.nuisance.trees import without_data
 
 #: Boosting rounds, and shrinkage of each: fixed, because the shrinkage towards the constant is chosen afterwards.
 ROUNDS = 20
 RATE = 0.2
 #: Bins per covariate.
 BINS = 63
-
-
-@dataclass(frozen=True)
-class Boosted:
-    """A LightGBM model without its training data."""
-
-    booster: Any
-
-    def predict(self, x: Floats) -> Floats:
-        """Return predictions, shape (n,)."""
-        out: Floats = np.asarray(self.booster.predict(x, num_threads=1), dtype=float)
-        return out
 
 
 class BoostedStage:
@@ -55,10 +43,10 @@ class BoostedStage:
 
     def fit(self, rows: Ints, seed: int) -> tuple[Model, ...]:
         """Fit on some rows; where too few are left to split, the model is their mean."""
-        part = self._part(rows) if self._whole else None
-        return tuple(self._one(rows, j, part, seed) for j in range(self._targets.shape[1]))
+        data = self._part(rows) if self._whole else None
+        return tuple(self._one(rows, j, data, seed) for j in range(self._targets.shape[1]))
 
-    def _one(self, rows: Ints, target: int, part: Any, seed: int) -> Model:
+    def _one(self, rows: Ints, target: int, data: Any, seed: int) -> Model:
         import lightgbm
 
         if not self._whole and self._weights is not None:
@@ -67,20 +55,20 @@ class BoostedStage:
         y = self._targets[rows, target]
         if len(rows) < 2 * self._settings["min_data_in_leaf"]:
             return ConstantModel(np.asarray(np.average(y, weights=own) if len(rows) else 0.0))
-        if part is None:
-            part = self._part(rows)
-        part.set_label(y)
-        part.set_weight(own)
-        booster = lightgbm.Booster({**self._settings, "seed": seed}, part)
+        if data is None:
+            data = self._part(rows)
+        data.set_label(y)
+        data.set_weight(own)
+        booster = lightgbm.Booster({**self._settings, "seed": seed}, data)
         for _ in range(ROUNDS):
             if booster.update():
                 break
-        return Boosted(lightgbm.Booster(model_str=booster.model_to_string()))
+        return without_data(booster)
 
     def _part(self, rows: Ints) -> Any:
         if len(rows) < 2 * self._settings["min_data_in_leaf"]:
             return None
-        return self._binned.subset(rows, params=self._settings).construct()
+        return part(self._binned, rows, self._settings)
 
 
 class LearnerStage:
@@ -123,5 +111,5 @@ def _settings(n_rows: int) -> dict[str, Any]:
         **dataset_parameters(BINS),
         "num_threads": 1,
         "deterministic": True,
-        "force_row_wise": True,
+        "force_col_wise": True,  # the same trees as row by row, and few rounds don't pay for what that prepares
     }

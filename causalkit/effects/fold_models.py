@@ -14,6 +14,7 @@ from causalkit.kernels.arrays import Codes, Floats, Ints
 from causalkit.nuisance.binned import on_views
 from causalkit.nuisance.boosting import like
 from causalkit.nuisance.defaults import as_regressor
+from causalkit.nuisance.features import take_rows
 from causalkit.nuisance.learners import Learner, Model
 from causalkit.nuisance.outcome import Standardized
 
@@ -62,7 +63,7 @@ def out_of_fold(models: tuple[FoldModel, ...], x: Floats, folds: Codes) -> Float
     out = np.empty((len(x), len(models[0].predict(x[:1])[0])))
     for model, fold in zip(models, np.unique(folds), strict=True):
         rows = np.flatnonzero(folds == fold)
-        out[rows] = model.predict(x[rows])
+        out[rows] = model.predict(take_rows(x, rows))
     return out
 
 

@@ -89,11 +89,11 @@ class SingleModel:
     def predict(self, x: Floats) -> Floats:
         """Return the baseline and the effect of each arm, shape (n, n_arms)."""
         levels = []
+        wide = np.zeros((len(x), x.shape[1] + self.n_arms - 1), order="F")
+        wide[:, : x.shape[1]] = x
         for arm in range(self.n_arms):
-            indicators = np.zeros((len(x), self.n_arms - 1))
-            if arm:
-                indicators[:, arm - 1] = 1.0
-            levels.append(self.model.predict(np.column_stack([x, indicators])))
+            wide[:, x.shape[1] :] = np.arange(1, self.n_arms) == arm
+            levels.append(self.model.predict(wide))
         return from_levels(np.column_stack(levels))
 
 

@@ -12,6 +12,7 @@ from causalkit.effects.fold_models import Rows, learned
 from causalkit.kernels.arrays import Codes, Floats, Ints
 from causalkit.nuisance.binned import on_views
 from causalkit.nuisance.defaults import as_classifier
+from causalkit.nuisance.features import take_rows
 from causalkit.nuisance.learners import ConstantModel, Model
 from causalkit.nuisance.outcome import ArmModels
 
@@ -83,7 +84,7 @@ class XLearner(EffectLearner):
             sides = regress_sides(rows, train, study.arms.codes, imputed_effects(study.z, study.arms.codes, mu))
             rows = tuple((c.like(a), t.like(b)) for (c, t), (a, b) in zip(rows, sides, strict=True))
             held_out = np.flatnonzero(n.folds == fold)
-            effects[held_out] = blend(sides, x[held_out], n.e[held_out])
+            effects[held_out] = blend(sides, take_rows(x, held_out), n.e[held_out])
             models.append(Crossed(n.models[at], sides, chances[at]))
         return learned(tuple(models), np.column_stack([n.mu[:, 0], effects]), NO_INTERVAL)
 
@@ -121,11 +122,11 @@ def other_arms(outcomes: Model, x: Floats, train: Ints, arms: Codes, shape: tupl
     """
     mu = np.zeros(shape)
     if not isinstance(outcomes, ArmModels):
-        mu[train] = outcomes.predict(x[train])
+        mu[train] = outcomes.predict(take_rows(x, train))
         return mu
     controls, treated = train[arms[train] == 0], train[arms[train] > 0]
-    mu[treated, 0] = replace(outcomes, models=outcomes.models[:1]).predict(x[treated])[:, 0]
-    mu[controls, 1:] = replace(outcomes, models=outcomes.models[1:]).predict(x[controls])
+    mu[treated, 0] = replace(outcomes, models=outcomes.models[:1]).predict(take_rows(x, treated))[:, 0]
+    mu[controls, 1:] = replace(outcomes, models=outcomes.models[1:]).predict(take_rows(x, controls))
     return mu
 
 

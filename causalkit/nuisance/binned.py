@@ -9,8 +9,10 @@ from threading import Lock
 from typing import Any
 from weakref import WeakKeyDictionary
 
+import numpy as np
+
 from causalkit.kernels.arrays import Codes, Floats, Ints
-from causalkit.nuisance.features import FeatureMatrix
+from causalkit.nuisance.features import FeatureMatrix, take_rows
 from causalkit.nuisance.learners import Learner, Model
 
 #: Bins per covariate of nuisances.
@@ -47,7 +49,7 @@ class BinnedTable:
     def _widened(self, narrow: BinnedTable, max_bin: int) -> Any:
         """Put the bins of the last columns behind a copy of those of the first."""
         settings = {**dataset_parameters(max_bin), "num_threads": 1}
-        out = narrow.dataset(max_bin).subset(range(len(self.values)), params=settings).construct()
+        out = part(narrow.dataset(max_bin), np.arange(len(self.values)), settings)
         with warnings.catch_warnings():  # LightGBM says that the raw data can't be joined, which it need not keep
             warnings.simplefilter("ignore", UserWarning)
             out.add_features_from(_construct(self.values[:, narrow.values.shape[1] :], (), max_bin))
@@ -84,12 +86,14 @@ class View:
     @property
     def values(self) -> Floats:
         """The rows as an array."""
-        out: Floats = self.table.values[self.rows]
-        return out
+        return take_rows(self.table.values, self.rows)
 
-    def dataset(self, settings: dict[str, Any]) -> Any:
-        """Return the LightGBM dataset of these rows, with the bins of the whole table; labels are not set."""
-        return self.table.dataset().subset(self.rows, params={**settings, **dataset_parameters(BINS)}).construct()
+
+def part(dataset: Any, rows: Ints, settings: dict[str, Any]) -> Any:
+    """Return the LightGBM dataset of some rows, ascending, with the bins of the whole one; labels are not set."""
+    out = dataset.subset((), params=settings)
+    out.used_indices = rows.astype(np.int32)  # LightGBM would sort them one by one, as a list
+    return out.construct()
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,10 @@ from typing import Any, TypeVar
 import numpy as np
 
 from causalkit.kernels.arrays import Codes, Floats, Ints
-from causalkit.nuisance.binned import BINS, View, dataset_parameters
+from causalkit.nuisance.binned import BINS, View, dataset_parameters, part
 from causalkit.nuisance.crossfit import deal_folds
 from causalkit.nuisance.learners import ConstantModel, Learner, MeanRegressor, Model, ShareClassifier, WidenedModel
+from causalkit.nuisance.trees import without_data
 
 #: Fewer rows than this can't hold two leaves and a validation fold.
 FEWEST_ROWS = 60
@@ -49,15 +50,15 @@ def parameters(n_rows: int, *, seed: int, n_jobs: int) -> dict[str, Any]:
 class BoostedModel:
     """The boosters of one internal cross-validation, averaged at the number of rounds that it chose."""
 
-    boosters: tuple[Any, ...]
+    boosters: tuple[Model, ...]
     rounds: int
 
     def predict(self, x: Floats) -> Floats:
         """Return the mean prediction; (n, 2) probabilities for two classes come from :class:`TwoClassModel`."""
-        total = self.boosters[0].predict(x, num_iteration=self.rounds, num_threads=1)
+        total = self.boosters[0].predict(x)
         for booster in self.boosters[1:]:
-            total = total + booster.predict(x, num_iteration=self.rounds, num_threads=1)
-        mean: Floats = np.asarray(total, dtype=float) / len(self.boosters)
+            total = total + booster.predict(x)
+        mean: Floats = total / len(self.boosters)
         return mean
 
 
@@ -179,49 +180,71 @@ def _boost(
     if len(np.unique(folds)) < 2:  # a single cluster can't be split
         return ConstantModel(np.asarray(np.average(y, weights=weights)))
     settings = objective | parameters(len(y), seed=learner.random_state, n_jobs=learner.n_jobs)
-    data = _dataset(x, learner, settings)
-    data.set_label(y)
-    if weights is not None:
-        data.set_weight(weights)
-    import lightgbm
-
+    settings |= dataset_parameters(BINS)
+    table, rows = _table(x, learner, settings)
+    data = _Labelled(table, rows, y, weights, settings)
     if learner.rounds is None:
-        boosters, rounds = _cross_validate(data, _splits(folds), settings)
+        boosters, rounds = _cross_validate(data, _splits(folds))
     else:
-        boosters, rounds = [lightgbm.Booster({**settings, **dataset_parameters(BINS)}, data)], learner.rounds
-        for _ in range(rounds):
-            if boosters[0].update():
-                break
-    # A booster made of text holds trees and no training data.
-    texts = [booster.model_to_string(num_iteration=rounds) for booster in boosters]
-    return BoostedModel(tuple(lightgbm.Booster(model_str=text) for text in texts), rounds)
+        boosters, rounds = [_boosted(data, learner.rounds)], learner.rounds
+    return BoostedModel(tuple(without_data(booster, rounds) for booster in boosters), rounds)
 
 
-def _dataset(x: Floats | View, learner: BoostingRegressor | BoostingClassifier, settings: dict[str, Any]) -> Any:
+def _table(
+    x: Floats | View, learner: BoostingRegressor | BoostingClassifier, settings: dict[str, Any]
+) -> tuple[Any, Ints]:
+    """Return a LightGBM dataset, and which of its rows are meant."""
     import lightgbm
 
     if isinstance(x, View):
-        return x.dataset(settings)
+        return x.table.dataset(), x.rows
     categories: Any = list(learner.categorical) or "auto"
-    return lightgbm.Dataset(
-        x, categorical_feature=categories, params={**settings, **dataset_parameters(BINS)}
-    ).construct()
+    return lightgbm.Dataset(x, categorical_feature=categories, params=settings).construct(), np.arange(len(x))
 
 
-def _cross_validate(data: Any, splits: list[tuple[Ints, Ints]], settings: dict[str, Any]) -> tuple[list[Any], int]:
+@dataclass(frozen=True, eq=False)
+class _Labelled:
+    """Rows of a LightGBM dataset, with their targets and weights."""
+
+    table: Any
+    rows: Ints
+    y: Floats
+    weights: Floats | None
+    settings: dict[str, Any]
+
+    def part(self, at: Ints | slice = slice(None)) -> Any:
+        """Return the dataset of some of the rows."""
+        data = part(self.table, self.rows[at], self.settings)
+        data.set_label(self.y[at])
+        if self.weights is not None:
+            data.set_weight(self.weights[at])
+        return data
+
+
+def _boosted(data: _Labelled, rounds: int) -> Any:
+    """Boost all rows."""
+    import lightgbm
+
+    booster = lightgbm.Booster(data.settings, data.part())
+    for _ in range(rounds):
+        if booster.update():
+            break
+    return booster
+
+
+def _cross_validate(data: _Labelled, splits: list[tuple[Ints, Ints]]) -> tuple[list[Any], int]:
     """Boost all splits round by round until their mean validation loss has not fallen for a while."""
     import lightgbm
 
-    shared = {**settings, **dataset_parameters(BINS)}
     boosters = []
     for train, valid in splits:
-        booster = lightgbm.Booster(shared, data.subset(train, params=shared).construct())
-        booster.add_valid(data.subset(valid, params=shared).construct(), "valid")
+        booster = lightgbm.Booster(data.settings, data.part(train))
+        booster.add_valid(data.part(valid), "valid")
         boosters.append(booster)
     best, rounds = np.inf, 1
     for done in range(1, _MOST_ROUNDS + 1):
         finished = [booster.update() for booster in boosters]
-        loss = float(np.mean([booster.eval_valid()[0][2] for booster in boosters]))
+        loss = sum(booster.eval_valid()[0][2] for booster in boosters) / len(boosters)
         if loss < best:
             best, rounds = loss, done
         if done - rounds >= _PATIENCE or all(finished):

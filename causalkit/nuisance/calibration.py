@@ -10,6 +10,7 @@ import numpy as np
 
 from causalkit.errors import ConvergenceError
 from causalkit.kernels.arrays import Codes, Floats
+from causalkit.nuisance.features import take_rows
 
 _MOST_STEPS = 100
 #: Twice the log-likelihood that the slope must gain (as in AIC) before it counts.
@@ -43,12 +44,12 @@ def calibrate(probabilities: Floats, codes: Codes, folds: Codes, weights: Floats
         Probabilities; each row sums to one.
     """
     logs = np.log(np.clip(probabilities, _FLOOR, 1.0))
-    logs -= logs.mean(axis=1, keepdims=True)
+    logs = np.asfortranarray(logs - logs.mean(axis=1, keepdims=True))  # class by class: there are few
     weight = np.ones(len(codes)) if weights is None else weights / weights[weights > 0].mean()
     out = np.empty_like(logs)
     for fold in np.unique(folds):
-        rows, held_out = folds != fold, folds == fold
-        intercepts, slope = _fit_map(logs[rows], codes[rows], weight[rows])
+        rows, held_out = np.flatnonzero(folds != fold), folds == fold
+        intercepts, slope = _fit_map(take_rows(logs, rows), codes[rows], weight[rows])
         out[held_out] = softmax(intercepts + slope * logs[held_out])
     return out
 

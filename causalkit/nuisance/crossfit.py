@@ -9,6 +9,7 @@ import numpy as np
 
 from causalkit.errors import DesignError
 from causalkit.kernels.arrays import Codes, Floats, Ints, read_only
+from causalkit.nuisance.features import take_rows
 from causalkit.nuisance.learners import Model
 
 Predict = Callable[[Ints], Floats]
@@ -153,7 +154,7 @@ def cross_fit_models(
 
         def predict(held_out: Ints) -> Floats:
             kept[int(folds[held_out[0]])] = model
-            return model.predict(x[held_out])
+            return model.predict(take_rows(x, held_out))
 
         return predict
 

@@ -7,7 +7,7 @@ from typing import Protocol
 
 import numpy as np
 
-from causalkit.kernels.arrays import Floats
+from causalkit.kernels.arrays import Floats, Ints
 
 
 class FeatureMatrix(Protocol):
@@ -25,6 +25,12 @@ class FeatureMatrix(Protocol):
 
     @property
     def categorical(self) -> tuple[int, ...]: ...  # noqa: D102
+
+
+def take_rows(x: Floats, rows: Ints) -> Floats:
+    """Return some rows of a matrix with each column contiguous, as learners of columns read them."""
+    out: Floats = np.take(x.T, rows, axis=1).T
+    return out
 
 
 @dataclass(frozen=True)

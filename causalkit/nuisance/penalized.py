@@ -12,6 +12,8 @@ from causalkit.nuisance.features import OneHot
 from causalkit.nuisance.learners import MeanRegressor, Model, ShareClassifier, WidenedModel
 
 _PENALTIES = np.logspace(-2, 4, 25)
+#: Rows whose leave-one-out errors are computed at a time.
+_BLOCK = 4096
 
 
 @dataclass(frozen=True)
@@ -38,22 +40,28 @@ class Standardizer:
         """Take means and scales from the training rows ``x``, shape (n, p)."""
         coding = OneHot.learn(x, categorical)
         coded = coding.apply(x)
-        there = ~np.isnan(coded)
-        weight = there * (1.0 if weights is None else weights[:, None])
-        total = np.maximum(weight.sum(axis=0), np.finfo(float).tiny)
-        pivot = np.where(there, coded, 0.0).max(axis=0, initial=0.0)  # keeps the digits of columns far from zero
-        near = np.where(there, coded - pivot, 0.0)
-        mean = (weight * near).sum(axis=0) / total
-        scale = np.sqrt((weight * np.where(there, near - mean, 0.0) ** 2).sum(axis=0) / total)
+        gaps = np.isnan(coded)
+        flagged = np.flatnonzero(gaps.any(axis=0))
+        pivot = np.nan_to_num(np.fmax.reduce(coded, axis=0))  # keeps the digits of columns far from zero
+        near = coded - pivot
+        near[gaps] = 0.0
+        weight = np.ones(len(x)) if weights is None else weights
+        total = np.maximum(weight.sum() - weight @ gaps, np.finfo(float).tiny)
+        mean = weight @ near / total
+        near -= mean
+        near[gaps] = 0.0
+        near *= near
+        scale = np.sqrt(weight @ near / total)
         constant = scale <= 1e-12 * np.maximum(np.abs(pivot), 1.0)
-        return cls(coding, pivot + mean, np.where(constant, 1.0, scale), np.flatnonzero(~there.all(axis=0)))
+        return cls(coding, pivot + mean, np.where(constant, 1.0, scale), flagged)
 
     def apply(self, x: Floats) -> Floats:
         """Return the standardised columns followed by the flags."""
         coded = self.coding.apply(x)
         gaps = np.isnan(coded)
-        standard = np.where(gaps, 0.0, (coded - self.mean) / self.scale)
-        return np.column_stack([standard, gaps[:, self.flagged].astype(float)])
+        standard = (coded - self.mean) / self.scale
+        standard[gaps] = 0.0
+        return np.column_stack([standard, gaps[:, self.flagged].astype(float)]) if len(self.flagged) else standard
 
 
 @dataclass(frozen=True)
@@ -71,6 +79,19 @@ class LinearModel:
 
 
 @dataclass(frozen=True)
+class Line:
+    """A linear function of columns."""
+
+    slopes: Floats
+    intercept: float
+
+    def predict(self, columns: Floats) -> Floats:
+        """Return the function's values, shape (n,)."""
+        out: Floats = self.intercept + columns @ self.slopes
+        return out
+
+
+@dataclass(frozen=True)
 class LinearRegressor:
     """Ridge regression; the penalty is chosen by leave-one-out error in closed form."""
 
@@ -80,11 +101,54 @@ class LinearRegressor:
         """Fit; without covariates, or with fewer than 3 rows, the model is the mean."""
         if x.shape[1] == 0 or len(y) < 3:
             return MeanRegressor().fit(x, y, weights)
-        from sklearn.linear_model import RidgeCV
-
         standardizer = Standardizer.learn(x, self.categorical, weights)
-        model = RidgeCV(alphas=_PENALTIES).fit(standardizer.apply(x), y, sample_weight=weights)
-        return LinearModel(standardizer, model)
+        return LinearModel(standardizer, ridge(standardizer.apply(x), y, weights))
+
+
+def ridge(columns: Floats, y: Floats, weights: Floats | None = None, penalties: Floats = _PENALTIES) -> Line:
+    """Fit a ridge regression with an unpenalised intercept and the penalty of least leave-one-out error.
+
+    With ``Q`` the rotated columns, whose cross-product is the diagonal of ``l``, the error of a row that is left out is
+    ``(y - Q D Q'y) / (1 - sum_j q_j^2 d_j - 1/n)`` with ``d = 1 / (l + penalty)``: one decomposition serves all penalties
+    (Rifkin and Lippert 2007, "Notes on regularized least squares"). Weights multiply squared errors.
+
+    Parameters
+    ----------
+    columns : Floats, shape (n, k)
+        Regressors, about standardised.
+    y : Floats, shape (n,)
+        Outcome.
+    weights : Floats, shape (n,), optional
+        Weights of the rows.
+    penalties : Floats
+        Penalties to choose from; the first of equals is taken.
+    """
+    share = np.full(len(y), 1.0 / len(y)) if weights is None else weights / weights.sum()
+    root = None if weights is None else np.sqrt(weights)
+    middle, level = share @ columns, float(share @ y)
+    z, target = columns - middle, y - level
+    if root is not None:
+        z, target = z * root[:, None], target * root
+    powers, rotation, q = _rotated(z)
+    along = q.T @ target
+    shrink = 1.0 / (powers[:, None] + penalties)
+    errors = np.zeros(len(penalties))
+    for start in range(0, len(y), _BLOCK):
+        at = slice(start, start + _BLOCK)
+        left_out = target[at, None] - q[at] @ (shrink * along[:, None])
+        left_out /= 1.0 - share[at, None] - q[at] ** 2 @ shrink
+        errors += np.einsum("ij,ij->j", left_out, left_out)
+    slopes = rotation @ (shrink[:, int(np.argmin(errors))] * along)
+    return Line(slopes, level - float(middle @ slopes))
+
+
+def _rotated(z: Floats) -> tuple[Floats, Floats, Floats]:
+    """Return the eigenvalues of ``z'z`` that can differ from zero, their vectors, and ``z`` times these."""
+    if len(z) < z.shape[1]:
+        u, singular, v = np.linalg.svd(z, full_matrices=False)
+        return singular**2, v.T, u * singular
+    powers, rotation = np.linalg.eigh(z.T @ z)
+    return np.maximum(powers, 0.0), rotation, z @ rotation
 
 
 @dataclass(frozen=True)

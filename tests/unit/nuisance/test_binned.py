@@ -8,7 +8,7 @@ import pytest
 
 from causalkit.core.features import Features, Schema
 from causalkit.nuisance import boosting
-from causalkit.nuisance.binned import BINS, BinnedTable, _tables, binned, dataset_parameters
+from causalkit.nuisance.binned import BINS, BinnedTable, _tables, binned, dataset_parameters, part
 from causalkit.nuisance.boosting import BoostingClassifier, BoostingRegressor, like
 from causalkit.nuisance.outcome import Probability, Standardized
 from causalkit.nuisance.penalized import LinearRegressor
@@ -32,12 +32,12 @@ def test_a_part_of_a_binned_table_gives_the_trees_of_a_fit_of_its_own(features):
     for _ in range(3):
         rows = np.sort(rng.permutation(900)[:500])
         y = features.values[rows, 0] + rng.normal(size=500)
-        part = table.view(rows).dataset(settings)
-        part.set_label(y)
+        rows_of_table = part(table.dataset(), rows, settings)
+        rows_of_table.set_label(y)
         own = lightgbm.Dataset(
             features.values[rows], y, reference=table.dataset(), categorical_feature=[3], params=settings
         )
-        one, two = (lightgbm.train(settings, data, num_boost_round=20) for data in (part, own))
+        one, two = (lightgbm.train(settings, data, num_boost_round=20) for data in (rows_of_table, own))
         assert np.array_equal(one.predict(features.values), two.predict(features.values))
 
 
