@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -18,12 +19,37 @@ if TYPE_CHECKING:
 def canonical_order(sample: Sample) -> Ints:
     """Return the order that sorts rows by numbers only; see ``Sample.canonical_order``."""
     reference = sample.optional("outcome")
-    keys: list[Floats] = []
-    for role in sorted(sample.columns):
-        keys.extend(_keys(sample.columns[role], reference))
-    if not keys:
-        return np.arange(sample.n)
-    return np.lexsort(keys[::-1])
+    keys = (key for role in sorted(sample.columns) for key in _keys(sample.columns[role], reference))
+    return sorted_by(keys, sample.n)
+
+
+def sorted_by(keys: Iterable[Floats], n: int) -> Ints:
+    """Return the order of ``np.lexsort`` with the first key first, reading further keys only as long as rows tie.
+
+    Parameters
+    ----------
+    keys : iterable of arrays, shape (n,)
+        The first decides; the next among rows that are equal so far, and so on.
+    n : int
+        Rows.
+    """
+    order = np.arange(n)
+    # Places in ``order`` of rows that are not told apart yet, and the number of the group of equal rows of each.
+    places, group = np.arange(n), np.zeros(n, dtype=np.int64)
+    for key in keys:
+        rows = order[places]
+        values = key[rows]
+        alone = not group.size or group[0] == group[-1]
+        by = np.argsort(values, kind="stable") if alone else np.lexsort((values, group))
+        order[places], values = rows[by], values[by]
+        same = (values[1:] == values[:-1]) | (np.isnan(values[1:]) & np.isnan(values[:-1]))
+        same &= group[1:] == group[:-1]
+        tied = np.concatenate([[False], same]) | np.concatenate([same, [False]])
+        if not same.any():
+            break
+        group = np.cumsum(np.concatenate([[False], ~same]))[tied]
+        places = places[tied]
+    return order
 
 
 def renumbered(sample: Sample) -> Sample:
@@ -31,25 +57,25 @@ def renumbered(sample: Sample) -> Sample:
     return replace(sample, columns={role: _renumber(column) for role, column in sample.columns.items()})
 
 
-def _keys(column: Column, reference: Floats | None) -> list[Floats]:
+def _keys(column: Column, reference: Floats | None) -> Iterator[Floats]:
     from causalkit.core.sample import Arms, Number
 
     if isinstance(column, tuple):
-        return [key for part in column for key in _keys(part, reference)]
-    if isinstance(column, Number):
-        return [column.values]
-    if isinstance(column, Arms):
-        return [column.codes.astype(float)]
-    if isinstance(column, Groups):
-        return _group_keys(column.codes, reference)
-    keys: list[Floats] = []
-    for j in range(column.values.shape[1]):
-        values = column.values[:, j]
-        if j in column.categorical:
-            keys.extend(_group_keys(np.nan_to_num(values, nan=-1.0).astype(np.int32), reference))
-        else:
-            keys.append(values)
-    return keys
+        for part in column:
+            yield from _keys(part, reference)
+    elif isinstance(column, Number):
+        yield column.values
+    elif isinstance(column, Arms):
+        yield column.codes.astype(float)
+    elif isinstance(column, Groups):
+        yield from _group_keys(column.codes, reference)
+    else:
+        for j in range(column.values.shape[1]):
+            values = column.values[:, j]
+            if j in column.categorical:
+                yield from _group_keys(np.nan_to_num(values, nan=-1.0).astype(np.int32), reference)
+            else:
+                yield values
 
 
 def _group_keys(codes: Codes, reference: Floats | None) -> list[Floats]:

@@ -115,7 +115,8 @@ def check_lines(checks: Checks) -> list[str]:
     for status, mark in (("fail", "✗"), ("warn", "!"), ("untestable", "?")):
         asking = [check for check in found if check.status == status]
         lines += [f"{mark} {check.name} ({status}): {check.message} {check.advice}".rstrip() for check in asking]
-    passed = [check.name for check in found if check.status == "pass"]
+    # Of a difference, both parts may have passed a check of one name.
+    passed = list(dict.fromkeys(check.name for check in found if check.status == "pass"))
     return [*lines, f"✓ passed: {', '.join(passed)}"] if passed else lines
 
 

@@ -23,7 +23,7 @@ _SYMBOLS = {
     "ε": r"\ensuremath{\varepsilon}", "θ": r"\ensuremath{\theta}", "λ": r"\ensuremath{\lambda}", "μ": r"\ensuremath{\mu}",
     "π": r"\ensuremath{\pi}", "ρ": r"\ensuremath{\rho}", "σ": r"\ensuremath{\sigma}", "τ": r"\ensuremath{\tau}",
     "φ": r"\ensuremath{\varphi}", "χ": r"\ensuremath{\chi}", "ψ": r"\ensuremath{\psi}", "Δ": r"\ensuremath{\Delta}",
-    "\u00a0": "~", "€": r"\texteuro{}", "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}",
+    "\u00a0": "~", "€": r"\texteuro{}", "|": r"\textbar{}",
     '"': r"\textquotedbl{}",
 }  # fmt: skip
 

@@ -131,5 +131,15 @@ def _require_whole_latex(text: str) -> None:
     widths = {len(re.findall(r"(?<!\\)&", line)) for line in rows}
     require(len(widths) == 1, f"a name broke a row of the LaTeX table: {text}")
     commands = set(re.findall(r"\\[a-zA-Z]+", text))
-    known = {"\\begin", "\\end", "\\toprule", "\\midrule", "\\bottomrule", "\\textbackslash", "\\textasciitilde"}
+    known = {
+        "\\begin",
+        "\\end",
+        "\\toprule",
+        "\\midrule",
+        "\\bottomrule",
+        "\\textbackslash",
+        "\\textasciitilde",
+        "\\textless",
+        "\\textgreater",
+    }
     require(commands <= known | {"\\textasciicircum"}, f"to_latex holds the commands {commands - known}.")

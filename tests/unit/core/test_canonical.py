@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from causalkit.core.canonical import sorted_by
 from causalkit.core.design import Design
 from causalkit.linear.ols import OLS
 from causalkit.testing.table import table
@@ -78,3 +79,11 @@ def test_no_columns_at_all():
     from causalkit.core.sample import Sample
 
     assert canonical_order(Sample({}, Rows(np.arange(4), "t"), 4)).tolist() == [0, 1, 2, 3]
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.integers(0, 40), st.integers(1, 4), st.integers(0, 10_000))
+def test_rows_are_sorted_as_by_all_keys_at_once(n, k, seed):
+    rng = np.random.default_rng(seed)
+    keys = [rng.choice([np.nan, -0.0, 0.0, 1.0, rng.normal()], n) for _ in range(k)]
+    assert sorted_by(iter(keys), n).tolist() == np.lexsort(keys[::-1]).tolist()

@@ -66,13 +66,14 @@ def test_no_text_breaks_a_row(text):
     assert not re.search(r"(?<!\\)(?:\\\\)*[<>]", markdown_escape(text))
 
 
-@given(st.text(alphabet="\\{}$&#^_%~ab"))
+@given(st.text(alphabet="\\{}$&#^_%~<>ab"))
 def test_latex_can_be_read_back(text):
     words = {r"\textbackslash{}": "\\", r"\textasciitilde{}": "~", r"\textasciicircum{}": "^"}
+    words |= {r"\textless{}": "<", r"\textgreater{}": ">"}
     plain = latex_escape(text)
     for command, char in words.items():
         plain = plain.replace(command, f"\0{ord(char)};")
-    assert not re.search(r"(?<!\\)[{}$&#^_%~]", plain)
+    assert not re.search(r"(?<!\\)[{}$&#^_%~<>]", plain)
     plain = re.sub(r"\\(.)", r"\1", plain)
     assert re.sub(r"\0(\d+);", lambda m: chr(int(m[1])), plain) == text
 

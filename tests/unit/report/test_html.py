@@ -164,3 +164,11 @@ def test_contrast_reaches_aa_in_light_and_dark(mode, front, back):
     palette = (light, dark)[mode]
     one, two = sorted((_luminance(palette[front]), _luminance(palette[back])))
     assert (two + 0.05) / (one + 0.05) >= 4.5
+
+
+@pytest.mark.parametrize(
+    ("statuses", "banner"), [(("untestable",), "untestable"), (("untestable", "pass"), "pass"), ((), "untestable")]
+)
+def test_the_tick_is_for_what_was_tested(fake, statuses, banner):
+    owner = fake("Study", checks=tuple(Check(f"c{i}", status, "Said.") for i, status in enumerate(statuses)))
+    assert f'class="banner {banner}"' in to_html(compose(owner))
