@@ -73,7 +73,7 @@ def without_data(booster: Any, rounds: int | None = None) -> Model:
 
 
 def _read(text: str) -> Trees | None:
-    """Read the text of a model; None where it has splits by category, several classes or too many leaves."""
+    """Read the text of a model; None where its trees are more than comparisons and a sum, or have too many leaves."""
     from causalkit.kernels.boosted_trees import MOST_LEAVES, leaf_masks
 
     body = text[: text.index("end of trees")]
@@ -81,7 +81,7 @@ def _read(text: str) -> Trees | None:
     objective = fields["objective"][0]
     sizes = np.array(fields["num_leaves"], dtype=np.int64)
     kinds = _numbers(fields["decision_type"], np.int64)
-    plain = objective == "regression" or objective == "binary sigmoid:1"
+    plain = objective in ("regression", "binary sigmoid:1") and not any(f"\n{other}\n" in body for other in _OTHERWISE)
     if not plain or sizes.max(initial=1) > MOST_LEAVES or np.any(kinds & (_CATEGORY | _ZERO_MISSING)):
         return None
     starts = np.concatenate([[0], np.cumsum(sizes - 1)])
@@ -95,6 +95,8 @@ def _read(text: str) -> Trees | None:
     return Trees(starts, feature, threshold, gap_left, masks, values, objective != "regression")
 
 
+#: Forests, whose trees are averaged, and trees with a regression in each leaf.
+_OTHERWISE = ("average_output", "is_linear=1")
 _FIELDS = (
     "objective",
     "num_leaves",

@@ -58,6 +58,8 @@ def test_trees_that_could_not_be_split(table):
 @pytest.mark.parametrize(
     ("settings", "categorical"),
     [
+        ({"objective": "l2", "linear_tree": True}, "auto"),
+        ({"objective": "l2", "boosting": "rf", "bagging_freq": 1, "bagging_fraction": 0.5}, "auto"),
         ({"objective": "l2"}, [3]),
         ({"objective": "l2", "num_leaves": 64}, "auto"),
         ({"objective": "multiclass", "num_class": 3}, "auto"),
