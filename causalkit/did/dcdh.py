@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
@@ -18,6 +18,7 @@ from causalkit.core.roles import Assignment, Role
 from causalkit.core.rows import Groups, Rows
 from causalkit.core.sample import Sample
 from causalkit.did.cohorts import ROLES
+from causalkit.did.dcdh_controls import Controls
 from causalkit.did.dcdh_horizons import Horizon, horizon_of, same_switchers
 from causalkit.did.dcdh_switches import Switches, without
 from causalkit.did.event_study import OVERALL, AggregateResult, event_time_of
@@ -88,12 +89,20 @@ class DCDH(Estimator[DCDHResult]):
     variance treats the treatments as given: influence values use changes demeaned among units with the same first
     treatment, the same first change and the same treatment after it (for controls: with the same first treatment), with a
     factor for the means that are estimated, as in the authors' ``did_multiplegt_dyn``. It is conservative where effects
-    differ within these groups. Covariates, trends by group and continuous first treatments are not offered.
+    differ within these groups. Trends by group and continuous first treatments are not offered.
+
+    Covariates must vary over time. Among units with the same first treatment that has not changed yet, changes of the
+    outcome from one period to the next are regressed on those of the covariates and on periods; every change of the outcome
+    that is compared is then less what goes with its covariates. Without a change of treatment, units with the same first
+    treatment and the same changes of covariates would have changed alike; and the covariates do not respond to treatment,
+    or that part of the effect is taken out. The variance includes that of the slopes. Estimates are those of the authors'
+    ``did_multiplegt_dyn`` with ``controls``; the standard errors of its Python version 0.1.9 differ, as they change with
+    the slopes themselves, with which no estimate changes.
 
     References
     ----------
     de Chaisemartin and D'Haultfoeuille (2024), "Difference-in-differences estimators of intertemporal treatment effects",
-    Review of Economics and Statistics.
+    Review of Economics and Statistics; covariates: web appendix, section 1.2.
     """
 
     n_effects: int | None = integer(None, low=1)
@@ -108,6 +117,7 @@ class DCDH(Estimator[DCDHResult]):
         "unit": ROLES["unit"],
         "time": ROLES["time"],
         "treatment": Role("treatment", treatment="either"),
+        "covariates": ROLES["covariates"],
         "cluster": Role("label", required=False),
         "weights": ROLES["weights"],
     }
@@ -122,6 +132,7 @@ class DCDH(Estimator[DCDHResult]):
         unit: Any,
         time: Any,
         treatment: Any,
+        covariates: Sequence[str] | str = (),
         control: Any = None,
         treatment_level: Any = None,
         cluster: Any = None,
@@ -140,6 +151,8 @@ class DCDH(Estimator[DCDHResult]):
             Who and when: labels of any type; times must sort in their order, and count in steps of one period.
         treatment : str
             The treatment of each row: numbers, or two levels.
+        covariates : list of str
+            Numbers or categories that vary over time; changes of the outcome are less those that go with theirs.
         control, treatment_level : level, optional
             Levels of ``treatment``, needed for text.
         cluster : str, optional
@@ -164,6 +177,7 @@ class DCDH(Estimator[DCDHResult]):
             unit=unit,
             time=time,
             treatment=treatment,
+            covariates=covariates,
             control=control,
             treatment_level=treatment_level,
             cluster=cluster,
@@ -174,7 +188,8 @@ class DCDH(Estimator[DCDHResult]):
     def estimate(self, sample: Sample) -> DCDHResult:
         """Run the comparisons on a bound sample."""
         switches = Switches.of(sample, self.unbalanced)
-        effects, placebos = self._horizons(switches, sample)
+        controls = Controls.of(switches)
+        effects, placebos = self._horizons(switches, controls, sample)
         found = [*(placebos[::-1]), *effects]
         times = np.array([*range(-1 - len(placebos), -1), *range(len(effects))], dtype=float)
         scale = np.array([horizon.total if self.normalized else 1.0 for horizon in found])
@@ -185,7 +200,9 @@ class DCDH(Estimator[DCDHResult]):
         mix[len(placebos) :] = weight * scale[len(placebos) :] / dose
         psi = np.column_stack([horizon.psi for horizon in found]) / scale
         numbers = _carried(switches, values, psi)
-        left_out, kept = _accounted(switches, np.logical_or.reduce([horizon.used for horizon in found]))
+        compared = np.logical_or.reduce([horizon.used for horizon in found])
+        used = compared if controls is None else compared | controls.behind(compared)
+        left_out, kept = _accounted(switches, used)
         columns: dict[str, list[Any]] = {
             "event_time": [int(e) for e in times],
             "n_treated": [horizon.n_switchers for horizon in found],
@@ -213,12 +230,16 @@ class DCDH(Estimator[DCDHResult]):
             "switchers": _switchers_check(switches, effects[0].n_switchers),
             "pre_trends": lambda: pre_trends_check(result),
         }
+        if controls is not None:
+            checks["covariates"] = controls.check(switches, compared)
         return replace(result, checks=Checks(checks))
 
-    def _horizons(self, switches: Switches, sample: Sample) -> tuple[list[Horizon], list[Horizon]]:
+    def _horizons(
+        self, switches: Switches, controls: Controls | None, sample: Sample
+    ) -> tuple[list[Horizon], list[Horizon]]:
         """Return effects and placebos, both from the shortest to the longest."""
         everyone = switches.direction != 0
-        effects = self._ladder(switches, self.n_effects, everyone, False)
+        effects = self._ladder(switches, controls, self.n_effects, everyone, False)
         if not effects:
             name = sample.name("treatment")
             raise DesignError(
@@ -230,20 +251,23 @@ class DCDH(Estimator[DCDHResult]):
         self._require(self.n_effects, len(effects), "n_effects", "effects")
         if self.same_switchers:
             everyone = same_switchers(switches, len(effects))
-            effects = self._ladder(switches, len(effects), everyone, False)
+            effects = self._ladder(switches, controls, len(effects), everyone, False)
             if not effects:
                 raise DesignError("no switcher reaches all effects.", hint="Ask for fewer: n_effects=.")
         most = len(effects) if self.n_placebos is None else self.n_placebos
-        placebos = self._ladder(switches, most, everyone, True)
+        placebos = self._ladder(switches, controls, most, everyone, True)
         self._require(self.n_placebos, len(placebos), "n_placebos", "placebos")
         return effects, placebos
 
-    def _ladder(self, switches: Switches, most: int | None, among: Any, placebo: bool) -> list[Horizon]:
+    def _ladder(
+        self, switches: Switches, controls: Controls | None, most: int | None, among: Any, placebo: bool
+    ) -> list[Horizon]:
         """Return the horizons, as many as were asked for and can be estimated."""
         found: list[Horizon] = []
         limit = switches.n_periods - 1 if most is None else most
         while len(found) < limit:
-            horizon = horizon_of(switches, len(found) + 1, _DIRECTIONS[self.switchers], among, placebo)
+            directions = _DIRECTIONS[self.switchers]
+            horizon = horizon_of(switches, len(found) + 1, directions, among, placebo, controls)
             if horizon is None:
                 break
             found.append(horizon)

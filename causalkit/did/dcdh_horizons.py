@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from causalkit.did.dcdh_controls import Controls
 from causalkit.did.dcdh_switches import Switches
 from causalkit.kernels.arrays import Bools, Codes, Floats, Ints
 
@@ -45,7 +46,12 @@ class Horizon:
 
 
 def horizon_of(
-    switches: Switches, length: int, directions: Sequence[int], among: Bools, placebo: bool
+    switches: Switches,
+    length: int,
+    directions: Sequence[int],
+    among: Bools,
+    placebo: bool,
+    controls: Controls | None = None,
 ) -> Horizon | None:
     """Estimate one horizon.
 
@@ -60,6 +66,8 @@ def horizon_of(
         Switchers that may be used.
     placebo : bool
         Whether changes before the switch are compared, over the same length and with the same controls.
+    controls : Controls, optional
+        Covariates: changes of the outcome are less those that go with theirs.
 
     Returns
     -------
@@ -74,12 +82,12 @@ def horizon_of(
     found = [
         part
         for t in range(2 * length if placebo else length, switches.n_periods)
-        for part in _at(switches, t, length, directions, among, placebo)
+        for part in _at(switches, t, length, directions, among, placebo, controls)
     ]
     if not found:
         return None
     weight = sum(part.weight for part in found)
-    controls = np.logical_or.reduce([part.control for part in found])
+    untouched = np.logical_or.reduce([part.control for part in found])
     return Horizon(
         sum(part.value for part in found) / weight,
         np.sum([part.psi for part in found], axis=0) / weight,
@@ -87,7 +95,7 @@ def horizon_of(
         sum(part.total for part in found) / weight,
         sum(part.now for part in found) / weight,
         sum(part.n_switchers for part in found),
-        int(controls.sum()),
+        int(untouched.sum()),
         np.logical_or.reduce([part.used for part in found]),
     )
 
@@ -107,11 +115,21 @@ class _Part:
 
 
 def _at(
-    switches: Switches, t: int, length: int, directions: Sequence[int], among: Bools, placebo: bool
+    switches: Switches,
+    t: int,
+    length: int,
+    directions: Sequence[int],
+    among: Bools,
+    placebo: bool,
+    controls: Controls | None,
 ) -> Iterator[_Part]:
     """Compare those who reach the horizon in period ``t`` with those of the same baseline that have not changed by then."""
     y, back, w, baseline = switches.outcome, t - length, switches.weights[:, t], switches.baseline_code
-    change = y[:, back - length] - y[:, back] if placebo else y[:, t] - y[:, back]
+    to = back - length if placebo else t
+    change = y[:, to] - y[:, back]
+    if controls is not None:
+        moved = controls.moved(to, back)
+        change = change - controls.explained(moved)
     seen = ~np.isnan(change) & ~np.isnan(y[:, t]) & (w > 0)
     control, size = seen & (switches.first > t), int(baseline.max()) + 1
     of_controls = np.bincount(baseline[control], w[control], size)
@@ -128,6 +146,8 @@ def _at(
         mean, factor = _expected(switches, change, w, mine, control)
         psi = np.zeros(switches.n_units)
         psi[used] = row[used] * factor[used] * (change[used] - mean[used])
+        if controls is not None:
+            psi += controls.uncertainty(row, used, moved)
         path = sign * (switches.treatment[mine, back + 1 : t + 1] - switches.baseline[mine, None])
         total, now = float(w[mine] @ np.nansum(path, axis=1)), float(w[mine] @ path[:, -1])
         value = float(row[used] @ change[used])

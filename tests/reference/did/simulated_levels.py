@@ -28,3 +28,33 @@ def level_panel(n_units: int = 160, n_periods: int = 7, seed: int = 11) -> pd.Da
             "state": unit % 20,
         }
     )
+
+
+def controlled_panel(seed: int, level: int | None = None, gaps: bool = False, last: int = 7) -> pd.DataFrame:
+    """Return such a panel with two covariates that vary over time.
+
+    If asked, of one first level, with rows missing, or without the first period and those after ``last``.
+    """
+    data = level_panel(240 if level is not None else 160, seed=seed)
+    rng = np.random.default_rng(1000 + seed)
+    drift = 0.3 * data["time"] * rng.normal(size=data["unit"].max() + 1)[data["unit"]]
+    base = data.groupby("unit")["level"].transform("first")
+    data["x1"] = np.round(drift + rng.normal(size=len(data)), 3)
+    data["x2"] = np.round(rng.normal(size=len(data)) + 0.4 * data["x1"] + 0.2 * data["level"], 3)
+    data["y"] = np.round(data["y"] + (0.8 + 0.4 * base) * data["x1"] - 0.5 * data["x2"], 3)
+    if level is not None:
+        data = data[base == level]
+    if last != 7:
+        data = data[data["time"].between(2, last)]
+    return data[data.index % 11 != 5] if gaps else data
+
+
+def without_slopes(data: pd.DataFrame) -> pd.DataFrame:
+    """Take from the outcome what goes with the covariates while the treatment stays, for a panel of one first level."""
+    unit, time = data["unit"], data["time"]
+    stays = ~(data["level"] != data.groupby(unit)["level"].transform("first")).groupby(unit).cummax()
+    follows = time == time.groupby(unit).shift() + 1
+    change = data.groupby(unit)[["y", "x1", "x2"]].diff()[stays & follows]
+    change -= change.groupby(time).transform("mean")
+    slopes = np.linalg.lstsq(change[["x1", "x2"]].to_numpy(), change["y"].to_numpy(), rcond=None)[0]
+    return data.assign(y=data["y"] - data[["x1", "x2"]].to_numpy() @ slopes)
