@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from causalkit.core.estimate import INFLUENCE_LIMIT, Covariance, Influence, _df_of
+from causalkit.core.estimate import INFLUENCE_LIMIT, Covariance, Influence, _df_of, _first_df
 from causalkit.core.rows import Groups, Rows
 from causalkit.core.settings import settings
 from causalkit.kernels.arrays import Floats, read_only
@@ -33,17 +33,20 @@ class DeferredInfluence(Influence):
 
     def linear(self, weights: Floats) -> Influence:
         """Return the carrier of ``weights @ theta``; its values wait as well."""
-        moved = self._with(lambda: self.psi @ weights.T, _df_of(weights, self.df))
-        return moved.knowing(weights @ self.vcov @ weights.T)
+        return self._with(lambda: self.psi @ weights.T, _df_of(weights, self.df), weights @ self.vcov @ weights.T)
+
+    def first(self, count: int) -> Influence:
+        """Return the carrier of the first ``count`` estimates; its values wait as well."""
+        return self._with(lambda: self.psi[:, :count], _first_df(self.df, count), self.vcov[:count, :count])
 
     def knowing(self, vcov: Floats) -> Influence:
         """Return the same values with their covariance."""
-        known = self._with(lambda: self.psi, self.df)
-        vars(known)["vcov"] = read_only(vcov)
-        return known
+        return self._with(lambda: self.psi, self.df, vcov)
 
-    def _with(self, psi: Callable[[], Floats], df: Floats) -> DeferredInfluence:
-        return DeferredInfluence(psi, self.rows, self.groups, self.scale, df, self.kind, self.crossed)  # type: ignore[arg-type]
+    def _with(self, psi: Callable[[], Floats], df: Floats, vcov: Floats) -> DeferredInfluence:
+        moved = DeferredInfluence(psi, self.rows, self.groups, self.scale, df, self.kind, self.crossed)  # type: ignore[arg-type]
+        vars(moved)["vcov"] = read_only(vcov)
+        return moved
 
     def __reduce__(self) -> Any:
         plain = (self.psi, self.rows, self.groups, self.scale, self.df, self.kind, self.crossed)

@@ -109,6 +109,7 @@ class _Binder:
         if frame.n_rows == 0:
             raise DataError("the table has no rows.", hint="Check the file or the filter before the fit.")
         self.gaps: list[tuple[str, str, Bools]] = []
+        self.complete_outcome = False
         self.labelled: dict[str, Groups] = {}  # a column may play two roles, such as unit and cluster
 
     def bind(self, role: str, spec: Role, value: Any) -> Column:
@@ -125,30 +126,40 @@ class _Binder:
 
     def finish(self, columns: dict[str, Column], roles: Mapping[str, Role]) -> Sample:
         keep, dropped = self._apply_policy()
-        arms, gone = columns.get("treatment"), self._without_outcome()
+        arms = columns.get("treatment")
+        gone = self._without_outcome() if isinstance(arms, Arms) else None
         if isinstance(arms, Arms) and gone is not None:
             by_cluster = _count_by_cluster(arms, columns.get("cluster"), gone)
             dropped = replace(dropped, by_arm=_count_by_arm(arms, gone), by_arm_and_cluster=by_cluster)
-        positions = np.flatnonzero(keep) if dropped.total else np.arange(len(keep))
-        if dropped.total:
+        if keep is None:
+            n = self.frame.n_rows
+        else:
+            positions = np.flatnonzero(keep)
+            n = len(positions)
             columns = {role: _take(column, positions) for role, column in columns.items()}
         for role, column in columns.items():
             if isinstance(column, Arms):
-                _require_arms(column, len(positions), dropped)
+                _require_arms(column, n, dropped)
             elif isinstance(column, Number) and roles[role].kind == "treatment" and np.ptp(column.values) == 0:
                 raise DesignError(
                     f"treatment {column.name!r} has one value only.", hint="A dose must vary.", column=column.name
                 )
         unit = columns.get("unit")
-        labels = RowLabels(unit.codes, unit.labels) if isinstance(unit, Groups) else None
-        rows = Rows(read_only(positions), self.frame.token, labels)
+        labels = RowLabels.of(unit) if isinstance(unit, Groups) else None
+        token = self.frame.token
+        rows = Rows.every(n, token, labels) if keep is None else Rows(read_only(positions), token, labels)
         return Sample(columns, rows, self.frame.n_rows, dropped, dict(self.given))
 
     def _without_outcome(self) -> Bools | None:
         gaps = [mask for role, _, mask in self.gaps if role == "outcome"]
-        return np.logical_or.reduce(gaps) if gaps else None
+        if gaps:
+            return np.asarray(np.logical_or.reduce(gaps))
+        return np.zeros(self.frame.n_rows, dtype=np.bool_) if self.complete_outcome else None
 
-    def _apply_policy(self) -> tuple[Bools, Dropped]:
+    def _apply_policy(self) -> tuple[Bools | None, Dropped]:
+        """Return which rows are kept, None where all are, and why the others are not."""
+        if not self.gaps:
+            return None, Dropped()
         keep = np.ones(self.frame.n_rows, dtype=bool)
         reasons = []
         # Without a treatment a row is not in the study at all: that reason is told first.
@@ -170,7 +181,8 @@ class _Binder:
         if not keep.any():
             told = "; ".join(f"{count} by {reason} ({name!r})" for reason, name, count, _ in reasons)
             raise DataError(f"no row is left after dropping missing values: {told}.", hint="Check these columns.")
-        return keep, Dropped(tuple(reasons), int((~keep).sum()))
+        total = len(keep) - int(np.count_nonzero(keep))
+        return keep if total else None, Dropped(tuple(reasons), total)
 
     def _values(self, role: str, value: Any) -> tuple[Floats, str]:
         """Return a numeric column, or an array as long as the table."""
@@ -186,7 +198,10 @@ class _Binder:
         if spec.many:
             return tuple(self._number(role, Role("number"), name) for name in _listed(value))  # type: ignore[return-value]
         values, name = self._values(role, value)
-        if role == "outcome" or not is_complete(values):  # attrition is judged by arm, none included
+        complete = is_complete(values)
+        if complete:
+            self.complete_outcome |= role == "outcome"  # attrition is judged by arm, none included
+        else:
             self.gaps.append((role, name, np.isnan(values)))
         return Number(read_only(values), name)
 
@@ -225,7 +240,7 @@ class _Binder:
         else:
             groups = self.labelled.get(name) or _read_labels(frame, name)
             self.labelled[name] = groups
-        if groups.codes.min(initial=0) < 0:
+        if groups.layout is None and groups.codes.min(initial=0) < 0:
             self.gaps.append((role, groups.name, groups.codes < 0))
         return groups
 
@@ -234,6 +249,9 @@ class _Binder:
         frame, name = self.frame, value
         if not isinstance(value, str):
             frame, name = Frame.read({role: _one_per_row(value, role, frame.n_rows)}), role
+        layout = frame.regular(name)
+        if layout is not None:
+            return Groups.regular(replace(layout, made=lambda: (*layout.labels, None), size=layout.size + 1), name)
         codes, labels = frame.labels(name)
         finite = [not (isinstance(label, float) and np.isinf(label)) for label in labels]
         if all(finite) and codes.min(initial=0) >= 0:
@@ -304,6 +322,9 @@ def _count_by_cluster(arms: Arms, cluster: Column | None, gone: Bools) -> tuple[
 
 
 def _read_labels(frame: Frame, name: str) -> Groups:
+    layout = frame.regular(name)
+    if layout is not None:
+        return Groups.regular(layout, name)
     codes, labels = frame.labels(name)
     ends = (labels[0], labels[-1]) if labels else ()  # numbers are sorted by value
     if any(isinstance(end, float) and np.isinf(end) for end in ends) and frame.is_numeric(name):

@@ -81,6 +81,11 @@ class Influence:
         moved = replace(self, psi=read_only(self.psi @ weights.T), df=_df_of(weights, self.df))
         return moved.knowing(weights @ self.vcov @ weights.T) if "vcov" in vars(self) else moved
 
+    def first(self, count: int) -> Influence:
+        """Return the carrier of the first ``count`` estimates."""
+        moved = replace(self, psi=read_only(self.psi[:, :count]), df=_first_df(self.df, count))
+        return moved.knowing(self.vcov[:count, :count]) if "vcov" in vars(self) else moved
+
     def knowing(self, vcov: Floats) -> Influence:
         """Return the same values with their covariance, where it is known already, so that it is not computed again."""
         known = replace(self)
@@ -108,6 +113,10 @@ class Covariance:
     def linear(self, weights: Floats) -> Covariance:
         """Return the carrier of ``weights @ theta``."""
         return Covariance(read_only(weights @ self.matrix @ weights.T), _df_of(weights, self.df), self.kind)
+
+    def first(self, count: int) -> Covariance:
+        """Return the carrier of the first ``count`` estimates."""
+        return Covariance(read_only(self.matrix[:count, :count]), _first_df(self.df, count), self.kind)
 
 
 @dataclass(frozen=True, eq=False)
@@ -204,7 +213,8 @@ class Estimate:
     @property
     def df(self) -> Floats:
         """Degrees of freedom, shape (k,)."""
-        return np.broadcast_to(self.carrier.df, self.theta.shape)
+        df = self.carrier.df
+        return df if df.shape == self.theta.shape else np.broadcast_to(df, self.theta.shape)
 
     def linear(self, weights: Any) -> Estimate:
         """Return the estimate of ``weights @ theta``; ``weights`` has shape (m, k) or (k,)."""
@@ -213,6 +223,13 @@ class Estimate:
             raise InferenceUnavailable(f"the contrast has {matrix.shape[1]} weights for {self.size} estimates.")
         center = None if self.center is None else matrix @ self.center
         return Estimate(matrix @ self.theta, self.carrier.linear(matrix), center)
+
+    def first(self, count: int) -> Estimate:
+        """Return the first ``count`` estimates."""
+        carrier, center = self.carrier, None if self.center is None else self.center[:count]
+        if isinstance(carrier, Draws | Placebos):
+            return Estimate(self.theta[:count], carrier.linear(np.eye(self.size)[:count]), center)
+        return Estimate(self.theta[:count], carrier.first(count), center)
 
     def __mul__(self, factor: float) -> Estimate:
         return self.linear(np.eye(self.size) * float(factor))
@@ -292,5 +309,12 @@ def _joint_influence(a: Influence, b: Influence) -> Influence:
 
 def _df_of(weights: Floats, df: Floats) -> Floats:
     """Degrees of freedom of contrasts: the smallest among the estimates that take part (conservative)."""
+    if (df == np.inf).all():
+        return np.full(len(weights), np.inf)
     df = np.broadcast_to(df, (weights.shape[1],))
     return np.asarray(np.where(weights != 0, df, np.inf).min(axis=1, initial=np.inf))
+
+
+def _first_df(df: Floats, count: int) -> Floats:
+    """Degrees of freedom of the first estimates; one number stands for all."""
+    return df if len(df) == 1 else df[:count]

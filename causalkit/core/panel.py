@@ -58,12 +58,12 @@ class Panel:
     @property
     def n_units(self) -> int:
         """Number of units."""
-        return len(self.unit.labels)
+        return self.unit.size
 
     @property
     def n_periods(self) -> int:
         """Number of distinct periods."""
-        return len(self.time.labels)
+        return self.time.size
 
     @property
     def is_balanced(self) -> bool:
@@ -76,6 +76,11 @@ class Panel:
         if not self.is_balanced:
             return False
         shape = (self.n_units, self.n_periods)
+        unit, time = self.unit.layout, self.time.layout
+        if unit is not None and time is not None and (unit.each, unit.times, time.each, time.times) == (
+            shape[1], 1, 1, shape[0]
+        ):  # fmt: skip
+            return unit.ascends and time.ascends
         units, times = self.unit.codes.reshape(shape), self.time.codes.reshape(shape)
         return bool(
             (times == np.arange(self.n_periods, dtype=np.int32)).all()
@@ -125,8 +130,8 @@ class Panel:
         column = self.sample.groups(role)
         if column is None:
             raise DesignError(f"{role}= is missing.")
-        first, varies = self.first_of_unit(column.codes)
-        if varies.any():
+        first, varies = self.first_of_unit(column)
+        if varies is not None:
             units = np.unique(self.unit.codes[varies])
             row = int(self.sample.rows.positions[np.flatnonzero(varies)[0]])
             raise DataError(
@@ -138,14 +143,20 @@ class Panel:
             )
         return first
 
-    def first_of_unit(self, codes: Codes) -> tuple[Codes, Bools]:
-        """Return the first code of each unit, and for each row whether its code differs from that."""
+    def first_of_unit(self, groups: Groups) -> tuple[Codes, Bools | None]:
+        """Return the first code of each unit, and for each row whether its code differs from that; None if no row's does."""
+        layout = groups.layout
+        if layout is not None and self.is_sorted and (layout.each, layout.times) == (self.n_periods, 1):
+            return layout.codes, None
+        codes = groups.codes
         if self.is_sorted:
             wide = codes.reshape(self.n_units, self.n_periods)
-            return wide[:, 0].copy(), (wide != wide[:, :1]).ravel()
-        first = np.full(self.n_units, -1, dtype=np.int32)
-        first[self.unit.codes[::-1]] = codes[::-1]
-        return first, first[self.unit.codes] != codes
+            first, varies = wide[:, 0].copy(), (wide != wide[:, :1]).ravel()
+        else:
+            first = np.full(self.n_units, -1, dtype=np.int32)
+            first[self.unit.codes[::-1]] = codes[::-1]
+            varies = first[self.unit.codes] != codes
+        return first, varies if varies.any() else None
 
     def _refuse_duplicates(self) -> None:
         if self.is_sorted or self._each_cell_once():

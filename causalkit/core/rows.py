@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
+from causalkit.data.regular import Regular
 from causalkit.errors import InferenceUnavailable
-from causalkit.kernels.arrays import Codes, Ints
+from causalkit.kernels.arrays import Codes, Ints, read_only
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +35,24 @@ class Rows:
     def __len__(self) -> int:
         return len(self.positions)
 
+    @classmethod
+    def every(cls, n: int, token: str, labels: Any = None) -> Rows:
+        """Return the identity of all ``n`` rows of a table; their positions are written out when they are asked for."""
+        rows = object.__new__(_EveryRow)
+        vars(rows).update(_n=n, token=token, labels=labels)
+        return rows
+
+
+class _EveryRow(Rows):
+    """All rows of a table; made by :meth:`Rows.every`."""
+
+    @cached_property
+    def positions(self) -> Ints:
+        return read_only(np.arange(vars(self)["_n"]))
+
+    def __len__(self) -> int:
+        return vars(self)["_n"] if "_n" in vars(self) else len(self.positions)
+
 
 @dataclass(frozen=True, eq=False)
 class RowLabels:
@@ -40,6 +60,13 @@ class RowLabels:
 
     codes: Codes
     labels: tuple[object, ...]
+
+    @classmethod
+    def of(cls, groups: Groups) -> RowLabels:
+        """Return the labels of groups by row; nothing is written out before it is asked for."""
+        found = object.__new__(_LabelsOf)
+        vars(found)["_groups"] = groups
+        return found
 
     def __len__(self) -> int:
         return len(self.codes)
@@ -70,6 +97,72 @@ class Groups:
     def count(self) -> int:
         """Number of clusters that hold a row."""
         return len(np.unique(self.codes))
+
+    @property
+    def size(self) -> int:
+        """Number of labels."""
+        return len(self.labels)
+
+    @property
+    def layout(self) -> Regular | None:
+        """How the codes repeat, where it is known."""
+        return None
+
+    @classmethod
+    def regular(cls, layout: Regular, name: str) -> Groups:
+        """Return groups that repeat in a known way; codes and labels are written out when they are asked for."""
+        groups = object.__new__(_RegularGroups)
+        vars(groups).update(_layout=layout, name=name)
+        return groups
+
+    def each_once(self) -> Groups:
+        """Return one row for each label, in their order."""
+        return Groups(read_only(np.arange(self.size, dtype=np.int32)), self.labels, self.name)
+
+
+class _RegularGroups(Groups):
+    """Groups that repeat in a known way; made by :meth:`Groups.regular`. With other codes it is as any other."""
+
+    @property
+    def layout(self) -> Regular | None:
+        return vars(self).get("_layout")
+
+    @cached_property
+    def codes(self) -> Codes:
+        return self._known.written()
+
+    @cached_property
+    def labels(self) -> tuple[object, ...]:
+        return self._known.labels
+
+    @property
+    def size(self) -> int:
+        return len(self.labels) if self.layout is None else self.layout.size
+
+    def each_once(self) -> Groups:
+        layout = self.layout
+        return super().each_once() if layout is None or not layout.ascends else self.regular(layout.once(), self.name)
+
+    @property
+    def _known(self) -> Regular:
+        layout = self.layout
+        assert layout is not None
+        return layout
+
+    def __reduce__(self) -> Any:
+        return Groups, (self.codes, self.labels, self.name)
+
+
+class _LabelsOf(RowLabels):
+    """The labels of groups; made by :meth:`RowLabels.of`."""
+
+    @cached_property
+    def codes(self) -> Codes:
+        return vars(self)["_groups"].codes  # type: ignore[no-any-return]
+
+    @cached_property
+    def labels(self) -> tuple[object, ...]:
+        return vars(self)["_groups"].labels  # type: ignore[no-any-return]
 
 
 def align(a: Rows, b: Rows) -> tuple[Rows, Ints, Ints]:

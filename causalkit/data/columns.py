@@ -13,7 +13,9 @@ import narwhals as nw
 import numpy as np
 from numpy.typing import NDArray
 
+from causalkit.data.identity import plain_array
 from causalkit.data.labels import in_order, plain_labels
+from causalkit.data.regular import Regular, regular
 from causalkit.errors import DataError
 from causalkit.kernels.arrays import Bools, Codes, Floats
 
@@ -39,7 +41,7 @@ class Kind(Enum):
 
 
 #: What numpy's kinds of dtype say without a doubt.
-_PLAIN = {"b": Kind.BOOLEAN, "i": Kind.NUMBER, "u": Kind.NUMBER, "f": Kind.NUMBER}
+PLAIN = {"b": Kind.BOOLEAN, "i": Kind.NUMBER, "u": Kind.NUMBER, "f": Kind.NUMBER}
 
 
 def kind_of_dtype(dtype: Any) -> Kind | None:
@@ -91,7 +93,7 @@ def to_labels(series: nw.Series[Any]) -> tuple[Codes, tuple[object, ...]]:
         When the values can't be told apart by hashing (lists, arrays).
     """
     kind = _declared_kind(series)
-    counted = _count_labels(series)
+    counted = count_labels(plain_values(series))
     if counted is not None:
         return counted
     if kind is None:
@@ -102,6 +104,19 @@ def to_labels(series: nw.Series[Any]) -> tuple[Codes, tuple[object, ...]]:
     else:
         found = _distinct(series)
     return _number_labels(found) if kind is Kind.NUMBER else in_order(*_plain(found))
+
+
+def to_regular(values: Any) -> Regular | None:
+    """Return how whole numbers repeat; None for other columns, and where they follow no simple rule.
+
+    Parameters
+    ----------
+    values : array, or None
+        What numpy holds of a column.
+    """
+    if values is None or values.dtype.kind not in "iu":
+        return None
+    return regular(values, count_labels)
 
 
 def to_missing(series: nw.Series[Any]) -> Bools:
@@ -116,18 +131,17 @@ def to_missing(series: nw.Series[Any]) -> Bools:
 
 def _declared_kind(series: nw.Series[Any]) -> Kind | None:
     """Return the kind by dtype, but never trust it for a pandas object column: it is guessed from the first rows."""
-    values = _plain_values(series)
-    if values is None or values.dtype.kind not in _PLAIN:
+    values = plain_values(series)
+    if values is None or values.dtype.kind not in PLAIN:
         return None if values is not None and values.dtype.kind == "O" else kind_of_dtype(series.dtype)
-    return _PLAIN[values.dtype.kind]
+    return PLAIN[values.dtype.kind]
 
 
-def _plain_values(series: nw.Series[Any]) -> Any:
+def plain_values(series: nw.Series[Any]) -> Any:
     """Return the array behind a pandas column that numpy holds, not to be written to; else None."""
     if not series.implementation.is_pandas():
         return None
-    native = series.to_native()
-    return native.to_numpy() if isinstance(native.dtype, np.dtype) else None
+    return plain_array(series.to_native())
 
 
 def _kind_of_types(types: set[type]) -> Kind:
@@ -206,9 +220,8 @@ def _dense_numeric(series: nw.Series[Any]) -> Floats:
     return np.array(native.to_numpy(dtype=np.float64, na_value=np.nan), dtype=np.float64)
 
 
-def _count_labels(series: nw.Series[Any]) -> tuple[Codes, tuple[object, ...]] | None:
+def count_labels(values: Any) -> tuple[Codes, tuple[object, ...]] | None:
     """Return codes and labels of whole numbers that lie close together, by counting instead of hashing; else None."""
-    values = _plain_values(series)
     if values is None or values.dtype.kind not in "iu" or not len(values):
         return None
     low = int(values.min())

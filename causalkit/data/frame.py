@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -15,7 +16,8 @@ import numpy as np
 from causalkit.data import columns as _columns
 from causalkit.data.columns import Kind
 from causalkit.data.engines import choose, fetch
-from causalkit.data.identity import token_of
+from causalkit.data.identity import columns_and_marks, plain_array, token_of
+from causalkit.data.regular import Regular
 from causalkit.errors import DataError
 from causalkit.kernels.arrays import Bools, Codes, Floats
 
@@ -69,6 +71,8 @@ class Frame:
         original = nw.to_native(data, pass_through=True)
         native = _from_dict(original) if isinstance(original, Mapping) else original
         names = _refuse_duplicates(native)
+        if _is_pandas(native) and all(isinstance(name, str) for name in names):
+            return _PandasFrame.of(native, original, names)
         try:
             table: Any = nw.from_native(_with_text_names(native, names))
         except nw.exceptions.DuplicateError as error:
@@ -149,6 +153,10 @@ class Frame:
         """
         return _columns.to_labels(self._series(name))
 
+    def regular(self, name: str) -> Regular | None:
+        """Return how a column of whole numbers repeats: the codes and labels of `labels`, not written out; else None."""
+        return _columns.to_regular(_columns.plain_values(self._series(name)))
+
     def missing(self, name: str) -> Bools:
         """Return True where a value is None, NaN, NA or NaT."""
         return _columns.to_missing(self._series(name))
@@ -191,6 +199,66 @@ class Frame:
         if self.is_lazy:
             raise DataError(f"A lazy table can't give {wanted}.", hint="Select the columns and collect() it first.")
         return self.table
+
+
+class _PandasFrame(Frame):
+    """A pandas table, whose columns are read without another library where numpy holds them."""
+
+    def __init__(self, table: Any, token: str) -> None:
+        native = table.to_native()
+        vars(self).update(table=table, _native=native, _held={}, token=token, columns=tuple(native.columns))
+
+    @classmethod
+    def of(cls, native: Any, original: Any, names: list[Any]) -> Frame:
+        """Return the frame of a table with text for names, made of what the user gave."""
+        held, marks = columns_and_marks(native)
+        token = token_of(original, marks) if original is native else token_of(original)
+        frame = object.__new__(cls)
+        vars(frame).update(_native=native, _held=held, token=token, columns=tuple(names))
+        return frame
+
+    @cached_property
+    def table(self) -> Any:
+        return nw.from_native(vars(self)["_native"])
+
+    @property
+    def is_lazy(self) -> bool:
+        return False
+
+    @property
+    def n_rows(self) -> int:
+        return len(vars(self)["_native"])
+
+    def numeric(self, name: str) -> Floats:
+        values = self._plain(name)
+        if values is None or values.dtype.kind not in _columns.PLAIN:
+            return super().numeric(name)
+        return np.array(values, dtype=np.float64)
+
+    def labels(self, name: str) -> tuple[Codes, tuple[object, ...]]:
+        return _columns.count_labels(self._plain(name)) or super().labels(name)
+
+    def regular(self, name: str) -> Regular | None:
+        return _columns.to_regular(self._plain(name))
+
+    def _kind(self, name: str) -> Kind:
+        values = self._plain(name)
+        known = None if values is None else _columns.PLAIN.get(values.dtype.kind)
+        return super()._kind(name) if known is None else known
+
+    def _plain(self, name: str) -> Any:
+        """Return what numpy holds of a column, not to be written to; else None."""
+        held = vars(self)["_held"]
+        if name not in held:
+            self.require(name)
+            held[name] = plain_array(vars(self)["_native"][name])
+        return held[name]
+
+
+def _is_pandas(native: Any) -> bool:
+    """Whether it is a plain pandas table, no subclass."""
+    pandas = sys.modules.get("pandas")
+    return pandas is not None and type(native) is pandas.DataFrame
 
 
 def _from_dict(columns: Mapping[Any, Any]) -> Any:

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from itertools import islice
 from typing import Any
 
+import numpy as np
+
 #: Columns and rows (spread evenly) that are looked at to see whether a table was reordered in place.
 _COLUMNS, _ROWS = 32, 512
 
@@ -20,7 +22,7 @@ _lock = threading.RLock()
 _known: dict[int, tuple[weakref.ref[Any], str, Marks]] = {}
 
 
-def token_of(native: object) -> str:
+def token_of(native: object, marks: Marks | None = None) -> str:
     """Return the identity of a live object: the same object with the same rows has the same token, any other a new one.
 
     Parameters
@@ -29,6 +31,8 @@ def token_of(native: object) -> str:
         Usually a table as its library made it. Of what can be changed in place (pandas tables and numpy arrays) a few
         hundred rows of the first columns are read: where a column differs from what it was, as after an in-place sort,
         the token is a new one. Columns that were added or removed do not matter.
+    marks : mapping, optional
+        What :func:`columns_and_marks` found of a pandas table.
 
     Returns
     -------
@@ -36,7 +40,7 @@ def token_of(native: object) -> str:
         32 hexadecimal digits, unique across processes. An object that can't be referenced weakly (a dict) gets a fresh
         token on every call: an unknown identity must not look like a shared one.
     """
-    key, marks = id(native), _marks(native)
+    key, marks = id(native), _marks(native) if marks is None else marks
     with _lock:
         known = _known.get(key)
         if known is not None and known[0]() is native:
@@ -55,15 +59,36 @@ def token_of(native: object) -> str:
 
 def _marks(native: Any) -> Marks:
     """Return a checksum of some rows of each column; nothing for tables that never change in place."""
-    numpy, pandas = sys.modules.get("numpy"), sys.modules.get("pandas")
-    if numpy is not None and isinstance(native, numpy.ndarray):
+    pandas = sys.modules.get("pandas")
+    if isinstance(native, np.ndarray):
         return {None: _checksum(native[:: _step(len(native))])} if native.ndim else {}
     if pandas is None or not isinstance(native, pandas.DataFrame | pandas.Series):
         return {}
-    some = native.iloc[:: _step(len(native))]
-    if isinstance(some, pandas.Series):
-        return {None: _checksum(some.to_numpy())}
-    return {name: _checksum(column.to_numpy()) for name, column in islice(some.items(), _COLUMNS)}
+    if isinstance(native, pandas.Series):
+        return {None: _checksum(native.iloc[:: _step(len(native))].to_numpy())}
+    return columns_and_marks(native)[1]
+
+
+def columns_and_marks(table: Any) -> tuple[dict[Any, Any], Marks]:
+    """Return the first columns of a pandas table, and a checksum of some of their rows.
+
+    Returns
+    -------
+    columns : dict of name to array
+        What numpy holds, not to be written to; None where it is another library that does.
+    marks : mapping of name to int
+    """
+    step, columns, marks = _step(len(table)), {}, {}
+    for name, column in islice(table.items(), _COLUMNS):
+        held = plain_array(column)
+        columns[name] = held
+        marks[name] = _checksum(column.iloc[::step].to_numpy() if held is None else held[::step])
+    return columns, marks
+
+
+def plain_array(column: Any) -> Any:
+    """Return the array behind a pandas column that numpy holds, not to be written to; else None."""
+    return column.to_numpy() if isinstance(column.dtype, np.dtype) else None
 
 
 def _step(n: int) -> int:

@@ -12,6 +12,8 @@ from causalkit.kernels.arrays import Floats, Ints, read_only
 
 #: Units that are worked on at a time, so that what is made of them stays in the processor's cache.
 BLOCK = 4096
+#: Units, about, that tell the constant of a period: it need only be near.
+_SAMPLED = 512
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,15 +44,16 @@ class Arranged:
     @classmethod
     def of(cls, cohorts: Cohorts) -> Arranged:
         """Sort the units of a panel in which every unit is observed in every period."""
-        small = cohorts.of_unit.astype(np.uint16) if len(cohorts.starts) < 2**16 else cohorts.of_unit
-        order = np.argsort(small, kind="stable")  # counts, for short integers
+        short = np.min_scalar_type(len(cohorts.starts))
+        order = np.argsort(cohorts.of_unit.astype(short), kind="stable")  # counts, for short integers
         wide = cohorts.outcome
         outcome = np.empty(wide.shape[::-1])
+        sampled = wide[:: max(1, len(order) // _SAMPLED)]
+        level = (sampled - sampled[:, :1]).mean(axis=0)[:, None]
         for start in range(0, len(order), BLOCK):
-            some = wide[order[start : start + BLOCK]]
-            np.subtract(some.T, some[:, 0], out=outcome[:, start : start + BLOCK])
-        sampled = outcome[:, :: max(1, len(order) // BLOCK)]
-        outcome -= sampled.mean(axis=1, keepdims=True)
+            some, part = wide.take(order[start : start + BLOCK], axis=0), outcome[:, start : start + BLOCK]
+            np.subtract(some.T, some[:, 0], out=part)
+            part -= level
         bounds = np.concatenate([[0], np.cumsum(cohorts.sizes)])
         weights = None if cohorts.weights is None else _shortened(cohorts.weights)[order].T.copy()
         return cls(order, bounds, read_only(outcome), weights, _designs(cohorts, order))
@@ -91,6 +94,8 @@ def _shortened(wide: Floats) -> Floats:
 
 def _designs(cohorts: Cohorts, order: Ints) -> Floats | None:
     """Return covariates around their mean in units of their spread: comparisons do not change, products keep digits."""
+    if not cohorts.sample.has("covariates"):
+        return None
     values = cohorts.covariates()
     if values.shape[1] == 0:
         return None

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from causalkit.core.check import Check, Checks
+from causalkit.core.check import Checks
 from causalkit.core.effects import Effects
 from causalkit.core.estimator import Estimator
 from causalkit.core.params import choice, integer
@@ -181,18 +181,25 @@ def result_of(
     estimator: CallawaySantAnna,
     found: CellEstimates,
     cohorts: Adoption,
-    checks: Mapping[str, Check],
+    checks: Mapping[str, Any],
     **fields: Any,
 ) -> EventStudyResult:
     """Assemble the result of estimated cells; ``fields`` are those of every result that differ by source."""
     cells = cells_of(cohorts, found.plan, found.counts)
     joint, universal = found.joint, estimator.base_period == "universal"
+    n_units = int(cohorts.sizes.sum())
+    result: EventStudyResult
+    told: dict[str, Any] = {
+        **checks,
+        "pre_trends": lambda: pre_trends_check(result, n_units=n_units),  # read when there is a result
+        **found.checks(cohorts),
+    }
     result = EventStudyResult(
         estimator=estimator,
-        effects=Effects(cells.terms, joint.linear(np.eye(joint.size)[: len(cells)]), cells.columns()),
+        effects=Effects(cells.terms, joint.first(len(cells)), cells.columns()),
         headline="simple",
         estimand=AGGREGATIONS["simple"],
-        checks=Checks({}),
+        checks=Checks(told),
         cells=cells,
         shares=found.shares,
         joint=joint,
@@ -200,10 +207,4 @@ def result_of(
         reference=reference_of(cohorts, estimator.anticipation) if universal else None,
         **fields,
     )
-    n_units = int(cohorts.sizes.sum())
-    told: dict[str, Any] = {
-        **checks,
-        "pre_trends": lambda: pre_trends_check(result, n_units=n_units),
-        **found.checks(cohorts),
-    }
-    return replace(result, checks=Checks(told))
+    return result

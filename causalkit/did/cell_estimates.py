@@ -16,7 +16,7 @@ from causalkit.did.arranged import Arranged
 from causalkit.did.cohorts import Cohorts
 from causalkit.did.group_time import Comparisons, Method, compare
 from causalkit.did.panel_moments import MomentCells, PanelMoments
-from causalkit.did.plan import Adoption, Cell, said
+from causalkit.did.plan import Adoption, Cell, control_sets, places, said
 from causalkit.errors import DesignError
 from causalkit.kernels.arrays import Floats, Ints, read_only
 
@@ -134,9 +134,8 @@ def on_panel(cohorts: Cohorts, plan: Sequence[Cell], method: Method) -> CellEsti
 
 def unit_counts(cohorts: Adoption, plan: Sequence[Cell]) -> Ints:
     """Return the units of each cell's cohort and of its controls, shape (2, k)."""
-    sizes = cohorts.sizes.tolist()
-    treated = [sizes[cell.cohort] for cell in plan]
-    return np.array([treated, [sum(sizes[c] for c in cell.controls) for cell in plan]], dtype=np.int64)
+    sets, of = control_sets(plan, len(cohorts.sizes))
+    return np.stack([cohorts.sizes[places(plan)[0]], np.where(sets, cohorts.sizes, 0).sum(axis=1)[of]])
 
 
 def _influence(found: MomentCells | Comparisons, panel: Arranged) -> Floats:

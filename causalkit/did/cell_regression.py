@@ -1,29 +1,29 @@
-"""Two-way fixed effects whose regressors are constant within cohort and period: the fit needs cohort means only.
+"""Two-way fixed effects whose regressors are constant within cohort and period: the fit needs sums by cohort only.
 
-On a balanced panel without covariates, with weights that do not vary over time, partialling unit and time effects out of
-such a regressor leaves one that is constant within cohort and period too. So the normal equations need the mean path of
-each cohort, and the influence values of a unit are its residual path times a matrix of its cohort. No regressor is ever
-written out row by row; where a condition does not hold, they are, and the general regression runs.
+Without covariates the normal equations are made of the cross-products of the periods of each cohort, and the influence
+values of a unit are its residual path times a matrix of its cohort; :mod:`causalkit.did.cell_paths` adds both up. No
+regressor is ever written out row by row; where a condition does not hold, they are, and the general regression runs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from causalkit.core.deferred import influence_or_covariance
-from causalkit.core.estimate import Estimate
-from causalkit.core.rows import Groups
+from causalkit.core.estimate import Covariance, Estimate
+from causalkit.did.cell_paths import UnitPaths, connected
 from causalkit.did.cohorts import Cohorts
 from causalkit.did.event_study import Cells
-from causalkit.did.panel_moments import add_by_cluster
 from causalkit.did.saturated import numbers_of, two_way_fit
-from causalkit.kernels.arrays import Bools, Floats, Ints, read_only
+from causalkit.errors import InferenceUnavailable
+from causalkit.kernels.arrays import Bools, Floats, read_only
 
-#: Units that are worked on at a time.
-_BLOCK = 2**13
+#: Rows that are worked on at a time.
+_BLOCK = 2**16
 
 #: Smallest eigenvalue of the correlations of the regressors; below, the general path says what is collinear.
 _SINGULAR = 1e-9
@@ -67,19 +67,21 @@ def cell_indicators(plan: Sequence[tuple[int, int]], n_cohorts: int, n_periods: 
 def cell_totals(cohorts: Cohorts, values: Floats | None = None) -> Floats:
     """Sum values over the rows of each cohort (the never treated last) and period; count rows where there are none."""
     shape = (len(cohorts.starts) + 1, cohorts.n_periods)
+    if values is None and cohorts.panel.is_balanced:
+        return np.repeat(cohorts.sizes[:, None], shape[1], axis=1).astype(float)
     first = (cohorts.of_unit * cohorts.n_periods).astype(np.int32)  # of the cells of each unit
     found = np.zeros(shape[0] * shape[1])
-    for start in range(0, cohorts.sample.n, 8 * _BLOCK):
-        some = slice(start, start + 8 * _BLOCK)
+    for start in range(0, cohorts.sample.n, _BLOCK):
+        some = slice(start, start + _BLOCK)
         cell = first[cohorts.panel.unit.codes[some]] + cohorts.panel.time.codes[some]
         found += np.bincount(cell, None if values is None else values[some], minlength=len(found))
     return found.reshape(shape)
 
 
-def describe_cells(cohorts: Cohorts, plan: Sequence[tuple[int, int]]) -> Cells:
-    """Describe the cells of a saturated regression; each has its own weight."""
+def describe_cells(cohorts: Cohorts, plan: Sequence[tuple[int, int]], totals: Floats) -> Cells:
+    """Describe the cells of a saturated regression, given the rows of each; each has its own weight."""
     g, t = np.array(plan).T
-    sizes = cell_totals(cohorts).astype(np.int64)
+    sizes = totals.astype(np.int64)
     return Cells(
         tuple(cohorts.labels[j] for j in g),
         tuple(cohorts.periods[j] for j in t),
@@ -91,10 +93,11 @@ def describe_cells(cohorts: Cohorts, plan: Sequence[tuple[int, int]]) -> Cells:
     )
 
 
-def weight_of_cells(cohorts: Cohorts, plan: Sequence[tuple[int, int]]) -> Floats:
-    """Return the sum of the weights of each cell (its rows where there are none)."""
+def weight_of_cells(cohorts: Cohorts, plan: Sequence[tuple[int, int]], totals: Floats) -> Floats:
+    """Return the sum of the weights of each cell (its rows, which are given, where there are none)."""
     g, t = np.array(plan).T
-    return np.asarray(cell_totals(cohorts, cohorts.sample.optional("weights"))[g, t])
+    weights = cohorts.sample.optional("weights")
+    return np.asarray((totals if weights is None else cell_totals(cohorts, weights))[g, t])
 
 
 def cell_regression(cohorts: Cohorts, design: Bools, names: Sequence[str], vcov: str) -> Estimate:
@@ -121,50 +124,73 @@ def cell_regression(cohorts: Cohorts, design: Bools, names: Sequence[str], vcov:
     DesignError
         If a coefficient is not identified.
     """
-    found = closed_form(cohorts, design, vcov) if _applies(cohorts, vcov) else None
-    if found is not None:
-        return found
+    if _applies(cohorts, vcov):
+        found = closed_form(cohorts, design, vcov)
+        if found is not None:
+            return found
+        few = one_of_each(cohorts)
+        if 4 * few.sample.n < cohorts.sample.n:  # says what is collinear without writing out all rows
+            with suppress(InferenceUnavailable):
+                two_way_fit(few, by_row(few, design), names, "iid")
+    return numbers_of(two_way_fit(cohorts, by_row(cohorts, design), names, vcov), cohorts, names)
+
+
+def by_row(cohorts: Cohorts, design: Bools) -> list[Floats]:
+    """Write out regressors that are constant within cohort and period."""
     at = cohorts.of_unit[cohorts.panel.unit.codes], cohorts.panel.time.codes
-    fit = two_way_fit(cohorts, [values[at].astype(float) for values in design], names, vcov)
-    return numbers_of(fit, cohorts, names)
+    return [values[at].astype(float) for values in design]
+
+
+def one_of_each(cohorts: Cohorts) -> Cohorts:
+    """Keep the first unit of each cohort and set of periods: the others' regressors are those of one that is kept."""
+    periods = np.packbits(~np.isnan(cohorts.outcome), axis=1)
+    kinds = np.column_stack([cohorts.of_unit, periods])
+    first = np.sort(np.unique(kinds, axis=0, return_index=True)[1])
+    sample = cohorts.sample.take(np.flatnonzero(np.isin(cohorts.panel.unit.codes, first)))
+    return replace(cohorts, panel=type(cohorts.panel).of(sample), start=read_only(cohorts.start[first]))
 
 
 def _applies(cohorts: Cohorts, vcov: str) -> bool:
-    if vcov not in ("auto", "CR0", "CR1") or not cohorts.panel.is_balanced or cohorts.sample.has("covariates"):
+    if vcov == "CR3" or cohorts.sample.has("covariates"):
         return False
-    w = cohorts.weights
-    return len(cohorts.sample.several("cluster")) <= 1 and (w is None or bool((w == w[:, :1]).all()))
+    return len(cohorts.sample.several("cluster")) <= 1
 
 
 def closed_form(cohorts: Cohorts, design: Bools, vcov: str) -> Estimate | None:
-    """Fit from the mean path of each cohort; None where the regressors are collinear."""
-    n, n_periods, k = cohorts.n_units, cohorts.n_periods, len(design)
+    """Fit from sums by cohort; None where the regressors are collinear, or units do not link all periods."""
+    paths, kind = UnitPaths(cohorts), "CR1" if vcov == "auto" else vcov
+    n, k, n_rows = cohorts.n_units, len(design), cohorts.sample.n
     groups = cohorts.clusters[0] if cohorts.clusters else None
     count = n if groups is None else groups.count
-    small = vcov != "CR0"
-    n_parameters = k + n_periods  # as count_parameters: unit effects are nested in the clusters, one constant counts
-    if count < 2 or n * n_periods <= n_parameters:
+    # as count_parameters: unit effects are nested in the clusters, then one constant counts
+    n_parameters = k + cohorts.n_periods + (0 if kind.startswith("CR") else n - 1)
+    if count < 2 or n_rows <= n_parameters:
         return None
-    paths = _Paths.of(cohorts)
-    left = _partialled(design, paths.mass)
-    root = np.repeat(np.sqrt(paths.mass), n_periods)
-    rows = left.transpose(1, 2, 0).reshape(-1, k) * root[:, None]
-    bread = _inverse(rows.T @ rows)
-    if bread is None:
+    normal = _Normal.of(paths.gram(), design)
+    if normal is None:
         return None
-    target = paths.means.ravel() * root
-    theta = bread @ (rows.T @ target)
-    theta += bread @ (rows.T @ (target - rows @ theta))
-    expected, loadings = np.einsum("k,kct->ct", theta, left), np.einsum("kct,kj->ctj", left, bread)
-    n_rows = n * n_periods
-    scale = count / (count - 1) * (n_rows - 1) / (n_rows - n_parameters) if small else 1.0
+    theta, taken = normal.solve(paths)
+    loadings = normal.loadings
+    if kind in ("iid", "HC1"):
+        df = n_rows - n_parameters
+        if kind == "iid":
+            matrix = normal.bread * (paths.sum_of_squares(taken) / df)
+        else:
+            matrix = paths.squares_by_row(taken, loadings) * (n_rows / df)
+        return Estimate(theta, Covariance(read_only(matrix), np.full(k, float(df)), kind))
+    if groups is None:
+        meat = paths.squares_by_unit(taken, loadings)
+    else:
+        sums = paths.sums_by_cluster(taken, loadings, groups)
+        meat = sums.T @ sums
+    scale = count / (count - 1) * (n_rows - 1) / (n_rows - n_parameters) if kind == "CR1" else 1.0
     carrier = influence_or_covariance(
-        lambda: paths.influence(expected, loadings),
+        lambda: paths.influence(taken, loadings),
         (n, k),
-        scale * paths.meat(expected, loadings, groups),
+        scale * meat,
         lambda: cohorts.unit_rows,
         () if groups is None else (groups,),
-        "CR1" if small else "CR0",
+        kind,
         float(count - 1),
         scale,
     )
@@ -172,76 +198,59 @@ def closed_form(cohorts: Cohorts, design: Bools, vcov: str) -> Estimate | None:
 
 
 @dataclass(frozen=True, eq=False)
-class _Paths:
-    """Outcomes of units over time, less the mean of the unit and that of the period; read a block of units at a time.
+class _Normal:
+    """The normal equations, time effects partialled out.
 
     Attributes
     ----------
-    cohorts : Cohorts
-    weights : Floats, shape (n_units,)
-    mass : Floats, shape (c,)
-        Sum of the weights of each cohort, the never treated last.
-    middle : Floats, shape (n_periods,)
-        What is subtracted from every unit.
-    means : Floats, shape (c, n_periods)
-        Mean path of each cohort.
+    left : Floats, shape (k, c, n_periods)
+        What time effects leave of each regressor, up to a constant of each unit.
+    bread : Floats, shape (k, k)
+        Inverse of their cross-products.
+    periods : Floats, shape (n_periods, n_periods)
+        Inverse of the cross-products of the periods; the first one's effect is zero.
     """
 
-    cohorts: Cohorts
-    weights: Floats
-    mass: Floats
-    middle: Floats
-    means: Floats
+    left: Floats
+    bread: Floats
+    periods: Floats
 
     @classmethod
-    def of(cls, cohorts: Cohorts) -> _Paths:
-        """Average the paths by cohort."""
-        n, n_periods = cohorts.n_units, cohorts.n_periods
-        w = np.ones(n) if cohorts.weights is None else cohorts.weights[:, 0]
-        mass = np.bincount(cohorts.of_unit, w, minlength=len(cohorts.starts) + 1).astype(float)
-        raw = cls(cohorts, w, mass, np.zeros(n_periods), np.zeros((len(mass), n_periods)))
-        for c, units, path in raw.blocks():
-            raw.means[c] += w[units] @ path
-        middle = raw.means.sum(axis=0) / mass.sum()
-        means = raw.means / np.where(mass > 0, mass, 1.0)[:, None] - middle
-        return cls(cohorts, w, mass, middle, np.where(mass[:, None] > 0, means, 0.0))
+    def of(cls, gram: Floats, design: Bools) -> _Normal | None:
+        """Invert cross-products of the periods of each cohort; None where there is no inverse to trust."""
+        common, values = gram.sum(axis=0), design.astype(float)
+        inverse = _inverse(common[1:, 1:]) if connected(common) else None
+        if inverse is None:
+            return None
+        periods = np.pad(inverse, ((1, 0), (1, 0)))
+        left = values - (np.tensordot(values, gram, ([1, 2], [0, 1])) @ periods)[:, None, :]
+        left -= left.mean(axis=2, keepdims=True)  # so that the rounding of the mean of a unit cancels
+        rows = np.ascontiguousarray(left.transpose(1, 0, 2))
+        products = np.tensordot(rows @ gram, rows, ([0, 2], [0, 2]))
+        before = np.tensordot(values, np.einsum("ctt->ct", gram), 2)
+        if (np.diag(products) <= _SINGULAR * before).any():  # absorbed: what is left is rounding
+            return None
+        bread = _inverse(products)
+        return None if bread is None else cls(left, bread, periods)
 
-    def blocks(self) -> Iterator[tuple[int, Ints, Floats]]:
-        """Yield some units of a cohort, and their paths."""
-        wide = self.cohorts.outcome
-        for c in range(len(self.mass)):
-            within = np.flatnonzero(self.cohorts.of_unit == c)
-            for start in range(0, len(within), _BLOCK):
-                units = within[start : start + _BLOCK]
-                path = wide[units]
-                path -= path.mean(axis=1, keepdims=True)
-                path -= self.middle
-                yield c, units, path
+    @property
+    def loadings(self) -> Floats:
+        """What the scores of a period of a cohort add to the influence values, shape (c, n_periods, k)."""
+        return np.asarray(np.tensordot(self.left, self.bread, ([0], [0])))
 
-    def meat(self, expected: Floats, loadings: Floats, groups: Groups | None) -> Floats:
-        """Return the sum of the squares of the influence values, by unit or by cluster."""
-        k = loadings.shape[2]
-        found = np.zeros((k, k) if groups is None else (len(groups.labels), k))
-        for c, units, path in self.blocks():
-            scores = self.weights[units, None] * (path - expected[c])
-            if groups is None:
-                found += loadings[c].T @ (scores.T @ scores) @ loadings[c]
-            else:
-                add_by_cluster(found, groups.codes[units], (scores @ loadings[c]).T)
-        return found if groups is None else np.asarray(found.T @ found)
+    def solve(self, paths: UnitPaths) -> tuple[Floats, Floats]:
+        """Return the coefficients, and what the fit subtracts from the paths of each cohort beside unit effects.
 
-    def influence(self, expected: Floats, loadings: Floats) -> Floats:
-        """Return the influence values, shape (n_units, k)."""
-        psi = np.empty((self.cohorts.n_units, loadings.shape[2]))
-        for c, units, path in self.blocks():
-            psi[units] = (self.weights[units, None] * (path - expected[c])) @ loadings[c]
-        return psi
-
-
-def _partialled(design: Bools, mass: Floats) -> Floats:
-    """Take unit and time effects out of regressors by cohort and period."""
-    left = design - design.mean(axis=2, keepdims=True)
-    return np.asarray(left - np.einsum("c,kct->kt", mass / mass.sum(), left)[:, None, :])
+        The second round starts from the residuals of the first, so neither large time effects nor the rounding of the
+        cross-products cost digits.
+        """
+        theta, taken = np.zeros(len(self.bread)), np.zeros(paths.shape)
+        for _ in range(2):
+            sums = paths.sums(taken)
+            more = self.bread @ np.tensordot(self.left, sums, 2)
+            theta += more
+            taken += self.periods @ sums.sum(axis=0) + np.tensordot(more, self.left, 1)
+        return theta, taken
 
 
 def _inverse(gram: Floats) -> Floats | None:

@@ -222,9 +222,7 @@ class Cohorts:
     @cached_property
     def unit_rows(self) -> Rows:
         """Identity of the units, for influence values with one row per unit."""
-        every = np.arange(self.n_units)
-        labels = RowLabels(every.astype(np.int32), self.panel.unit.labels)
-        return Rows(every, self.sample.rows.token, labels)
+        return Rows.every(self.n_units, self.sample.rows.token, RowLabels.of(self.panel.unit.each_once()))
 
     def carrier(self, psi: Floats, kind: str = "CR0", scale: float = 1.0, df: Floats | None = None) -> Influence:
         """Return influence values of the units as a carrier, clustered as the sample asks.
@@ -249,8 +247,8 @@ class Cohorts:
         return self.sample.features().dummies()[0]
 
     def _by_unit(self, way: Groups) -> Groups:
-        first, varies = self.panel.first_of_unit(way.codes)
-        if varies.any():
+        first, varies = self.panel.first_of_unit(way)
+        if varies is not None:
             unit = self.panel.unit
             at = np.unique(unit.codes[varies])
             raise DataError(
@@ -308,9 +306,13 @@ class Cohorts:
 
     # Telling the user.
 
-    def checks(self) -> dict[str, Check]:
-        """Return the checks of the input, and of the number of clusters."""
-        return {**self.input_checks(), "few_clusters": self._few_clusters()}
+    def checks(self) -> dict[str, Any]:
+        """Return the check of the input, and what makes those of cohorts and of the number of clusters."""
+        made = units_check(self.sample, self.left_out)
+        return {"missing": made, "cohorts": self._cohorts_check, "few_clusters": self._few_clusters}
+
+    def _cohorts_check(self) -> Check:
+        return cohorts_check(self.labels, self.sizes, self.n_periods, self.notes)
 
     def _few_clusters(self) -> Check:
         ways = [way for way in self.sample.several("cluster") if way.name != self.panel.unit.name]
@@ -321,8 +323,7 @@ class Cohorts:
 
     def input_checks(self) -> dict[str, Check]:
         """Return the checks of the input: rows and units that were left out, and how the panel was read."""
-        missing = units_check(self.sample, self.left_out)
-        return {"missing": missing, "cohorts": cohorts_check(self.labels, self.sizes, self.n_periods, self.notes)}
+        return {"missing": units_check(self.sample, self.left_out), "cohorts": self._cohorts_check()}
 
 
 def event_times_of(periods: Sequence[Any], labels: Sequence[Any], starts: Ints) -> Floats:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
@@ -137,13 +138,11 @@ class EventStudyResult(Result):
         groups = self._groups(kind, balance, first, last)
         if not groups or not any(post for _, _, post in groups):
             raise DesignError("no treated cell is left to average.", hint="Widen first=, last= or balance=.")
-        rows = [self._average(at, kind == "cohort") for _, at, _ in groups]
-        values, jacobian = np.array([value for value, _ in rows]), np.stack([row for _, row in rows])
+        values, jacobian = self._averages([at for _, at, _ in groups], kind == "cohort")
         post = np.array([is_post for _, _, is_post in groups])
         value, over = self._overall(kind, groups, values, jacobian, post)
-        columns = {
-            "n_treated": [int(self._largest(at, self.cells.n_treated, kind)) for _, at, _ in groups],
-        }
+        counts = self.cells.n_treated.tolist()
+        columns = {"n_treated": [self._largest(at, counts, kind) for _, at, _ in groups]}
         named = tuple(name for name, _, _ in groups)
         label = "event_time" if kind == "event_time" else "cohort" if kind == "cohort" else "time"
         if kind != "simple":
@@ -194,7 +193,7 @@ class EventStudyResult(Result):
         whole = replace(self, effects=Effects(tuple(map(str, range(self.joint.size))), self.joint))
         changed: EventStudyResult = Result.with_vcov(whole, vcov, cluster)
         joint = changed.effects.numbers
-        effects = replace(self.effects, numbers=joint.linear(np.eye(joint.size)[: len(self.cells)]))
+        effects = replace(self.effects, numbers=joint.first(len(self.cells)))
         return replace(changed, effects=effects, joint=joint)
 
     def passages(self) -> tuple[Passage, ...]:
@@ -217,38 +216,42 @@ class EventStudyResult(Result):
         self, kind: str, balance: float | None, first: float | None, last: float | None
     ) -> list[tuple[str, Ints, bool]]:
         cells = self.cells
-        everywhere = np.arange(len(cells))
         if kind == "simple":
-            return [(OVERALL, everywhere[cells.post], True)]
+            return [(OVERALL, np.flatnonzero(cells.post), True)]
         if kind == "cohort":
-            names = list(dict.fromkeys(cells.cohort))
-            found = [(f"cohort {name}", everywhere[_is(cells.cohort, name) & cells.post], True) for name in names]
-            return [group for group in found if len(group[1])]
+            names = dict.fromkeys(cells.cohort)
+            return [(f"cohort {name}", at, True) for name, at in _members(names, cells.cohort, cells.post)]
         if kind == "calendar":
-            names = sorted(set(cells.time))
-            found = [(f"time {name}", everywhere[_is(cells.time, name) & cells.post], True) for name in names]
-            return [group for group in found if len(group[1])]
-        keep = np.ones(len(cells), dtype=bool)
+            names = dict.fromkeys(sorted(set(cells.time)))
+            return [(f"time {name}", at, True) for name, at in _members(names, cells.time, cells.post)]
+        low, high = -np.inf if first is None else first, np.inf if last is None else last
+        keep = (cells.event_time >= low) & (cells.event_time <= high)
         if balance is not None:
-            reach = {name: cells.event_time[_is(cells.cohort, name)].max() for name in set(cells.cohort)}
+            reach: dict[Any, float] = {}
+            for name, since in zip(cells.cohort, cells.event_time.tolist(), strict=True):
+                reach[name] = max(since, reach.get(name, since))
             keep &= np.array([reach[name] >= balance for name in cells.cohort]) & (cells.event_time <= balance)
-        keep &= cells.event_time >= (-np.inf if first is None else first)
-        keep &= cells.event_time <= (np.inf if last is None else last)
+        kept = np.flatnonzero(keep)
+        kept = kept[np.argsort(cells.event_time[kept], kind="stable")]
+        times = cells.event_time[kept]
+        edges = [0, *(np.flatnonzero(times[1:] != times[:-1]) + 1).tolist(), len(kept)]
         return [
-            (event_time_of(e), everywhere[keep & (cells.event_time == e)], bool(e >= 0))
-            for e in np.unique(cells.event_time[keep])
+            (event_time_of(times[start]), kept[start:stop], bool(times[start] >= 0))
+            for start, stop in pairwise(edges)
+            if stop > start
         ]
 
-    def _average(self, at: Ints, plain: bool) -> tuple[float, Floats]:
-        """Return the weighted mean of cells and its derivative in effects and shares."""
-        theta, gradient = self.joint.theta[: len(self.cells)], np.zeros(self.joint.size)
-        weights = np.ones(len(at)) if plain else self.shares[self.cells.share_of[at]]
-        total = weights.sum()
-        value = float(weights @ theta[at] / total)
-        gradient[at] = weights / total
+    def _averages(self, members: list[Ints], plain: bool) -> tuple[Floats, Floats]:
+        """Return the weighted means of groups of cells and their derivatives in effects and shares."""
+        at, group = np.concatenate(members), np.repeat(np.arange(len(members)), [len(some) for some in members])
+        theta, place = self.joint.theta[at], self.cells.share_of[at]
+        weights = np.ones(len(at)) if plain else self.shares[place]
+        total = np.bincount(group, weights)
+        values, gradient = np.bincount(group, weights * theta) / total, np.zeros((len(members), self.joint.size))
+        gradient[group, at] = weights / total[group]
         if not plain and self._estimated_shares:
-            np.add.at(gradient, len(self.cells) + self.cells.share_of[at], (theta[at] - value) / total)
-        return value, gradient
+            np.add.at(gradient, (group, len(self.cells) + place), (theta - values[group]) / total[group])
+        return values, gradient
 
     def _overall(
         self, kind: str, groups: list[tuple[str, Ints, bool]], values: Floats, jacobian: Floats, post: Bools
@@ -272,11 +275,12 @@ class EventStudyResult(Result):
 
     def _delta(self, values: Floats, jacobian: Floats) -> Estimate:
         """Return the estimate with these values and the error that the derivative implies."""
-        return replace(self.joint.linear(jacobian), theta=values)
+        center = None if self.joint.center is None else jacobian @ self.joint.center
+        return Estimate(values, self.joint.carrier.linear(jacobian), center)
 
-    def _largest(self, at: Ints, counts: Ints, kind: str) -> int:
+    def _largest(self, at: Ints, counts: list[int], kind: str) -> int:
         """Units behind an average: those of each cohort once."""
-        per_cohort = {self.cells.cohort[j]: int(counts[j]) for j in at}
+        per_cohort = {self.cells.cohort[j]: counts[j] for j in at.tolist()}
         return sum(per_cohort.values()) if kind != "cohort" else max(per_cohort.values())
 
 
@@ -372,8 +376,12 @@ class AggregateResult(Result):
         return data
 
 
-def _is(labels: tuple[Any, ...], name: Any) -> Bools:
-    return np.array([label == name for label in labels], dtype=bool)
+def _members(names: Iterable[Any], labels: Sequence[Any], post: Bools) -> list[tuple[Any, Ints]]:
+    """Return, for each name, where the effects of treatment stand that have it; without names that have none."""
+    found: dict[Any, list[int]] = {name: [] for name in names}
+    for j in np.flatnonzero(post).tolist():
+        found[labels[j]].append(j)
+    return [(name, np.array(at, dtype=np.int64)) for name, at in found.items() if at]
 
 
 def _label(kind: str, cells: Cells, at: Ints) -> Any:

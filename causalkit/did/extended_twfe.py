@@ -152,7 +152,8 @@ class ExtendedTWFE(Estimator[EventStudyResult]):
         cohorts = with_reference(Cohorts.of(sample, unbalanced=self.unbalanced), self.anticipation)
         cohorts = compared_with_last(cohorts, self.anticipation)
         cohorts.require_spread()
-        plan = self._plan(cohorts)
+        sizes = cell_totals(cohorts)
+        plan = self._plan(cohorts, sizes)
         names = [f"{cohorts.labels[g]} in {cohorts.periods[t]}" for g, t in plan]
         if cohorts.sample.has("covariates"):
             joint = _with_covariates(cohorts, plan, names, self.vcov)
@@ -160,7 +161,7 @@ class ExtendedTWFE(Estimator[EventStudyResult]):
             joint = cell_regression(
                 cohorts, cell_indicators(plan, len(cohorts.starts), cohorts.n_periods), names, self.vcov
             )
-        cells = describe_cells(cohorts, plan)
+        cells = describe_cells(cohorts, plan, sizes)
         never = self.control_group == "never_treated"
         more: dict[str, Any] = {} if never else {"anticipation": self.anticipation}
         result = (EventStudyResult if never else ImputationResult)(
@@ -174,7 +175,7 @@ class ExtendedTWFE(Estimator[EventStudyResult]):
             dropped=cohorts.dropped,
             roles=sample.given,
             cells=cells,
-            shares=weight_of_cells(cohorts, plan),
+            shares=weight_of_cells(cohorts, plan, sizes),
             joint=joint,
             base_period="universal",
             reference=reference_of(cohorts, self.anticipation) if never else None,
@@ -183,9 +184,9 @@ class ExtendedTWFE(Estimator[EventStudyResult]):
         checks: dict[str, Any] = {**cohorts.checks(), "pre_trends": lambda: pre_trends_check(result)}
         return replace(result, checks=Checks(checks))
 
-    def _plan(self, cohorts: Cohorts) -> list[tuple[int, int]]:
+    def _plan(self, cohorts: Cohorts, sizes: Floats) -> list[tuple[int, int]]:
         """List the cells that have an indicator."""
-        sizes, plan = cell_totals(cohorts), []
+        plan = []
         for g, start in enumerate(cohorts.starts):
             first = int(start) - self.anticipation
             all_but_one = self.control_group == "never_treated"

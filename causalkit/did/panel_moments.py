@@ -13,7 +13,7 @@ from functools import cached_property
 import numpy as np
 
 from causalkit.did.arranged import Arranged
-from causalkit.did.plan import Cell
+from causalkit.did.plan import Cell, control_sets, places
 from causalkit.kernels.arrays import Codes, Floats, Ints
 
 
@@ -42,28 +42,51 @@ class PanelMoments:
     def of(cls, panel: Arranged) -> PanelMoments:
         """Sum a panel whose weights do not vary over time."""
         sizes, width = np.diff(panel.bounds), len(panel.outcome)
-        totals, means = np.zeros(len(sizes)), np.zeros((len(sizes), width))
+        totals, means = sizes.astype(np.float64), np.zeros((len(sizes), width))
         products = np.zeros((len(sizes), width + 2, width + 2))
-        for c in range(len(sizes)):
-            for some in panel.blocks(c):
-                w = panel.weight(some, 0)
-                totals[c] += w.sum()
-                means[c] += panel.outcome[:, some] @ w
-            means[c] /= totals[c] if sizes[c] else 1.0
-            for some in panel.blocks(c):
-                parts = unit_terms(panel, some, means[c])
-                products[c] += parts @ parts.T
+        for c in np.flatnonzero(sizes).tolist():
+            if panel.weights is None:
+                _add_alike(panel, c, means, products)
+            else:
+                _add_weighted(panel, c, totals, means, products)
         return cls(sizes, totals, means, products)
+
+
+def _add_alike(panel: Arranged, c: int, means: Floats, products: Floats) -> None:
+    """Write the moments of a cohort whose units all have the weight one."""
+    width, size = means.shape[1], int(panel.bounds[c + 1] - panel.bounds[c])
+    for some in panel.blocks(c):
+        means[c] += panel.outcome[:, some].sum(axis=1)
+    means[c] /= size
+    for some in panel.blocks(c):
+        apart = panel.outcome[:, some] - means[c][:, None]
+        products[c, :width, :width] += apart @ apart.T
+    products[c, width:, width:] = size  # and deviations from the mean sum to zero
+
+
+def _add_weighted(panel: Arranged, c: int, totals: Floats, means: Floats, products: Floats) -> None:
+    """Write the moments of a cohort of weighted units."""
+    totals[c] = 0.0
+    for some in panel.blocks(c):
+        w = panel.weight(some, 0)
+        totals[c] += w.sum()
+        means[c] += panel.outcome[:, some] @ w
+    means[c] /= totals[c]
+    for some in panel.blocks(c):
+        parts = unit_terms(panel, some, means[c])
+        products[c] += parts @ parts.T
 
 
 def unit_terms(panel: Arranged, some: slice, mean: Floats) -> Floats:
     """Return ``(w (y - mean), w, 1)`` of some units of a cohort, shape (n_periods + 2, m)."""
-    y, w = panel.outcome[:, some], panel.weight(some, 0)
-    parts = np.empty((len(y) + 2, len(w)))
+    y = panel.outcome[:, some]
+    parts = np.empty((len(y) + 2, y.shape[1]))
     np.subtract(y, mean[:, None], out=parts[:-2])
+    parts[-2:] = 1.0
     if panel.weights is not None:
+        w = panel.weight(some, 0)
         parts[:-2] *= w
-    parts[-2], parts[-1] = w, 1.0
+        parts[-2] = w
     return parts
 
 
@@ -100,50 +123,45 @@ class MomentCells:
     @classmethod
     def of(cls, moments: PanelMoments, plan: Sequence[Cell]) -> MomentCells:
         """Estimate the cells of a plan."""
-        g, t, b = (
-            np.array([getattr(cell, name) for cell in plan], dtype=np.int64) for name in ("cohort", "time", "base")
-        )
-        compared = np.zeros((len(plan), len(moments.sizes)))
-        pairs = np.array([(k, c) for k, cell in enumerate(plan) for c in cell.controls]).T
-        compared[*pairs] = moments.totals[pairs[1]]
+        g, t, b = places(plan)
+        sets, of = control_sets(plan, len(moments.sizes))
+        compared = (sets * moments.totals)[of]
         compared /= compared.sum(axis=1, keepdims=True)
         change = moments.means[:, t] - moments.means[:, b]
         theta = change[g, np.arange(len(plan))] - (compared.T * change).sum(axis=0)
         return cls(moments, g, t, b, compared, theta, moments.totals[:-1] / moments.totals.sum())
 
     @cached_property
-    def _changes(self) -> tuple[Floats, Floats]:
-        """Mean change of each cohort in each cell, and that of the cell's controls: a control's own stands beside it."""
-        change = self.moments.means[:, self.t] - self.moments.means[:, self.b]
-        return change, (self.compared.T * change).sum(axis=0)
-
-    def coefficients(self, cohort: int) -> Floats:
-        """Return what the terms of a cohort's units are multiplied by, shape (k + shares, n_periods + 2).
+    def coefficients(self) -> Floats:
+        """What the terms of each cohort's units are multiplied by, shape (c, k + shares, n_periods + 2).
 
         The product is the influence of a unit on the cells and then on the shares, 1/n folded in.
         """
-        m, k = self.moments, len(self.theta)
-        found = np.zeros((k + len(self.shares), m.means.shape[1] + 2))
-        found[k:, -1] = -self.shares / m.sizes.sum()
-        if m.sizes[cohort] == 0:
-            return found
-        cell, treated = np.arange(k), self.g == cohort
-        factor = np.where(treated, 1.0, -self.compared[:, cohort]) / m.totals[cohort]
-        found[cell, self.t], found[cell, self.b] = factor, -factor
-        change, middle = self._changes
-        found[:k, -2] = np.where(treated, 0.0, factor * (change[cohort] - middle))
-        if cohort < len(self.shares):
-            found[k + cohort, -2] += 1.0 / m.totals.sum()
+        m, k, cell = self.moments, len(self.theta), np.arange(len(self.theta))
+        c = len(m.sizes)
+        found = np.zeros((c, k + c - 1, m.means.shape[1] + 2))
+        there = np.where(m.sizes > 0, m.totals, np.inf)[:, None]  # a cohort without units has no influence
+        factor = -self.compared.T / there
+        treated = self.g, cell
+        factor[treated] = 1.0 / there[self.g, 0]
+        found[:, cell, self.t], found[:, cell, self.b] = factor, -factor
+        change = m.means[:, self.t] - m.means[:, self.b]
+        moved = factor * (
+            change - (self.compared.T * change).sum(axis=0)
+        )  # a control's own change beside all controls'
+        moved[treated] = 0.0
+        found[:, :k, -2] = moved
+        found[:, k:, -1] = -self.shares / m.sizes.sum()
+        own = np.arange(c - 1)
+        found[own, k + own, -2] = 1.0 / m.totals.sum()
         return found
 
     def vcov(self) -> Floats:
         """Return the covariance of cells and shares, every unit its own cluster."""
-        size = len(self.theta) + len(self.shares)
-        found = np.zeros((size, size))
-        for c in range(len(self.moments.sizes)):
-            moved = self.coefficients(c)
-            found += moved @ self.moments.products[c] @ moved.T
-        return found
+        moved = self.coefficients
+        size = moved.shape[1]
+        spread = (moved @ self.moments.products).swapaxes(0, 1).reshape(size, -1)
+        return np.asarray(spread @ moved.swapaxes(0, 1).reshape(size, -1).T)
 
     def clustered_vcov(self, panel: Arranged, codes: Codes, count: int) -> Floats:
         """Return the covariance with clusters of units, from sums by cluster and cohort.
@@ -162,14 +180,14 @@ class MomentCells:
                 by_cluster = np.zeros((count, self.moments.means.shape[1] + 2))
                 for some in panel.blocks(c):
                     add_by_cluster(by_cluster, codes[panel.order[some]], unit_terms(panel, some, self.moments.means[c]))
-                sums += by_cluster @ self.coefficients(c).T
+                sums += by_cluster @ self.coefficients[c].T
         return np.asarray(sums.T @ sums)
 
     def influence(self, panel: Arranged) -> Floats:
         """Return the influence values of all units, in the order of the table, 1/n folded in."""
         found = np.empty((panel.n, len(self.theta) + len(self.shares)))
         for c in range(len(self.moments.sizes)):
-            moved = self.coefficients(c).T
+            moved = self.coefficients[c].T
             for some in panel.blocks(c):
                 found[panel.order[some]] = unit_terms(panel, some, self.moments.means[c]).T @ moved
         return found

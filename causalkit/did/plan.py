@@ -10,7 +10,7 @@ import numpy as np
 
 from causalkit.did.event_study import Cells
 from causalkit.errors import DesignError
-from causalkit.kernels.arrays import Floats, Ints
+from causalkit.kernels.arrays import Bools, Floats, Ints
 
 ControlGroup = Literal["never_treated", "not_yet_treated"]
 
@@ -100,7 +100,9 @@ def plan_cells(
             base = clean if base_period == "universal" or t >= start else t - 1
             if base < 0 or base == t:
                 continue
-            controls = tuple(c for c in untreated[max(t, base)] if c != g)
+            controls = untreated[max(t, base)]
+            if g in controls:
+                controls = tuple(c for c in controls if c != g)
             if controls:
                 cells.append(Cell(g, t, base, controls))
     if not cells:
@@ -111,17 +113,33 @@ def plan_cells(
     return cells
 
 
-def _untreated_cohorts(cohorts: Adoption, control_group: ControlGroup, anticipation: int) -> list[list[int]]:
+def _untreated_cohorts(cohorts: Adoption, control_group: ControlGroup, anticipation: int) -> list[tuple[int, ...]]:
     """Return, for each period, the cohorts with units that do not respond to a treatment in it or earlier."""
     never, starts, sizes = len(cohorts.starts), cohorts.starts.tolist(), cohorts.sizes.tolist()
     there = [c for c in range(never if control_group == "not_yet_treated" else 0) if sizes[c]]
-    always = [never] if sizes[never] else []
-    return [[c for c in there if starts[c] - anticipation > t] + always for t in range(cohorts.n_periods)]
+    always = (never,) if sizes[never] else ()
+    return [(*(c for c in there if starts[c] - anticipation > t), *always) for t in range(cohorts.n_periods)]
+
+
+def places(plan: Sequence[Cell]) -> tuple[Ints, Ints, Ints]:
+    """Return the cohort, the period and the base period of each cell, as positions."""
+    cohort, time, base = np.array([(cell.cohort, cell.time, cell.base) for cell in plan], dtype=np.int64).T.copy()
+    return cohort, time, base
+
+
+def control_sets(plan: Sequence[Cell], count: int) -> tuple[Bools, Ints]:
+    """Return the sets of controls that occur, as rows of flags over ``count`` cohorts, and which one each cell has."""
+    place: dict[tuple[int, ...], int] = {}
+    of = np.array([place.setdefault(cell.controls, len(place)) for cell in plan], dtype=np.int64)
+    sets = np.zeros((len(place), count), dtype=np.bool_)
+    for row, there in enumerate(place):
+        sets[row, list(there)] = True
+    return sets, of
 
 
 def idle_cohorts(cohorts: Adoption, plan: Sequence[Cell]) -> Ints:
     """Return the cohorts (the never treated last) that have units and enter no comparison."""
-    busy = {c for cell in plan for c in (cell.cohort, *cell.controls)}
+    busy = {cell.cohort for cell in plan}.union(*{cell.controls for cell in plan})
     return np.array([c for c, size in enumerate(cohorts.sizes.tolist()) if size and c not in busy], dtype=np.int64)
 
 
@@ -134,10 +152,11 @@ def idle_note(cohorts: Adoption, idle: Ints) -> tuple[str, ...]:
 
 def cells_of(cohorts: Adoption, plan: Sequence[Cell], counts: Ints) -> Cells:
     """Describe planned comparisons as cells of an event study; ``counts`` holds treated and control units."""
-    g, t = (np.array([getattr(cell, name) for cell in plan], dtype=np.int64) for name in ("cohort", "time"))
+    g, t, _ = places(plan)
+    labels, periods = cohorts.labels, cohorts.periods
     return Cells(
-        tuple(cohorts.labels[j] for j in g),
-        tuple(cohorts.periods[j] for j in t),
+        tuple(map(labels.__getitem__, g.tolist())),
+        tuple(map(periods.__getitem__, t.tolist())),
         cohorts.event_times[g, t],
         np.asarray(t >= cohorts.starts[g]),
         g,

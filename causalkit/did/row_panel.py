@@ -33,9 +33,9 @@ class RowPanel(Panel):
         labels = cast(tuple[object, ...], range(sample.n))  # as a tuple they would take more memory than the table
         return cast(RowPanel, super().of(sample.with_column("unit", Groups(codes, labels, ROW))))
 
-    def first_of_unit(self, codes: Codes) -> tuple[Codes, Bools]:
+    def first_of_unit(self, groups: Groups) -> tuple[Codes, Bools | None]:
         """Return the codes: nothing varies within a row."""
-        return codes, np.zeros(len(codes), dtype=np.bool_)
+        return groups.codes, None
 
     def _refuse_duplicates(self) -> None:
         """A row is there once."""

@@ -149,7 +149,7 @@ class SunAbraham(Estimator[EventStudyResult]):
         names = [f"{cohorts.labels[g]} in {cohorts.periods[t]}" for g, t in plan]
         design = cell_indicators(plan, len(cohorts.starts), cohorts.n_periods)
         joint = cell_regression(cohorts, design, names, self.vcov)
-        cells = describe_cells(cohorts, plan)
+        cells = describe_cells(cohorts, plan, sizes)
         result = EventStudyResult(
             estimator=self,
             effects=Effects(cells.terms, joint, cells.columns()),
@@ -161,7 +161,7 @@ class SunAbraham(Estimator[EventStudyResult]):
             dropped=cohorts.dropped,
             roles=sample.given,
             cells=cells,
-            shares=weight_of_cells(cohorts, plan),
+            shares=weight_of_cells(cohorts, plan, sizes),
             joint=joint,
             base_period="universal",
             reference=reference_of(cohorts, self.anticipation),

@@ -115,6 +115,8 @@ def t_quantile(probability: ArrayLike, df: ArrayLike = np.inf) -> Floats:
     """Quantile of the t distribution; infinite ``df`` is the normal, exactly."""
     probability, df = np.broadcast_arrays(np.asarray(probability, float), np.asarray(df, float))
     infinite = np.isinf(df)
+    if infinite.all():
+        return np.asarray(special.ndtri(probability))
     finite = special.stdtrit(np.where(infinite, 1.0, df), probability)
     return np.asarray(np.where(infinite, special.ndtri(probability), finite))
 
