@@ -101,7 +101,11 @@ def causalkit(table: pd.DataFrame, task: str) -> tuple[float, float]:
             del roles["unit"]
         roles["covariates"] = COVARIATES if task == "two covariates" else []
         result = ck.CallawaySantAnna(control_group="not_yet_treated", unbalanced="cells").fit(table, **roles)
-    result.aggregate("event_time").effects.ci(simultaneous=task == "simultaneous bands")
+    averages = result.aggregate("event_time").effects
+    averages.ci(simultaneous=task == "simultaneous bands")
+    if task == "sun and abraham":  # the peers' averages over all event times are weighted in other ways
+        first = averages.select(["event time 0"])
+        return float(first.values[0]), float(first.se[0])
     return result.estimate, result.se
 
 
@@ -118,7 +122,8 @@ def diff_diff(table: pd.DataFrame, task: str) -> tuple[float, float]:
         return float(result.overall_att), float(result.overall_se)
     if task == "sun and abraham":
         result = peer.SunAbraham().fit(table, "y", "id", "t", "g")
-        return float(result.overall_att), float(result.overall_se)
+        first = result.event_study_effects[0]
+        return float(first["effect"]), float(first["se"])
     draws = 999 if task == "simultaneous bands" else 0
     followed, gaps = task != "repeated cross-sections", task == "incomplete panel"
     estimator = peer.CallawaySantAnna(
@@ -158,7 +163,7 @@ def pyfixest(table: pd.DataFrame, task: str) -> tuple[float, float]:
         return float(row["Estimate"]), float(row["Std. Error"])
     fit = peer.event_study(table, "y", "id", "t", "g", estimator="saturated", cluster="id")
     found = fit.aggregate(weighting="shares")
-    return float(found["Estimate"].iloc[-1]), float(found["Std. Error"].iloc[-1])
+    return float(found["Estimate"].loc[0]), float(found["Std. Error"].loc[0])
 
 
 def did_imputation(table: pd.DataFrame, task: str) -> tuple[float, float]:
