@@ -58,7 +58,7 @@ _PUBLIC = {
     "UpliftEvaluation": "causalkit.uplift.evaluation",
     "XLearner": "causalkit.effects.x_learner",
     "balance": "causalkit.refutation.balance_report",
-    "difference": "causalkit.core.result",
+    "difference": "causalkit.core.difference",
     "match": "causalkit.refutation.matching",
     "options": "causalkit.core.settings",
     "refute": "causalkit.refutation.refuting",

@@ -11,7 +11,7 @@ from causalkit import refutation as refutation
 from causalkit import report as report
 from causalkit import testing as testing
 from causalkit import uplift as uplift
-from causalkit.core.result import difference as difference
+from causalkit.core.difference import difference as difference
 from causalkit.core.settings import options as options
 from causalkit.data.moments import Moments as Moments
 from causalkit.did.callaway_santanna import CallawaySantAnna as CallawaySantAnna

@@ -44,9 +44,9 @@ def sorted_by(keys: Iterable[Floats], n: int) -> Ints:
         order[places], values = rows[by], values[by]
         same = (values[1:] == values[:-1]) | (np.isnan(values[1:]) & np.isnan(values[:-1]))
         same &= group[1:] == group[:-1]
-        tied = np.concatenate([[False], same]) | np.concatenate([same, [False]])
         if not same.any():
             break
+        tied = np.concatenate([[False], same]) | np.concatenate([same, [False]])
         group = np.cumsum(np.concatenate([[False], ~same]))[tied]
         places = places[tied]
     return order

@@ -17,6 +17,7 @@ from causalkit.core.sample import Sample
 from causalkit.effects.averages import TARGETS, Clusters, Target, average_effect, group_effects, target_effect
 from causalkit.effects.checks import LARGE, NOTICEABLE, balance_of, effect_checks
 from causalkit.effects.crossfit_study import Study, arm_names
+from causalkit.effects.plain_result import PlainResult, outcome_name
 from causalkit.effects.projection import best_linear_projection
 from causalkit.effects.regressors import group_codes, regressors
 from causalkit.effects.repeats import median_of
@@ -367,24 +368,6 @@ class AverageEffect(Result):
             "high": 0.95,
             "xlabel": f"Probability of {arm_names(s.arms)[1]}",
         }
-
-
-@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
-class PlainResult(Result):
-    """An average or a projection derived from another result."""
-
-    #: Parameters that the variance counts.
-    n_parameters: int = 1
-
-    def count_parameters(self, ways: Sequence[Groups]) -> int:
-        """Return the parameters that the variance was made with."""
-        return self.n_parameters
-
-
-def outcome_name(roles: Mapping[str, Any]) -> str:
-    """Return the name of the outcome."""
-    name = roles.get("outcome")
-    return name if isinstance(name, str) else "outcome"
 
 
 def headline_fields(estimator: Any, sample: Sample, study: Study) -> dict[str, Any]:

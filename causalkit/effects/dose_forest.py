@@ -14,13 +14,13 @@ from causalkit.core.result import Result
 from causalkit.core.sample import Sample
 from causalkit.core.settings import n_jobs_or_default
 from causalkit.data.frame import Frame
-from causalkit.effects.average_result import PlainResult, outcome_name
 from causalkit.effects.averages import average_effect
 from causalkit.effects.bagged import Spread
 from causalkit.effects.checks import dose_checks, remainder_check
 from causalkit.effects.double_ml_plr import Residuals, slope
 from causalkit.effects.double_ml_setup import Setup, ways_of
 from causalkit.effects.model import fingerprint
+from causalkit.effects.plain_result import PlainResult, outcome_name
 from causalkit.errors import DesignError
 from causalkit.inference.wald import require_alpha, t_interval
 from causalkit.kernels.arrays import Floats, read_only

@@ -15,12 +15,12 @@ from causalkit.core.estimate import Estimate
 from causalkit.core.passage import Passage
 from causalkit.core.result import Result
 from causalkit.core.sample import Sample
-from causalkit.effects.average_result import outcome_name
 from causalkit.effects.averages import estimate_of, shares
 from causalkit.effects.checks import dose_checks
 from causalkit.effects.dose_curve import kernel_density, local_weights, rule_of_thumb
 from causalkit.effects.double_ml_nuisance import Learners
 from causalkit.effects.double_ml_setup import Setup, ways_of
+from causalkit.effects.plain_result import outcome_name
 from causalkit.effects.repeats import median_of
 from causalkit.errors import DesignError
 from causalkit.kernels.arrays import Floats, Ints

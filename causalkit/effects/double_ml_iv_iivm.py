@@ -11,7 +11,6 @@ import numpy as np
 from causalkit.core.check import Check, Checks
 from causalkit.core.effects import Effects
 from causalkit.core.sample import Arms, Sample
-from causalkit.effects.average_result import outcome_name
 from causalkit.effects.averages import average_effect
 from causalkit.effects.crossfit_study import arm_names
 from causalkit.effects.double_ml_iv import ComplierEffect
@@ -20,6 +19,7 @@ from causalkit.effects.double_ml_iv_design import BinaryInstrument, binary_instr
 from causalkit.effects.double_ml_iv_scores import Scores, solve
 from causalkit.effects.double_ml_nuisance import Learners
 from causalkit.effects.double_ml_setup import Setup, ways_of
+from causalkit.effects.plain_result import outcome_name
 from causalkit.effects.repeats import median_of
 from causalkit.errors import DesignError
 from causalkit.kernels.arrays import Codes, Floats, Ints

@@ -11,13 +11,13 @@ from causalkit.core.effects import Effects
 from causalkit.core.estimate import Estimate
 from causalkit.core.rows import Groups
 from causalkit.core.sample import Arms, Sample
-from causalkit.effects.average_result import outcome_name
 from causalkit.effects.averages import estimate_of, shares
 from causalkit.effects.double_ml_iv import InstrumentedEffect
 from causalkit.effects.double_ml_iv_checks import remainder, with_checks
 from causalkit.effects.double_ml_iv_design import instrument_columns
 from causalkit.effects.double_ml_iv_scores import Scores, solve
 from causalkit.effects.double_ml_setup import Setup, ways_of
+from causalkit.effects.plain_result import outcome_name
 from causalkit.effects.repeats import median_of
 from causalkit.errors import DesignError
 from causalkit.kernels.arrays import Floats

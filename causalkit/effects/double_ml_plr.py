@@ -14,11 +14,11 @@ from causalkit.core.estimate import Estimate
 from causalkit.core.result import Result
 from causalkit.core.rows import Groups
 from causalkit.core.sample import Sample
-from causalkit.effects.average_result import PlainResult, outcome_name
 from causalkit.effects.averages import estimate_of, group_effects, shares
 from causalkit.effects.checks import dose_checks, effect_checks, remainder_check
 from causalkit.effects.double_ml_irm import study_of
 from causalkit.effects.double_ml_setup import Setup, ways_of
+from causalkit.effects.plain_result import PlainResult, outcome_name
 from causalkit.effects.projection import best_linear_projection
 from causalkit.effects.regressors import group_codes, regressors
 from causalkit.effects.repeats import median_of

@@ -12,12 +12,12 @@ from causalkit.core.estimator import Estimator
 from causalkit.core.roles import Assignment
 from causalkit.core.sample import Sample
 from causalkit.core.settings import n_jobs_or_default
-from causalkit.effects.average_result import outcome_name
 from causalkit.effects.averages import average_effect
 from causalkit.effects.front_door_result import FrontDoorResult
 from causalkit.effects.mediation_checks import front_door_checks
 from causalkit.effects.mediation_pathway import MEDIATOR_ROLES, cross_fit_pathway, mediator_names, validate_pathway
 from causalkit.effects.mediation_scores import front_door_scores
+from causalkit.effects.plain_result import outcome_name
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,9 +12,9 @@ from causalkit.core.effects import Effects
 from causalkit.core.estimate import Estimate, Influence
 from causalkit.core.result import Result
 from causalkit.core.rows import Groups
-from causalkit.effects.average_result import PlainResult, outcome_name
 from causalkit.effects.averages import average_effect
 from causalkit.effects.crossfit_study import arm_names
+from causalkit.effects.plain_result import PlainResult, outcome_name
 from causalkit.kernels.arrays import Floats
 
 if TYPE_CHECKING:

@@ -12,7 +12,6 @@ from causalkit.core.estimator import Estimator
 from causalkit.core.roles import Assignment
 from causalkit.core.sample import Sample
 from causalkit.core.settings import n_jobs_or_default
-from causalkit.effects.average_result import outcome_name
 from causalkit.effects.averages import average_effect, estimate_of
 from causalkit.effects.mediation_checks import linear_checks, mediation_checks
 from causalkit.effects.mediation_linear import linear_paths
@@ -25,6 +24,7 @@ from causalkit.effects.mediation_pathway import (
 )
 from causalkit.effects.mediation_result import MediationResult, as_effects
 from causalkit.effects.mediation_scores import crossed_scores
+from causalkit.effects.plain_result import outcome_name
 
 
 @dataclass(frozen=True, kw_only=True)

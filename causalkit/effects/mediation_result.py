@@ -17,10 +17,10 @@ from causalkit.core.passage import Passage
 from causalkit.core.result import Result
 from causalkit.core.rows import Groups
 from causalkit.core.sample import Arms
-from causalkit.effects.average_result import PlainResult, outcome_name
 from causalkit.effects.averages import average_effect, estimate_of
 from causalkit.effects.crossfit_study import arm_names
 from causalkit.effects.outcome_scale import Scale
+from causalkit.effects.plain_result import PlainResult, outcome_name
 from causalkit.errors import DesignError, InferenceUnavailable
 from causalkit.inference.wald import require_alpha, t_pvalue
 from causalkit.kernels.arrays import Bools

@@ -16,11 +16,12 @@ from causalkit.core.passage import Passage
 from causalkit.core.result import Result
 from causalkit.core.table import Table
 from causalkit.data.frame import Frame
-from causalkit.effects.average_result import AverageEffect, outcome_name
+from causalkit.effects.average_result import AverageEffect
 from causalkit.effects.averages import average_effect, overlap_regression
 from causalkit.effects.bagged import Spread
 from causalkit.effects.calibration_lines import CalibrationLines
 from causalkit.effects.judging import between, heterogeneity
+from causalkit.effects.plain_result import outcome_name
 from causalkit.effects.prediction import EffectPrediction
 from causalkit.effects.projection import calibration
 from causalkit.effects.row_keys import Keys, in_schema, locate, row_keys

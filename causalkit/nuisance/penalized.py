@@ -98,8 +98,8 @@ class LinearRegressor:
     categorical: tuple[int, ...] = ()
 
     def fit(self, x: Floats, y: Floats, weights: Floats | None = None, groups: Codes | None = None) -> Model:
-        """Fit; without covariates, or with fewer than 3 rows, the model is the mean."""
-        if x.shape[1] == 0 or len(y) < 3:
+        """Fit; without covariates, or with fewer than 3 rows that have a weight, the model is the mean."""
+        if x.shape[1] == 0 or (len(y) if weights is None else np.count_nonzero(weights)) < 3:
             return MeanRegressor().fit(x, y, weights)
         standardizer = Standardizer.learn(x, self.categorical, weights)
         return LinearModel(standardizer, ridge(standardizer.apply(x), y, weights))

@@ -43,6 +43,8 @@ class Trees:
         """Return predictions, shape (n,)."""
         from causalkit.kernels.boosted_trees import add_trees
 
+        if self.feature.max(initial=-1) >= x.shape[1]:  # the kernel would read what lies behind the table
+            raise ValueError(f"the trees split by column {self.feature.max()}, and there are {x.shape[1]}.")
         columns = np.ascontiguousarray(x.T, dtype=float)
         total = np.zeros(len(x))
         add_trees(columns, self.starts, self.feature, self.threshold, self.gap_left, self.masks, self.values, total)

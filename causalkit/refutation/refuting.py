@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from causalkit.core.result import Difference, Result
+from causalkit.core.difference import Difference
+from causalkit.core.result import Result
 from causalkit.core.result_map import ResultMap
 from causalkit.core.sample import Sample
 from causalkit.errors import DesignError, InferenceUnavailable

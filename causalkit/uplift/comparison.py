@@ -13,10 +13,11 @@ import numpy as np
 from scipy import special
 
 from causalkit.core import format as fmt
+from causalkit.core.difference import Difference, difference
 from causalkit.core.effects import Effects
 from causalkit.core.estimate import stack
 from causalkit.core.passage import Passage
-from causalkit.core.result import Difference, Result, difference
+from causalkit.core.result import Result
 from causalkit.core.result_map import ResultMap
 from causalkit.errors import DesignError, InferenceUnavailable
 

@@ -15,7 +15,7 @@ from causalkit.core.result import Result
 from causalkit.core.rows import Groups
 from causalkit.core.sample import Sample
 from causalkit.core.table import Table
-from causalkit.effects.average_result import outcome_name
+from causalkit.effects.plain_result import outcome_name
 from causalkit.errors import DesignError
 from causalkit.inference.wald import t_quantile, upper_pvalue
 from causalkit.kernels.arrays import Floats

@@ -22,8 +22,8 @@ from causalkit.core.roles import Role
 from causalkit.core.rows import Groups
 from causalkit.core.sample import Sample
 from causalkit.data.frame import Frame
-from causalkit.effects.average_result import outcome_name
 from causalkit.effects.crossfit_study import ROLES, clusters_of
+from causalkit.effects.plain_result import outcome_name
 from causalkit.effects.prediction import EffectPrediction
 from causalkit.errors import DataError, DesignError
 from causalkit.kernels.arrays import Codes, Floats, Ints, read_only

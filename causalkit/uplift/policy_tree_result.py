@@ -19,7 +19,7 @@ from causalkit.core.result import Result
 from causalkit.core.rows import Groups
 from causalkit.core.table import Table
 from causalkit.data.frame import Frame
-from causalkit.effects.average_result import outcome_name
+from causalkit.effects.plain_result import outcome_name
 from causalkit.inference.wald import upper_pvalue
 from causalkit.kernels.arrays import Codes
 from causalkit.uplift.policy_tree_nodes import Branch, drawn, leaf_words

@@ -129,16 +129,17 @@ class _Grower:
 
     def first_cut(self, rows: Ints, depth: int) -> tuple[float, int, int]:
         """Reward, column and cut (in the codes of all rows) of the first cut of the best tree of this depth."""
-        from causalkit.kernels import policy_search as kernel
+        from causalkit.kernels.policy_search import sweep
+        from causalkit.kernels.policy_split import best_split, local_codes
 
         own = self.scores[rows]
         # Only differences between actions matter; small numbers keep their digits.
         own = own - own.mean(axis=1, keepdims=True)
-        codes, sizes = kernel.local_codes(self.codes, rows)
+        codes, sizes = local_codes(self.codes, rows)
         slack = 1e-12 * max(float(np.abs(own).sum()), 1e-300)
-        best, column, cut = kernel.best_split(codes, sizes, own, self.least, slack)
+        best, column, cut = best_split(codes, sizes, own, self.least, slack)
         for feature in range(len(codes)) if depth == 2 else ():
-            reward, found = kernel.sweep(feature, codes, sizes, own, self.least, best, slack)
+            reward, found = sweep(feature, codes, sizes, own, self.least, best, slack)
             if found >= 0:
                 best, column, cut = reward, feature, found
         for feature in range(len(codes)) if depth > 2 else ():

@@ -14,7 +14,7 @@ import causalkit
 RETURNED = [
     "causalkit.core.result.Result",
     "causalkit.core.result_map.ResultMap",
-    "causalkit.core.result.Difference",
+    "causalkit.core.difference.Difference",
     "causalkit.core.effects.Effects",
     "causalkit.core.check.Check",
     "causalkit.core.check.Checks",

@@ -411,8 +411,9 @@ def test_methods_of_what_can_be_fitted(name):
 
 
 def _every_public_parameter() -> dict[str, set[str]]:
+    from causalkit.core.difference import Difference
     from causalkit.core.effects import Effects
-    from causalkit.core.result import Difference, Result
+    from causalkit.core.result import Result
     from causalkit.core.result_map import ResultMap
 
     shown = {

@@ -44,3 +44,10 @@ def test_gaps_have_a_flag():
     by_hand = np.column_stack([(filled[:, :2] - middle[:2]) / scale[:2], gone])
     theirs = RidgeCV(alphas=_PENALTIES).fit(by_hand, y)
     np.testing.assert_allclose(LinearRegressor().fit(x, y).predict(x), theirs.predict(by_hand), atol=1e-11)
+
+
+@pytest.mark.parametrize("counted", [1, 2])
+def test_few_rows_with_a_weight_give_their_mean(counted):
+    rng = np.random.default_rng(0)
+    x, y, weights = rng.normal(size=(9, 2)), rng.normal(size=9), (np.arange(9) < counted).astype(float)
+    np.testing.assert_allclose(LinearRegressor().fit(x, y, weights).predict(x), y[:counted].mean(), rtol=1e-14)

@@ -82,3 +82,10 @@ def test_no_rows_and_pickles(table):
     trees = without_data(boost(x, y, objective="l2"))
     assert trees.predict(x[:0]).shape == (0,)
     assert np.array_equal(pickle.loads(pickle.dumps(trees)).predict(x), trees.predict(x))
+
+
+def test_a_narrower_table_is_refused(table):
+    x, y = table
+    trees = without_data(boost(x, y, objective="l2"))
+    with pytest.raises(ValueError, match="there are 1"):
+        trees.predict(x[:, :1])

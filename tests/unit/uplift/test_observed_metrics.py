@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import causalkit as ck
-from causalkit.uplift import observed_metrics
+from causalkit.uplift import observed_methods, observed_metrics
 from causalkit.uplift.observed import Rows
 
 QINI = observed_metrics._METHODS["qini"]
@@ -32,8 +32,8 @@ def functional(function: str, method: str, seed: int):
     outcome, treatment, score = draw(1000, seed)
     rows = Rows.of(outcome, treatment == 1, None)
     if function == "uplift_at":
-        return observed_metrics._top(rows, score, None, 0.3, method)
-    return getattr(observed_metrics, f"_{function}")(rows, score, method)
+        return observed_methods.top(rows, score, None, 0.3, method)
+    return getattr(observed_methods, function)(rows, score, method)
 
 
 @pytest.mark.parametrize(("function", "method"), [(f, m) for f, m in ALL if m not in ("grf", "gain", "dr")])
