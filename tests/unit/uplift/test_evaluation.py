@@ -182,8 +182,8 @@ def test_hostile_names(campaign, quick):
         data, outcome=odd["purchase"], treatment=odd["arm"], covariates=[odd["recency"], odd["loyalty"], odd["channel"]]
     )
     found = ck.UpliftEvaluation(random_state=0).fit(data, effect=fitted)
-    segments = ck.Segmentation().fit(data, effect=fitted)
-    plan = ck.Targeting(value=10.0, cost=0.3).fit(data, effect=fitted)
+    segments = ck.Segmentation(random_state=0).fit(data, effect=fitted)
+    plan = ck.Targeting(value=10.0, cost=0.3, random_state=0).fit(data, effect=fitted)
     for part in (found, segments, plan):
         part.summary()
         part.to_json()

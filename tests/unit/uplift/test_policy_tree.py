@@ -91,7 +91,9 @@ def test_a_model_brings_its_scores(campaign, model):
     assert found.in_sample == pytest.approx(gains[np.arange(len(chosen)), chosen].mean(), rel=1e-10)
     assert found.roles["effect"] is model
     with pytest.raises(ck.DesignError, match="not a fitted model"):
-        ck.PolicyTree().fit(campaign, effect="recency", outcome="purchase", treatment="arm", control="no_coupon")
+        ck.PolicyTree(random_state=0).fit(
+            campaign, effect="recency", outcome="purchase", treatment="arm", control="no_coupon"
+        )
 
 
 def test_the_value_does_not_fall_for_the_winner():

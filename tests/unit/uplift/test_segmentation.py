@@ -36,7 +36,7 @@ def strong_model(strong):
 
 @pytest.fixture(scope="module")
 def report(strong, strong_model):
-    return ck.Segmentation(margin=0.2, tolerance=0.1).fit(strong, effect=strong_model)
+    return ck.Segmentation(margin=0.2, tolerance=0.1, random_state=0).fit(strong, effect=strong_model)
 
 
 def test_labels_are_those_of_the_claims(report, strong_model):
@@ -102,19 +102,19 @@ def test_the_order_of_rows_does_not_matter(strong, strong_model):
     shuffled = {name: column[order] for name, column in strong.items()}
     learner = ck.DRLearner(random_state=0, n_boot=20)
     model = learner.fit(shuffled, outcome="y", treatment="arm", covariates=["x", "z", "kind"], propensity=0.5)
-    here = ck.Segmentation(margin=0.2).fit(strong, effect=strong_model)
-    there = ck.Segmentation(margin=0.2).fit(shuffled, effect=model)
+    here = ck.Segmentation(margin=0.2, random_state=0).fit(strong, effect=strong_model)
+    there = ck.Segmentation(margin=0.2, random_state=0).fit(shuffled, effect=model)
     np.testing.assert_array_equal(there.segments, here.segments[order])
 
 
 def test_one_effect_for_all_is_said_in_words(campaign, roles):
     learner = ck.DRLearner(random_state=0, regressor="mean", classifier="mean", n_boot=10)
     flat = learner.fit(campaign, covariates=["recency"], **roles)
-    report = ck.Segmentation().fit(campaign, effect=flat)
+    report = ck.Segmentation(random_state=0).fit(campaign, effect=flat)
     assert any("all are placed alike" in line for line in report.passages()[0].text)
     assert report.counts["persuadable"] == len(campaign)  # the average effect is clear, and everybody has it
     assert report.checks["heterogeneity"].status == "warn"
-    beyond = ck.Segmentation(tolerance=0.15).fit(campaign, effect=flat)
+    beyond = ck.Segmentation(tolerance=0.15, random_state=0).fit(campaign, effect=flat)
     assert beyond.counts["persuadable"] == beyond.counts["sleeping_dog"] == 0
 
 
@@ -125,7 +125,7 @@ def test_without_evidence_a_label_needs_the_average_effect(campaign, model):
     assert not ck.UpliftEvaluation(random_state=0).fit(campaign, effect=bold).has_evidence
     alone = label(claim_pvalues(bold.prediction(), 0.1, 0.1, 0.5), 0.05)
     assert (alone.codes == 0).mean() > 0.2  # a model this sure of itself names persuadables
-    report = ck.Segmentation(tolerance=0.1).fit(campaign, effect=bold)
+    report = ck.Segmentation(tolerance=0.1, random_state=0).fit(campaign, effect=bold)
     assert report.counts["persuadable"] == 0  # the average effect is not shown to be above 0.1
     assert any("no evidence" in line for line in report.passages()[0].text)
 
@@ -148,7 +148,7 @@ def test_clusters_enter_the_validation(strong):
     data = {**strong, "village": np.repeat(np.arange(100), 30)}
     learner = ck.DRLearner(random_state=0, regressor="linear", n_boot=10)
     model = learner.fit(data, outcome="y", treatment="arm", covariates=["x", "z"], propensity=0.5, cluster="village")
-    report = ck.Segmentation(margin=0.2).fit(data, effect=model)
+    report = ck.Segmentation(margin=0.2, random_state=0).fit(data, effect=model)
     name = report.effects.terms[0]
     inside = report.segments == name
     psi = inside * (model.scores - model.scores[inside].mean()) / inside.sum()
@@ -209,16 +209,16 @@ def test_refusals_teach(strong, strong_model):
     with pytest.raises(ck.DesignError, match="method"):
         ck.Segmentation(method="holm")
     with pytest.raises(ck.DesignError, match="effect= is missing"):
-        ck.Segmentation().fit(strong)
+        ck.Segmentation(random_state=0).fit(strong)
     half = {name: column[:1500] for name, column in strong.items()}
     with pytest.raises(ck.DesignError, match="trained the model"):
-        ck.Segmentation().fit(half, effect=strong_model)
+        ck.Segmentation(random_state=0).fit(half, effect=strong_model)
 
 
 def test_the_default_limits(strong_model, strong, model, campaign):
-    dollars = ck.Segmentation().fit(strong, effect=strong_model)
+    dollars = ck.Segmentation(random_state=0).fit(strong, effect=strong_model)
     assert dollars.margin == pytest.approx(0.1 * strong["y"].std())
     assert dollars.cutoff == pytest.approx(strong_model.nuisances.scores[:, 0].mean())
-    binary = ck.Segmentation().fit(campaign, effect=model)
+    binary = ck.Segmentation(random_state=0).fit(campaign, effect=model)
     assert (binary.margin, binary.cutoff) == (0.05, 0.5)
-    assert ck.Segmentation(tolerance=0.2).fit(campaign, effect=model).margin == 0.2
+    assert ck.Segmentation(tolerance=0.2, random_state=0).fit(campaign, effect=model).margin == 0.2

@@ -50,7 +50,9 @@ def test_one_arm_at_a_time_has_to_be_named(tool, model, data, fresh):
     with pytest.raises(ck.DesignError, match="2 arms besides"):
         tool.fit(fresh, score="x", outcome="y", treatment="arm", control="none", covariates=["z"])
     with pytest.raises(ck.DesignError, match="2 arms besides"):
-        ck.Targeting().fit(fresh, effect="x", outcome="y", treatment="arm", control="none", covariates=["z"])
+        ck.Targeting(random_state=0).fit(
+            fresh, effect="x", outcome="y", treatment="arm", control="none", covariates=["z"]
+        )
 
 
 def test_the_arm_that_is_named_is_the_one_that_is_judged(model, data, fresh, monkeypatch):

@@ -22,7 +22,7 @@ def big(quick):
 def test_the_plan_is_close_to_the_oracle(big):
     data, model = big
     truth = data["true_effect"].to_numpy()
-    plan = ck.Targeting(value=10.0, cost=0.8).fit(data, effect=model)
+    plan = ck.Targeting(value=10.0, cost=0.8, random_state=0).fit(data, effect=model)
     assert plan.policy == "ranked"
     net = 10.0 * truth - 0.8
     oracle = net[net > 0].sum()
@@ -36,7 +36,7 @@ def test_the_plan_is_close_to_the_oracle(big):
 def test_the_budget_is_kept_and_spent_where_it_earns_most(big):
     data, model = big
     truth = data["true_effect"].to_numpy()
-    plan = ck.Targeting(value=10.0, cost=0.8, budget=1000.0).fit(data, effect=model)
+    plan = ck.Targeting(value=10.0, cost=0.8, budget=1000.0, random_state=0).fit(data, effect=model)
     assert plan.policy == "ranked"
     assert plan.spend == pytest.approx(1000.0)
     assert plan.assignment.sum() == 1250
@@ -48,7 +48,7 @@ def test_the_budget_is_kept_and_spent_where_it_earns_most(big):
 
 def test_profit_is_held_out_not_promised(big):
     data, model = big
-    plan = ck.Targeting(value=10.0, cost=0.8).fit(data, effect=model)
+    plan = ck.Targeting(value=10.0, cost=0.8, random_state=0).fit(data, effect=model)
     earned = plan.probability * (10.0 * model.scores - 0.8)
     assert plan.profit.estimate == pytest.approx(earned.sum(), rel=1e-12)
     assert plan.profit.se == pytest.approx(np.sqrt(len(earned)) * earned.std(ddof=1), rel=1e-9)
@@ -62,7 +62,7 @@ def test_nobody_where_nothing_can_be_justified(quick):
     chosen = []
     for seed in range(8):
         data = ck.datasets.coupon_campaign(1000, effect=0.0, heterogeneity=0.0, random_state=500 + seed)
-        plan = ck.Targeting(value=10.0, cost=0.3).fit(data, effect=quick(data))
+        plan = ck.Targeting(value=10.0, cost=0.3, random_state=0).fit(data, effect=quick(data))
         chosen.append(plan.policy)
         if plan.policy == "nobody":
             assert not plan.assignment.any()
@@ -88,7 +88,7 @@ def test_an_equal_effect_is_a_lottery_within_the_budget(fresh, roles):
 
 def test_a_drawn_seed_is_stored(fresh, roles):
     flat = np.full(len(fresh), 0.08)
-    plan = ck.Targeting(value=10.0, cost=0.05, budget=50.0).fit(fresh, effect=flat, **roles)
+    plan = ck.Targeting(value=10.0, cost=0.05, budget=50.0, random_state=0).fit(fresh, effect=flat, **roles)
     again = plan.tool.fit(fresh, effect=flat, **roles)
     np.testing.assert_array_equal(again.assignment, plan.assignment)
 
@@ -103,20 +103,20 @@ def test_a_clear_average_effect_without_a_ranking_treats_everyone(fresh, roles):
 def test_costs_per_person(big):
     data, model = big
     costs = np.where(data["channel"] == "mail", 3.0, 0.2)
-    plan = ck.Targeting(value=10.0).fit(data, effect=model, cost=costs)
-    by_column = ck.Targeting(value=10.0).fit(data.assign(price=costs), effect=model, cost="price")
+    plan = ck.Targeting(value=10.0, random_state=0).fit(data, effect=model, cost=costs)
+    by_column = ck.Targeting(value=10.0, random_state=0).fit(data.assign(price=costs), effect=model, cost="price")
     np.testing.assert_array_equal(plan.assignment, by_column.assignment)
     treated = plan.assignment
     assert plan.spend == pytest.approx(costs[treated].sum())
     assert not treated[costs == 3.0].any()
-    one = ck.Targeting(value=10.0).fit(data, effect=model, cost=0.8)
-    same = ck.Targeting(value=10.0, cost=0.8).fit(data, effect=model)
+    one = ck.Targeting(value=10.0, random_state=0).fit(data, effect=model, cost=0.8)
+    same = ck.Targeting(value=10.0, cost=0.8, random_state=0).fit(data, effect=model)
     np.testing.assert_array_equal(one.assignment, same.assignment)
 
 
 def test_a_cost_on_redemption_is_paid_by_those_who_redeem(big):
     data, model = big
-    plan = ck.Targeting(value=10.0, cost=2.0, paid_on="outcome").fit(data, effect=model)
+    plan = ck.Targeting(value=10.0, cost=2.0, paid_on="outcome", random_state=0).fit(data, effect=model)
     p = model.prediction()
     np.testing.assert_allclose(plan.cost, 2.0 * np.clip(p.baseline + p.effect, 0, 1))
     truth = data["baseline"] + data["true_effect"]
@@ -129,13 +129,13 @@ def test_a_cost_on_redemption_is_paid_by_those_who_redeem(big):
 
 def test_money_has_no_unit_and_rows_no_order(big, quick):
     data, model = big
-    plan = ck.Targeting(value=10.0, cost=0.8, budget=1000.0).fit(data, effect=model)
-    cents = ck.Targeting(value=1000.0, cost=80.0, budget=100_000.0).fit(data, effect=model)
+    plan = ck.Targeting(value=10.0, cost=0.8, budget=1000.0, random_state=0).fit(data, effect=model)
+    cents = ck.Targeting(value=1000.0, cost=80.0, budget=100_000.0, random_state=0).fit(data, effect=model)
     np.testing.assert_array_equal(cents.assignment, plan.assignment)
     assert cents.profit.estimate == pytest.approx(100 * plan.profit.estimate)
     assert cents.shadow_price == pytest.approx(plan.shadow_price)
     shuffled = data.sample(frac=1, random_state=2)
-    other = ck.Targeting(value=10.0, cost=0.8, budget=1000.0).fit(shuffled, effect=quick(shuffled))
+    other = ck.Targeting(value=10.0, cost=0.8, budget=1000.0, random_state=0).fit(shuffled, effect=quick(shuffled))
     there = np.empty(len(data), dtype=bool)
     there[shuffled.index] = other.assignment
     np.testing.assert_array_equal(there, plan.assignment)
@@ -144,16 +144,16 @@ def test_money_has_no_unit_and_rows_no_order(big, quick):
 
 def test_another_unit_of_the_outcome_is_the_same_plan(quick):
     data = ck.datasets.coupon_campaign(2000, random_state=12)
-    plain = ck.Targeting(value=10.0, cost=0.5, budget=300.0).fit(data, effect=quick(data))
+    plain = ck.Targeting(value=10.0, cost=0.5, budget=300.0, random_state=0).fit(data, effect=quick(data))
     scaled = data.assign(purchase=1e6 * data["purchase"] + 1e3)
-    million = ck.Targeting(value=1e-5, cost=0.5, budget=300.0).fit(scaled, effect=quick(scaled))
+    million = ck.Targeting(value=1e-5, cost=0.5, budget=300.0, random_state=0).fit(scaled, effect=quick(scaled))
     assert million.policy == plain.policy
     assert million.candidates[2].profit.estimate == pytest.approx(plain.candidates[2].profit.estimate, rel=1e-6)
 
 
 def test_the_path_ends_at_everyone_and_passes_the_plan(big):
     data, model = big
-    plan = ck.Targeting(value=10.0, cost=0.8).fit(data, effect=model)
+    plan = ck.Targeting(value=10.0, cost=0.8, random_state=0).fit(data, effect=model)
     path = plan.path
     assert path["profit"].iloc[0] == 0.0
     last = path.iloc[-1]
@@ -203,7 +203,7 @@ def test_holdout_size_has_the_power_it_promises():
 
 def test_the_plan_says_how_to_prove_it(big):
     data, model = big
-    plan = ck.Targeting(value=10.0, cost=0.2).fit(data, effect=model)
+    plan = ck.Targeting(value=10.0, cost=0.2, random_state=0).fit(data, effect=model)
     assert 2 <= plan.holdout_size() < plan.holdout_size(power=0.95) < plan.n
     assert any("hold back" in line for line in plan.passages()[0].text)
 
@@ -227,7 +227,7 @@ def test_the_plan_says_how_to_prove_it(big):
 )
 def test_nobody_denies_only_what_was_tested(big, even, ranked, said):
     data, model = big
-    plan = ck.Targeting(value=10.0, cost=0.8).fit(data, effect=model)
+    plan = ck.Targeting(value=10.0, cost=0.8, random_state=0).fit(data, effect=model)
     assert plan.has_evidence
     nobody, a, b = plan.candidates
     told = replace(
@@ -239,7 +239,7 @@ def test_nobody_denies_only_what_was_tested(big, even, ranked, said):
 
 def test_the_house_contract(big, tmp_path):
     data, model = big
-    plan = ck.Targeting(value=10.0, cost=0.8, budget=1000.0).fit(data, effect=model)
+    plan = ck.Targeting(value=10.0, cost=0.8, budget=1000.0, random_state=0).fit(data, effect=model)
     frame = plan.to_frame()
     assert list(frame) == ["row", "effect", "expected_profit", "cost", "probability", "treat"]
     assert (frame["cost"] * frame["treat"]).sum() <= 1000.0 * (1 + 1e-12)
@@ -265,14 +265,16 @@ def test_refusals_teach(fresh, campaign, model, roles):
     costs = np.ones(len(campaign))
     costs[[5, 9]] = -1.0
     with pytest.raises(ck.DataError, match=r"2 negative values \(first in row 5\)") as caught:
-        ck.Targeting().fit(campaign, effect=model, cost=costs)
+        ck.Targeting(random_state=0).fit(campaign, effect=model, cost=costs)
     assert caught.value.rows == (5, 9)
     with pytest.raises(ck.DataError, match="amount of money"):
-        ck.Targeting().fit(campaign, effect=model, cost=-2.0)
+        ck.Targeting(random_state=0).fit(campaign, effect=model, cost=-2.0)
     with pytest.raises(ck.DesignError, match="0/1 outcome"):
-        ck.Targeting(paid_on="outcome").fit(fresh.assign(purchase=2.0 * fresh["purchase"]), effect="recency", **roles)
+        ck.Targeting(paid_on="outcome", random_state=0).fit(
+            fresh.assign(purchase=2.0 * fresh["purchase"]), effect="recency", **roles
+        )
     with pytest.raises(ck.DesignError, match="effect= is missing"):
-        ck.Targeting().fit(fresh)
+        ck.Targeting(random_state=0).fit(fresh)
 
 
 @pytest.fixture(scope="module")
@@ -353,37 +355,39 @@ def test_a_model_of_several_arms_is_planned_with_all_of_them(mailing):
 def test_costs_that_do_not_fit_the_arms_are_named(mailing):
     data, effects = mailing
     with pytest.raises(ck.DesignError, match="has an arm 'phone' without a cost"):
-        ck.Targeting(cost={"letter": 1.0}).fit(data, effect=effects, **ARMS)
+        ck.Targeting(cost={"letter": 1.0}, random_state=0).fit(data, effect=effects, **ARMS)
     with pytest.raises(ck.DesignError, match="has no arm 'fax'"):
-        ck.Targeting(cost={"letter": 1.0, "phone": 1.0, "fax": 1.0}).fit(data, effect=effects, **ARMS)
+        ck.Targeting(cost={"letter": 1.0, "phone": 1.0, "fax": 1.0}, random_state=0).fit(data, effect=effects, **ARMS)
     with pytest.raises(ck.DesignError, match=r"cost\['phone'\]=-1"):
         ck.Targeting(cost={"phone": -1})
     with pytest.raises(ck.DesignError, match="has shape"):
-        ck.Targeting().fit(data, effect=effects, cost=np.ones((len(data), 3)), **ARMS)
+        ck.Targeting(random_state=0).fit(data, effect=effects, cost=np.ones((len(data), 3)), **ARMS)
     with pytest.raises(ck.DesignError, match="has 3 columns"):
-        ck.Targeting().fit(data, effect=np.ones((len(data), 3)), **ARMS)
+        ck.Targeting(random_state=0).fit(data, effect=np.ones((len(data), 3)), **ARMS)
     with pytest.raises(ck.DataError, match="missing or infinite"):
-        ck.Targeting().fit(data, effect=effects, cost=np.where(np.arange(len(data)) == 7, np.nan, 1.0), **ARMS)
+        ck.Targeting(random_state=0).fit(
+            data, effect=effects, cost=np.where(np.arange(len(data)) == 7, np.nan, 1.0), **ARMS
+        )
 
 
 def test_a_budget_below_one_person_says_what_one_costs(big):
     data, model = big
-    plan = ck.Targeting(value=10.0, cost=0.8, budget=0.5).fit(data, effect=model)
+    plan = ck.Targeting(value=10.0, cost=0.8, budget=0.5, random_state=0).fit(data, effect=model)
     assert plan.policy == "nobody"
     assert plan.buys_nobody
     assert plan.answer == "Treat nobody: the budget of 0.50 buys nobody, because treating one person costs 0.80."
     assert not plan.assignment.any()
     assert plan.spend == 0.0
-    just = ck.Targeting(value=10.0, cost=0.8, budget=0.8).fit(data, effect=model)
+    just = ck.Targeting(value=10.0, cost=0.8, budget=0.8, random_state=0).fit(data, effect=model)
     assert not just.buys_nobody
     assert just.assignment.sum() <= 1
 
 
 def test_interval_decision_and_pvalue_are_one_procedure(big, quick):
     data, model = big
-    plans = [ck.Targeting(value=10.0, cost=c).fit(data, effect=model) for c in (0.2, 0.8, 3.0)]
+    plans = [ck.Targeting(value=10.0, cost=c, random_state=0).fit(data, effect=model) for c in (0.2, 0.8, 3.0)]
     few = ck.datasets.coupon_campaign(600, random_state=77)
-    plans += [ck.Targeting(value=10.0, cost=c).fit(few, effect=quick(few)) for c in (0.2, 0.5)]
+    plans += [ck.Targeting(value=10.0, cost=c, random_state=0).fit(few, effect=quick(few)) for c in (0.2, 0.5)]
     for plan in plans:
         profit = plan.tested.profit
         low, high = profit.ci()
@@ -398,7 +402,7 @@ def test_clusters_use_t_quantiles(big, quick):
     from scipy.stats import t
 
     data = big[0]
-    plan = ck.Targeting(value=10.0, cost=0.8).fit(data, effect=quick(data, cluster="store"))
+    plan = ck.Targeting(value=10.0, cost=0.8, random_state=0).fit(data, effect=quick(data, cluster="store"))
     everyone = plan.candidates[1].profit
     assert everyone.df == 49
     assert everyone.ci()[1] - everyone.estimate == pytest.approx(t.ppf(0.975, 49) * everyone.se, rel=1e-9)
@@ -410,7 +414,7 @@ def test_clusters_use_t_quantiles(big, quick):
 
 def test_the_frontier_passes_the_plan_and_its_band_is_wider(big):
     data, model = big
-    plan = ck.Targeting(value=10.0, cost=0.8, budget=1000.0).fit(data, effect=model)
+    plan = ck.Targeting(value=10.0, cost=0.8, budget=1000.0, random_state=0).fit(data, effect=model)
     f = plan.frontier
     at = f[np.isclose(f["budget"], 1000.0)]
     assert len(at) == 1
