@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from causalkit.errors import DesignError
 from causalkit.graph.adjustment import Adjustment
-from causalkit.graph.adjustment_verdict import AdjustmentVerdict
+from causalkit.graph.adjustment_verdict import AdjustmentVerdict, judge
 from causalkit.graph.controls import Controls, classify
 from causalkit.graph.frontdoor import conditional_instruments, frontdoor_sets
 from causalkit.graph.generalized_adjustment import GeneralizedAdjustment
@@ -129,28 +129,7 @@ class DAG(Orientable):
         effect: Literal["total", "direct"] = "total",
     ) -> AdjustmentVerdict:
         """Tell whether adjusting for ``covariates`` gives the effect of ``x`` on ``y``, and if not, why."""
-        problem, given = self._problem(x, y, effect), self._set(covariates)
-        hidden = given & problem.latent
-        if hidden:
-            return AdjustmentVerdict(False, f"{self._said(hidden)} can't be adjusted for: not measured.")
-        if isinstance(problem, GeneralizedAdjustment) and problem.detour:
-            path = tuple(self.nodes[at] for at in problem.detour)
-            why = f"{self.drawn(path)} may be causal, and {path[0]} -- {path[1]} has no direction"
-            return AdjustmentVerdict(False, f"no set will do (the graph is not amenable): {why}.", path)
-        harmful = given & problem.forbidden
-        if harmful:
-            names = self._ordered(harmful)
-            why = "an effect of the treatment on the way to the outcome (or its descendant), or treatment or outcome itself"
-            return AdjustmentVerdict(False, f"{self._said(harmful)} must not be adjusted for: {why}.", forbidden=names)
-        if problem.blocks(given):
-            return AdjustmentVerdict(True, "Every path that is not causal is blocked, and no causal path is touched.")
-        path = tuple(self.nodes[at] for at in problem.witness(given))
-        if not path:
-            told = ", ".join(sorted(self.selected))
-            return AdjustmentVerdict(
-                False, f"who is in the data ({told}) tells of the outcome, whatever is adjusted for."
-            )
-        return AdjustmentVerdict(False, f"the path {self.drawn(path, problem.backdoor_graph)} stays open.", path)
+        return judge(self, self._problem(x, y, effect), self._set(covariates))
 
     # Identification beyond adjustment.
 
@@ -289,7 +268,8 @@ class DAG(Orientable):
         correction : {"bh", "holm"}
             What the level is of: the false-discovery rate, or the chance of any false alarm. The table has both.
         regressor, n_folds
-            Learner and folds of ``"gcm"``; LightGBM by default.
+            Learner and folds of ``"gcm"``; LightGBM by default. It predicts indicators of categories as well, whose means a
+            line does not follow: ``"linear"`` may find a dependence of two of them that is none.
         random_state : int
             For folds, learners, random features and permutations.
 

@@ -12,7 +12,9 @@ from causalkit.core.result import Report
 from causalkit.core.table import Table
 from causalkit.errors import DesignError, IdentificationError
 from causalkit.graph.adjustment import Adjustment
+from causalkit.graph.adjustment_verdict import SELECTION
 from causalkit.graph.nodes import Nodes
+from causalkit.graph.structure import braced
 
 if TYPE_CHECKING:
     from causalkit.graph.dag import DAG
@@ -29,7 +31,7 @@ class NaturalEffects(Report):
     mediator : tuple of str
         What carries the indirect effect.
     covariates : frozenset of str or None
-        A smallest set that will do; None where none does.
+        A set that will do, of which nothing can be left out; None where none does.
     reason : str
         Why none does; empty otherwise.
     """
@@ -96,7 +98,7 @@ class NaturalEffects(Report):
 
     def to_table(self) -> Table:
         """Return the verdict as rows."""
-        chosen = "none" if self.covariates is None else "{" + ", ".join(sorted(self.covariates)) + "}"
+        chosen = "none" if self.covariates is None else braced(self.covariates)
         return Table.of(("what", "which"), [("mediator", ", ".join(self.mediator)), ("covariates", chosen)])
 
     def passages(self) -> tuple[Passage, ...]:
@@ -114,8 +116,10 @@ def natural_effects(graph: DAG, x: str, y: str, mediator: Sequence[str]) -> Natu
     Raises
     ------
     DesignError
-        If a mediator is not a measured effect of the treatment that acts on the outcome, or names repeat.
+        If a mediator is not a measured effect of the treatment that acts on the outcome, names repeat, or there is none.
     """
+    if not mediator:
+        raise DesignError("natural effects need a mediator.", hint="Name what carries the indirect effect.")
     number = {name: at for at, name in enumerate(graph.nodes)}
     for name in (x, y, *mediator):
         graph.parents(name)  # refuses an unknown name, with the nearest one
@@ -162,4 +166,4 @@ def _reason(graph: DAG, joint: Adjustment, first: Adjustment, every: Nodes, belo
         path = tuple(graph.nodes[at] for at in problem.witness(every))
         if path:
             return f"the path {graph.drawn(path, problem.backdoor_graph)} stays open."
-    return "who is in the data tells of the outcome, whatever is adjusted for."
+    return SELECTION.format(", ".join(sorted(graph.selected)))

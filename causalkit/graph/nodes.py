@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -213,6 +213,15 @@ class Mixed:
             for node, others in enumerate(self.siblings)
         )
         return Mixed(parents, siblings)
+
+    def renumbered(self, kept: Sequence[int]) -> Mixed:
+        """Return the graph on some nodes, each with the number of its place among them."""
+        place = {node: at for at, node in enumerate(kept)}
+        directed, bidirected = (
+            [(place[a], place[b]) for b in kept for a in ends[b] if a in place]
+            for ends in (self.parents, self.siblings)
+        )
+        return Mixed.of(len(kept), directed, bidirected)
 
     def projected(self, latent: Nodes) -> Mixed:
         """Return the latent projection: latent nodes become bidirected edges between what they reach (Verma and Pearl)."""

@@ -18,6 +18,7 @@ from causalkit.core.result import Report, Result
 from causalkit.core.table import Table
 from causalkit.data.frame import Frame
 from causalkit.errors import DesignError, IdentificationError, InferenceUnavailable
+from causalkit.graph.structure import braced
 from causalkit.inference.wald import WaldTest, wald_test
 
 if TYPE_CHECKING:
@@ -115,7 +116,7 @@ class SetComparison(Report):
         """The verdict, and the most precise set."""
         result = self.results[self.best]
         number = f"{fmt.number(result.estimate, 4)} (se {fmt.number(result.se, 3)})"
-        precise = f"{named(self.sets[self.best])} is most precise: {number}."
+        precise = f"{braced(self.sets[self.best])} is most precise: {number}."
         check = self.checks["overidentification"]
         verdict = {"pass": "The sets agree", "fail": "The sets disagree: the graph or the model is wrong"}.get(
             check.status
@@ -134,7 +135,7 @@ class SetComparison(Report):
         rows = []
         for chosen, result, gap, error in zip(self.sets, self.results, away, se, strict=True):
             low, high = (float(limit[0]) for limit in result.headline_effect.ci())
-            rows.append((named(chosen), result.estimate, result.se, low, high, result.n, float(gap), float(error)))
+            rows.append((braced(chosen), result.estimate, result.se, low, high, result.n, float(gap), float(error)))
         return Table.of(columns, rows, None if self.complete else "There are more minimal sets than these.")
 
     def passages(self) -> tuple[Passage, ...]:
@@ -146,17 +147,12 @@ class SetComparison(Report):
         limits = [result.headline_effect.ci() for result in self.results]
         return {
             "title": self.title,
-            "terms": [named(chosen) for chosen in self.sets],
+            "terms": [braced(chosen) for chosen in self.sets],
             "estimate": np.array([result.estimate for result in self.results]),
             "low": np.array([float(low[0]) for low, _ in limits]),
             "high": np.array([float(high[0]) for _, high in limits]),
             "null": 0.0,
         }
-
-
-def named(chosen: frozenset[str]) -> str:
-    """Write a set."""
-    return "{" + ", ".join(sorted(chosen)) + "}"
 
 
 def compare_sets(

@@ -256,6 +256,11 @@ def _sorted(pair: tuple[str, str]) -> tuple[str, str]:
     return pair if pair[0] <= pair[1] else (pair[1], pair[0])
 
 
+def braced(names: Iterable[str]) -> str:
+    """Write a set of nodes."""
+    return "{" + ", ".join(sorted(names)) + "}"
+
+
 def disjoint(sets: Mapping[str, Nodes], names: tuple[str, ...]) -> None:
     """Refuse a node that plays two roles."""
     said = list(sets.items())

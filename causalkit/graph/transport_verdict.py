@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -15,16 +16,15 @@ from causalkit.core.table import Table
 from causalkit.errors import DesignError, IdentificationError
 from causalkit.graph.expressions import Expression, with_primes
 from causalkit.graph.id_algorithm import Hedge
-from causalkit.graph.nodes import NONE, Mixed, Nodes
+from causalkit.graph.nodes import NONE, Nodes
+from causalkit.graph.structure import braced
 from causalkit.graph.transport import POPULATION, PlacedProbability, Transport, taken_from
-from causalkit.graph.verdict import Verification
+from causalkit.graph.verdict import LISTED, Verification
 
 if TYPE_CHECKING:
     from causalkit.graph.dag import DAG
 
 How = Literal["no effect", "same effect", "reweighting", "formula", "none"]
-#: Sets of covariates that the table lists.
-_LISTED = 5
 #: Variables of the largest graph in which a formula is verified.
 _MOST_NODES = 18
 
@@ -149,12 +149,7 @@ class Transportation(Report):
         kept = sorted(self.question.observed)
         if len(kept) + sum(map(len, mixed.siblings)) // 2 > _MOST_NODES:
             raise DesignError(f"a table over {len(kept)} variables is too large.", hint="Verify a smaller graph.")
-        place = {node: at for at, node in enumerate(kept)}
-        small = Mixed.of(
-            len(kept),
-            [(place[a], place[b]) for b in kept for a in mixed.parents[b]],
-            [(place[a], place[b]) for a in kept for b in mixed.siblings[a] if a < b],
-        )
+        small = mixed.renumbered(kept)
         rng = np.random.default_rng(random_state)
         errors = [self.question.error(self.estimand, kept, small, rng) for _ in range(n_models)]
         return Verification(max(errors, default=0.0), n_models)
@@ -168,8 +163,7 @@ class Transportation(Report):
         rows = [("strategy", str(self.strategy)), ("differs", ", ".join(self.differs))]
         if self.estimand is not None:
             rows.append(("formula", self.formula()))
-        for chosen, _ in zip(self.covariate_sets, range(_LISTED), strict=False):
-            rows.append(("covariates to reweight on", "{" + ", ".join(sorted(chosen)) + "}"))
+        rows += [("covariates to reweight on", braced(chosen)) for chosen in islice(self.covariate_sets, LISTED)]
         return Table.of(("what", "which"), rows)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from itertools import product
+from itertools import islice, product
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
@@ -19,7 +19,8 @@ from causalkit.graph.id_algorithm import Hedge, Identifier
 from causalkit.graph.layout import drawing
 from causalkit.graph.measurement import Measurement, what_to_measure
 from causalkit.graph.models import DiscreteModel
-from causalkit.graph.nodes import Mixed, Nodes
+from causalkit.graph.nodes import Nodes
+from causalkit.graph.structure import braced
 
 if TYPE_CHECKING:
     from causalkit.graph.dag import DAG
@@ -34,6 +35,8 @@ _DOES: Mapping[str, tuple[str, str, str]] = {
     "front-door": ("front_door", "the front door", "ck.FrontDoor"),
     "instrument": ("instrument", "an instrument", "ck.IV"),
 }
+#: Sets of a kind that a table lists.
+LISTED = 5
 #: Instruments that are looked at, where a graph has many.
 _MOST_INSTRUMENTS = 50
 #: Cells of the largest table of all values on which a formula is verified.
@@ -213,12 +216,7 @@ class Identification(Report):
             raise DesignError(
                 f"a table over {len(kept)} variables is too large.", hint="Verify a graph of fewer variables or levels."
             )
-        place = {at: new for new, at in enumerate(kept)}
-        small = Mixed.of(
-            len(kept),
-            [(place[a], place[b]) for b in kept for a in mixed.parents[b]],
-            [(place[a], place[b]) for a in kept for b in mixed.siblings[a] if a < b],
-        )
+        small = mixed.renumbered(kept)
         labels = [names[at] for at in kept]
         rng = np.random.default_rng(random_state)
         worst = max(self._error(DiscreteModel.drawn(small, rng, levels), labels, levels) for _ in range(n_models))
@@ -289,7 +287,7 @@ class Identification(Report):
         if self.strategy == "front-door":
             return {"mediator": sorted(next(self.frontdoor_sets))}
         if self.strategy == "instrument":
-            found = _first(self.instruments, _MOST_INSTRUMENTS)
+            found = list(islice(self.instruments, _MOST_INSTRUMENTS))
             beside = min((others for _, others in found), key=lambda others: (len(others), sorted(others)))
             return {
                 "instruments": sorted({name for name, others in found if others == beside}),
@@ -343,9 +341,9 @@ class Identification(Report):
         rows: list[tuple[str, str]] = [("strategy", self.strategy)]
         if self.estimand is not None:
             rows.append(("formula", self.formula()))
-        rows += [("adjustment set", _set(chosen)) for chosen in _first(self.adjustment_sets)]
-        rows += [("front-door set", _set(chosen)) for chosen in _first(self.frontdoor_sets)]
-        rows += [("instrument", f"{name} given {_set(needed)}") for name, needed in _first(self.instruments)]
+        rows += [("adjustment set", braced(chosen)) for chosen in islice(self.adjustment_sets, LISTED)]
+        rows += [("front-door set", braced(chosen)) for chosen in islice(self.frontdoor_sets, LISTED)]
+        rows += [("instrument", f"{name} given {braced(needed)}") for name, needed in islice(self.instruments, LISTED)]
         return Table.of(("what", "which"), rows)
 
 
@@ -383,19 +381,6 @@ def identify(graph: DAG, treatment: Nodes, outcome: Nodes, given: Nodes) -> Iden
         estimand,
         hedge,  # type: ignore[arg-type]
     )
-
-
-def _first(found: Iterator[Any], most: int = 5) -> list[Any]:
-    out = []
-    for item in found:
-        out.append(item)
-        if len(out) == most:
-            break
-    return out
-
-
-def _set(names: frozenset[str]) -> str:
-    return "{" + ", ".join(sorted(names)) + "}"
 
 
 def _bar(given: tuple[str, ...]) -> str:

@@ -17,7 +17,7 @@ from causalkit.iv.anderson_rubin import (
     statistics,
     tail,
 )
-from causalkit.iv.weak_sets_chart import breaks, roots_of_identification
+from causalkit.iv.weak_sets_chart import axes_of_identification, breaks, roots_of_identification
 from causalkit.iv.weak_sets_circle import directions, find_candidates, require_solved, set_from_candidates
 from causalkit.iv.weak_sets_form import ReducedForm
 from causalkit.kernels.arrays import Floats
@@ -84,15 +84,34 @@ def lm_set(form: ReducedForm, alpha: float = 0.05) -> ConfidenceSet:
 
 
 def _homoskedastic_set(form: ReducedForm, level: float) -> ConfidenceSet:
-    """Solve ``v^2 - (a + c) v + c k >= 0`` for v, AR less its minimum: a is its range, k its maximum, c the level."""
+    """Solve ``v^2 - (a + c) v + c k >= 0`` for v, AR less its minimum: a is its range, k its maximum, c the level.
+
+    Both roots are kept with their distances from ``a``: a piece around the maximum may be so narrow that a difference
+    from it would be rounding.
+    """
     low, high = roots_of_identification(form)
     if math.isinf(high):
         return _scaled(quadratic_set(form, low + level), form.unit)
     reach = high - low
-    discriminant = (reach + level) ** 2 - 4.0 * level * high
+    discriminant = (reach - level) ** 2 - 4.0 * level * low
     if level >= reach or discriminant <= 0.0:
         return ConfidenceSet.real_line()
-    outer = 0.5 * (reach + level + math.sqrt(discriminant))
-    near = quadratic_set(form, low + level * high / outer)
-    far = quadratic_set(form, low + outer).complement()
+    beyond_inner = 0.5 * (reach - level + math.sqrt(discriminant))
+    beyond_outer = level * low / beyond_inner
+    outer = reach - beyond_outer
+    axes = axes_of_identification(form)
+    near = _arc(axes, 0.0, math.atan2(math.sqrt(level * high / outer), math.sqrt(beyond_inner)))
+    far = _arc(axes, 0.5 * math.pi, math.atan2(math.sqrt(beyond_outer), math.sqrt(outer)))
     return _scaled(near.union(far), form.unit)
+
+
+def _arc(axes: Floats, centre: float, half: float) -> ConfidenceSet:
+    """Return the coefficients whose directions, in the coordinates of the axes, lie so close to an angle."""
+    angles = centre + half * np.array([-1.0, 1.0]) * -np.sign(np.linalg.det(axes))
+    directed = axes @ np.array([np.cos(angles), np.sin(angles)])
+    low, high = (
+        math.tan(math.atan2(-b, a)) for a, b in directed.T
+    )  # no quotient: infinity is a direction like any other
+    if low <= high:
+        return ConfidenceSet(((low, high),))
+    return ConfidenceSet(((-math.inf, high), (low, math.inf)))

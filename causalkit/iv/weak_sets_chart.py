@@ -34,6 +34,17 @@ def roots_of_identification(form: ReducedForm) -> tuple[float, float]:
     return (float(values[-1]) if form.n_instruments > 1 else 0.0), float(values[0])
 
 
+def axes_of_identification(form: ReducedForm) -> Floats:
+    """Return the directions of the smallest and of the largest homoskedastic AR statistic: columns, of variance one.
+
+    At ``cos(t)`` times the first plus ``sin(t)`` times the second the statistic is the smallest one times ``cos(t)^2``
+    plus the largest times ``sin(t)^2``.
+    """
+    root = np.linalg.inv(np.linalg.cholesky(form.sigma)).T
+    axes = np.linalg.svd(form.scores @ root, full_matrices=False)[2]
+    return np.asarray(root @ axes[::-1].T)
+
+
 def _without_error(form: ReducedForm) -> float:
     """Smallest statistic where one direction has no variance: that direction is left out of the scores of the other."""
     values, vectors = np.linalg.eigh(form.sigma)

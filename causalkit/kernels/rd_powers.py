@@ -20,7 +20,7 @@ FAN = 16
 #: A block is moved where half its width is at most this share of its distance.
 _NARROW = 0.25
 #: A window that many times smaller than the reach of the rows is summed row by row.
-_MINUTE = 1e12
+_MINUTE = 1e9
 
 _SUMS = {"reassoc", "contract"}
 
@@ -220,7 +220,7 @@ def powers_between(
     return out
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, error_model="numpy")  # type: ignore[untyped-decorator]
 def normal_equations(
     ones: Floats, columns: Floats, kernel: Floats, order: int
 ) -> tuple[Floats, Floats, Floats, Floats]:

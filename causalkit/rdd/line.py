@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
@@ -190,3 +191,14 @@ class Line:
     @cached_property
     def _sums(self) -> dict[Summand, PowerSums]:
         return {}
+
+
+def interquartile_range(value: Callable[[int], float], n: int) -> float:
+    """Return the distance of the quartiles, which average at jumps (Hyndman and Fan 1996, type 2), from values by rank."""
+
+    def quantile(level: float) -> float:
+        place = n * level
+        at = int(place)
+        return 0.5 * (value(at - 1) + value(at)) if place == at else value(at)
+
+    return quantile(0.75) - quantile(0.25)

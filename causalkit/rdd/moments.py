@@ -10,13 +10,13 @@ import numpy as np
 
 from causalkit.errors import DesignError
 from causalkit.kernels.arrays import Codes, Floats, Ints, read_only
-from causalkit.rdd.line import KERNELS, NEIGHBOURS, Line, Summand
+from causalkit.rdd.line import KERNELS, NEIGHBOURS, Line, Summand, interquartile_range
 
 #: Constant of the pilot bandwidth, by kernel.
 PILOT = {"triangular": 2.576, "uniform": 1.843, "epanechnikov": 2.34}
 
-#: From this order on sums of powers lose digits that few rows can save.
-_STIFF_ORDER = 5
+#: Where the inverse of the scaled Gram matrix has a larger entry, sums of powers lose digits that few rows can save.
+_STIFF = 1e5
 _FEW_ROWS = 1 << 16
 #: Sums that are remembered.
 _REMEMBERED = 32
@@ -145,8 +145,9 @@ class Side:
         """Standard deviation and interquartile range of the running variable on this side."""
         from causalkit.kernels.rd_split import spread
 
-        signed = self.distance if self.sign > 0 else -self.distance[::-1]
-        return spread(self.distance[:0], self.distance), quantile(signed, 0.75) - quantile(signed, 0.25)
+        distance = self.distance
+        signed = distance if self.sign > 0 else -distance[::-1]
+        return spread(distance[:0], distance), interquartile_range(lambda rank: float(signed[rank]), self.n)
 
     @cached_property
     def starts(self) -> Ints:
@@ -291,9 +292,11 @@ class Side:
         columns = [self._sums(column, 0, rows, bandwidth) for column in range(self.n_columns)]
         ones = self._sums("ones", 0, rows, bandwidth)
         gram, crossed, moments, units = normal_equations(ones, np.array(columns), KERNELS[self.kernel], order)
-        if order >= _STIFF_ORDER and rows <= _FEW_ROWS:
+        scaled = _inverse(gram * units)
+        size = np.abs(scaled).max()
+        if not size <= _STIFF and (rows <= _FEW_ROWS or not np.isfinite(size)):
             return Fit(bandwidth, rows, gram, *self._exact(bandwidth, order, rows))
-        inverse = np.linalg.inv(gram * units) * units
+        inverse = scaled * units
         return Fit(bandwidth, rows, gram, inverse, inverse @ crossed, inverse @ moments[order + 1 :])
 
     def _exact(self, bandwidth: float, order: int, rows: int) -> tuple[Floats, Floats, Floats]:
@@ -306,7 +309,13 @@ class Side:
         powers = np.vander(u, order + 2, increasing=True) * root[:, None]
         answers = np.column_stack([powers[:, -1], (self._cut(self.line.columns, 0, rows) * root).T])
         q, r = np.linalg.qr(powers[:, :-1])
-        back = np.linalg.inv(r)
+        back = _inverse(r)
+        if not np.isfinite(back).all():
+            raise DesignError(
+                f"values of the running variable within {bandwidth:.6g} of the cutoff are too uneven for a polynomial of "
+                f"order {order}.",
+                hint="Use a smaller bandwidth, a lower order, or another scale, such as ranks or logarithms.",
+            )
         coefficients = np.linalg.solve(r, q.T @ answers)
         return back @ back.T, coefficients[:, 1:], coefficients[:, 0]
 
@@ -394,8 +403,9 @@ class Side:
         return sums
 
 
-def quantile(x: Floats, level: float) -> float:
-    """Return the quantile of sorted values that averages at jumps (Hyndman and Fan 1996, type 2)."""
-    place = x.size * level
-    at = int(place)
-    return float(0.5 * (x[at - 1] + x[at]) if place == at else x[at])
+def _inverse(matrix: Floats) -> Floats:
+    """Invert a matrix; infinite where it has no inverse."""
+    try:
+        return np.asarray(np.linalg.inv(matrix))
+    except np.linalg.LinAlgError:
+        return np.full(matrix.shape, np.inf)

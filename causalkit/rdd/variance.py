@@ -88,7 +88,7 @@ def variance(side: Side, weights: Weights, regression: Fit, s: Floats, vcov: str
             side.distance, side.weights, outcome, *weights.parts, beta, regression.bandwidth, regression.rows, kernel,
             regression.inverse, power,
         )  # fmt: skip
-        return total * window / (window - len(beta)) if vcov == "HC1" else total
+        return total * window / spare_rows(window, len(beta)) if vcov == "HC1" else total
     return _clustered(side, weights, regression, outcome, beta, vcov)
 
 
@@ -148,7 +148,7 @@ def cluster_sums(
             hint="Clustered inference needs two or more a side.",
         )
     if vcov == "CR1":
-        return scores, (n - 1) / (n - k) * g / (g - 1)
+        return scores, (n - 1) / spare_rows(n, k) * g / (g - 1)
     at = np.add.outer(np.arange(k), np.arange(k))
     blocks, moments, crossed = grams[present][:, at], moments[present], crossed[present]
     adjust = (
@@ -156,6 +156,16 @@ def cluster_sums(
     )
     scores[present] += np.einsum("gk,gk->g", crossed, adjust)
     return scores, 1.0
+
+
+def spare_rows(n: int, k: int) -> int:
+    """Return the rows of a window beyond the coefficients of its polynomial, which small-sample factors divide by."""
+    if n <= k:
+        raise DesignError(
+            f"a window has {n} rows for {k} coefficients, so none are left for its variance.",
+            hint="Use a larger bandwidth.",
+        )
+    return n - k
 
 
 def _no_leverage(regression: Fit, blocks: Floats, moments: Floats) -> Floats:

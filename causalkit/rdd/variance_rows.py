@@ -10,7 +10,7 @@ from causalkit.kernels.arrays import Floats
 from causalkit.rdd.bandwidth_rules import Bandwidths, Plan
 from causalkit.rdd.line import KERNELS
 from causalkit.rdd.moments import Fit, Side
-from causalkit.rdd.variance import Weights, cluster_sums, coefficient_weights, corrected_weights
+from causalkit.rdd.variance import Weights, cluster_sums, coefficient_weights, corrected_weights, spare_rows
 from causalkit.rdd.windows import Split
 
 
@@ -91,11 +91,11 @@ def _scale(side: Side, fit: Fit, u: Floats, vcov: str, window: int) -> Floats | 
     """Return the small-sample factor of residuals: one number, or one a row that takes out its leverage."""
     k = fit.order + 1
     if vcov == "HC1":
-        return math.sqrt(window / (window - k))
+        return math.sqrt(window / spare_rows(window, k))
     if vcov == "CR1":
         assert side.codes is not None
         g = np.count_nonzero(np.bincount(side.codes[:window]))
-        return math.sqrt((window - 1) / (window - k) * g / (g - 1))
+        return math.sqrt((window - 1) / spare_rows(window, k) * g / (g - 1))
     if vcov == "HC0":
         return 1.0
     powers = np.vander(u[: fit.rows], k, increasing=True)

@@ -16,9 +16,9 @@ from causalkit.rdd.local_randomization_ranks import AFFORDABLE, rank_sum, smirno
 Statistic = Literal["difference", "ranksum", "ks", "hotelling"]
 Inference = Literal["randomization", "large_sample"]
 STATISTICS = ("difference", "ranksum", "ks", "hotelling")
+INFERENCES = ("randomization", "large_sample")
 #: Values that may show that a covariate has too many.
 _SEEN = 64
-INFERENCES = ("randomization", "large_sample")
 
 
 def balance_pvalues(

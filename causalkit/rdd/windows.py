@@ -10,7 +10,7 @@ import numpy as np
 
 from causalkit.errors import DataError, DesignError
 from causalkit.kernels.arrays import Codes, Floats, Ints, read_only
-from causalkit.rdd.line import KERNELS, Line
+from causalkit.rdd.line import KERNELS, Line, interquartile_range
 from causalkit.rdd.moments import Side
 
 
@@ -169,18 +169,23 @@ def split(
         if values.size != running.size:
             raise DataError(f"{names[0]} has {running.size} rows, and another array {values.size}.")
     order = _Order.of(running, cutoff, donut)
+    _require_values(order.distinct, bias_order, cutoff, names[0])
     found = _split(
         order, running, rows, treatment is not None, codes, n_clusters, _weights(weights, running.size), kernel,
         bias_order + 2,
     )  # fmt: skip
-    for side, count, where in zip(found.sides, found.distinct, ("below", "above"), strict=True):
-        if min(count, side.n_distinct) <= bias_order:
+    _require_values((found.left.n_distinct, found.right.n_distinct), bias_order, cutoff, names[0])
+    return found
+
+
+def _require_values(distinct: tuple[int, int], bias_order: int, cutoff: float, name: str) -> None:
+    """Refuse sides with fewer distinct values than the polynomials have coefficients."""
+    for count, where in zip(distinct, ("below", "above"), strict=True):
+        if count <= bias_order:
             raise DesignError(
-                f"{names[0]} has {count} distinct values {where} the cutoff {cutoff:g}; the polynomials need "
-                f"{bias_order + 1}.",
+                f"{name} has {count} distinct values {where} the cutoff {cutoff:g}; the polynomials need {bias_order + 1}.",
                 hint="Check the cutoff, or compare the rows next to it with a local randomization design.",
             )
-    return found
 
 
 def _require_inside(running: Floats, cutoff: float, name: str) -> None:
@@ -252,7 +257,7 @@ def _split(
     sharp = False
     if fuzzy:
         taken = [values[1][rows] for rows in order.rows]
-        sharp = any(not part.size or float(np.ptp(part)) == 0.0 for part in taken)
+        sharp = any(float(np.ptp(part)) == 0.0 for part in taken)
         if sharp and float(np.ptp(np.concatenate(taken))) == 0.0:
             raise DesignError(
                 "the treatment has the same value in every row, so nothing jumps at the cutoff.",
@@ -265,7 +270,6 @@ def _split(
     )
     counts = (order.rows[0].size, order.rows[1].size)
     n = sum(counts)
-    ends = [float(distance[-1]) if distance.size else 0.0 for distance in order.distance]
     return Split(
         left=left,
         right=right,
@@ -273,8 +277,8 @@ def _split(
         n_by_side=counts,
         distinct=order.distinct,
         sd=float(spread(*order.distance)),
-        iqr=_quantile(order, x, n, 0.75) - _quantile(order, x, n, 0.25),
-        reach=(ends[0], ends[1]),
+        iqr=interquartile_range(lambda rank: float(x[order.at_rank(rank)]), n),
+        reach=(float(order.distance[0][-1]), float(order.distance[1][-1])),
         clusters=None if codes is None else (_count(codes[order.rows[0]]), _count(codes[order.rows[1]])),
         n_treatments=int(fuzzy),
         sharp=sharp,
@@ -311,14 +315,6 @@ def _side(
         n_distinct=distinct,
     )
     return Side(line, sign, read_only(levels), pivots, 0, rows.size)
-
-
-def _quantile(order: _Order, x: Floats, n: int, level: float) -> float:
-    """Return the quantile of the running variable that averages at jumps (Hyndman and Fan 1996, type 2)."""
-    place = n * level
-    at = int(place)
-    value = float(x[order.at_rank(at)])
-    return 0.5 * (float(x[order.at_rank(at - 1)]) + value) if place == at else value
 
 
 def _count(codes: Codes | None) -> int:

@@ -14,6 +14,7 @@ from causalkit.core.design import Design
 from causalkit.core.roles import Role
 from causalkit.core.sample import Sample
 from causalkit.data.frame import Frame
+from causalkit.effects.crossfit_study import arm_names
 from causalkit.errors import DataError, DesignError
 from causalkit.kernels.arrays import Bools, Floats, Ints
 
@@ -55,8 +56,7 @@ class Compared:
     @property
     def arms(self) -> tuple[str, str]:
         """Names of control and treatment."""
-        arms = self.sample.arms
-        one, two = (level if isinstance(level, str) else f"{arms.name}={level}" for level in arms.levels[:2])
+        one, two = arm_names(self.sample.arms)[:2]
         return one, two
 
     def spread(self, values: Floats) -> Floats:

@@ -230,7 +230,7 @@ def _balke_pearl(asked: Question) -> Measure:
 
 def _weak_instruments(asked: Question) -> Measure:
     found = asked.result.ci(asked.alpha, method="ar")
-    told = fmt.interval(*found, 3) if isinstance(found, tuple) else str(found)
+    told = fmt.pieces([found] if isinstance(found, tuple) else found.intervals)
     return Measure(
         "Anderson-Rubin set",
         told,

@@ -79,7 +79,7 @@ class Refutation(Report):
             said = _BLIND
         if "adjustment" not in strategies:
             return f"{said}, nor that the assumptions of the design hold where they can't be tested."
-        from causalkit.refutation.sensitivity_panel import strength_of
+        from causalkit.refutation.strength import strength_of
 
         strength = None if self.result.sample is None else strength_of(self.result, self.result.sample)
         if strength is None:

@@ -12,19 +12,15 @@ from causalkit.core import format as fmt
 from causalkit.core.check import Check, Checks
 from causalkit.core.passage import Passage
 from causalkit.core.result import Report, Result
-from causalkit.core.sample import Sample
 from causalkit.core.table import Table
 from causalkit.errors import DesignError, InferenceUnavailable
 from causalkit.inference.wald import require_alpha
-from causalkit.kernels.arrays import Codes
-from causalkit.linear.ols import OLS
-from causalkit.refutation import long_form
-from causalkit.refutation.long_form import LongForm
-from causalkit.refutation.measures import Measure, Question, arms_of, measured
-from causalkit.refutation.omitted_variable import OmittedVariable, Regression, bound
+from causalkit.refutation.benchmarks import Benchmark, compared, require_times
+from causalkit.refutation.measures import Measure, Question, measured
+from causalkit.refutation.omitted_variable import OmittedVariable
 from causalkit.refutation.refuting import rows_of
+from causalkit.refutation.strength import Strength, after, strength_of
 
-Strength = OmittedVariable | LongForm
 #: Grid of a contour plot, in each direction.
 _GRID = 61
 #: Letters of a benchmark in a figure: longer ones push its axes together.
@@ -33,29 +29,6 @@ _CAPPED = (
     "A confounder whose share with the outcome is 1 would be as strong as that only if it explained more than all that is "
     "left of the outcome: the share is held at 1, where no error is left and the interval of a regression is one point."
 )
-
-
-@dataclass(frozen=True)
-class Benchmark:
-    """A confounder as strong as a covariate.
-
-    Parameters
-    ----------
-    name : str
-        The covariates, and how many times as strong.
-    with_treatment, with_outcome : float
-        The shares it explains of what the covariates leave of treatment and outcome (of a doubly robust estimate: the gains
-        in the Riesz representer and the outcome).
-    estimate, low, high : float
-        The estimate with it, if it takes the estimate towards zero, and the interval.
-    """
-
-    name: str
-    with_treatment: float
-    with_outcome: float
-    estimate: float
-    low: float
-    high: float
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -278,133 +251,10 @@ def sensitivity(
     require_alpha(alpha)
     if not (isinstance(q, int | float) and q > 0 and np.isfinite(q)):
         raise DesignError(f"q={q!r} is not a positive share.", hint="1 explains all of the estimate away.")
-    _check_times(times)
+    require_times(times)
     sample = rows_of(result, data)
     kept = replace(result, sample=sample)
     strength = strength_of(kept, sample)
-    rows: tuple[Benchmark, ...] = ()
-    unmatched: list[str] = []
-    if isinstance(strength, OmittedVariable):
-        for group in _chosen(benchmarks, sample):
-            try:
-                rows += tuple(_linear(strength, Regression(sample), group, times, alpha))
-            except DesignError:
-                if benchmarks is not None:
-                    raise
-                unmatched.append(" + ".join(group))
-    elif strength is not None:
-        rows = tuple(_long(strength, kept, sample, _chosen(benchmarks, sample), alpha, refits=benchmarks is not None))
-    elif benchmarks is not None:
-        raise DesignError(
-            f"{type(result.estimator).__name__} has no covariates to compare with.", hint="Leave benchmarks= out."
-        )
+    rows, unmatched = compared(strength, kept, benchmarks, times, alpha)
     asked = Question(kept, sample, q, alpha, outcome_range)
-    return Sensitivity(result, float(q), alpha, strength, tuple(measured(asked)), rows, tuple(unmatched))
-
-
-def strength_of(result: Result, sample: Sample) -> Strength | None:
-    """Return what the omitted-variable bias of a result depends on; None where no covariates are adjusted for."""
-    if isinstance(result.estimator, OLS):
-        try:
-            estimate, se, df = Regression(sample).coefficient()
-        except InferenceUnavailable:
-            return None
-        return OmittedVariable(estimate, se, df, result.se / se)
-    residuals = getattr(result, "residuals", None)
-    if residuals and residuals[0].untreated is None and sample.optional("weights") is None:
-        unit = result.unit  # type: ignore[attr-defined]
-        return long_form.partially_linear(unit * residuals[0].outcome, residuals[0].treatment, _clusters(sample))
-    try:
-        y, treated, mu, e = arms_of(result)
-    except InferenceUnavailable:
-        return None
-    return long_form.interactive(y, treated, mu, e, result.estimate, result.scores, _clusters(sample))  # type: ignore[attr-defined]
-
-
-def after(
-    strength: Strength, with_treatment: float, with_outcome: float, alpha: float
-) -> tuple[float, tuple[float, float]]:
-    """Return the estimate, and its interval, after a confounder that takes it towards zero."""
-    if isinstance(strength, OmittedVariable):
-        found = strength.adjusted(with_treatment, with_outcome)
-        return found.estimate, found.ci(alpha)
-    from scipy.stats import norm
-
-    limits, errors = strength.bounds(with_outcome, with_treatment)
-    at = 0 if strength.theta > 0 else 1
-    half = float(norm.isf(alpha / 2)) * errors[at]
-    return limits[at], (limits[at] - half, limits[at] + half)
-
-
-def _linear(
-    strength: OmittedVariable, regression: Regression, group: tuple[str, ...], times: Sequence[float], alpha: float
-) -> list[Benchmark]:
-    """Return a confounder so many times as strong; the smallest of ``times`` must be possible, larger ones need not."""
-    shares = regression.strength(regression.columns_of(group))
-    found: list[Benchmark] = []
-    for k in sorted(times):
-        try:
-            told = bound(shares, k)
-        except DesignError:
-            if not found:
-                raise
-            break
-        new = strength.adjusted(*told)
-        found.append(Benchmark(f"{k:g}x {' + '.join(group)}", *told, new.estimate, *new.ci(alpha)))
-    return found
-
-
-def _long(
-    strength: LongForm, result: Result, sample: Sample, names: list[tuple[str, ...]], alpha: float, *, refits: bool
-) -> list[Benchmark]:
-    """Leave covariates out, refit, and read off how strong they were; only where benchmarks were named: it takes a fit each."""
-    if not refits:
-        return []
-    found = []
-    for group in names:
-        short = strength_of(*_without(result, sample, group))
-        if not isinstance(short, LongForm):
-            raise InferenceUnavailable(f"without {' + '.join(group)} the analysis has nothing to compare with.")
-        told = long_form.gain(strength, short)
-        estimate, limits = after(strength, told.cf_d / (1 + told.cf_d), min(told.cf_y, 1.0), alpha)
-        found.append(Benchmark(" + ".join(group), told.cf_d, told.cf_y, estimate, *limits))
-    return found
-
-
-def _without(result: Result, sample: Sample, group: tuple[str, ...]) -> tuple[Result, Sample]:
-    features = sample.features()
-    unknown = [name for name in group if name not in features.names]
-    if unknown:
-        raise DesignError(
-            f"there is no covariate {unknown[0]!r} to compare with.", hint=f"Covariates: {', '.join(features.names)}."
-        )
-    keep = [j for j, name in enumerate(features.names) if name not in group]
-    schema = replace(
-        features.schema,
-        names=tuple(features.names[j] for j in keep),
-        levels=tuple(features.schema.levels[j] for j in keep),
-    )
-    less = replace(features, values=features.values[:, keep], schema=schema)
-    altered = sample.with_column("covariates", less)
-    return result.refit(altered), altered
-
-
-def _check_times(times: Sequence[float]) -> None:
-    listed = list(times) if isinstance(times, Sequence | np.ndarray) and not isinstance(times, str) else [None]
-    if not listed or not all(isinstance(k, int | float) and 0 < k < np.inf for k in listed):
-        raise DesignError(f"times={times!r} is no list of positive numbers.", hint="Use times=[1, 2, 3].")
-
-
-def _chosen(benchmarks: Sequence[str | Sequence[str]] | str | None, sample: Sample) -> list[tuple[str, ...]]:
-    if benchmarks is None:
-        return [(name,) for name in sample.features().names[:20]]
-    listed = [benchmarks] if isinstance(benchmarks, str) else list(benchmarks)
-    groups = [(group,) if isinstance(group, str) else tuple(group) for group in listed]
-    if not all(groups):
-        raise DesignError("a list within benchmarks= is empty.", hint="Name covariates.")
-    return groups
-
-
-def _clusters(sample: Sample) -> Codes | None:
-    cluster = sample.groups("cluster")
-    return None if cluster is None else cluster.codes
+    return Sensitivity(result, float(q), alpha, strength, tuple(measured(asked)), rows, unmatched)

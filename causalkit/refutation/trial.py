@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -59,6 +59,8 @@ class Trial:
         Seed of all draws.
     data : table or None
         The user's table, where one was given.
+    negative_outcomes, negative_treatments : tuple of str
+        Columns of it that the treatment does not move, or that do not move the outcome.
     """
 
     result: Result
@@ -68,7 +70,6 @@ class Trial:
     data: object = None
     negative_outcomes: tuple[str, ...] = ()
     negative_treatments: tuple[str, ...] = ()
-    seconds: float = field(default=0.0)
 
     def rng(self, name: str) -> np.random.Generator:
         """Return the generator of a test: each has a stream of its own, so leaving one out changes no other.
@@ -139,7 +140,7 @@ class Trial:
         """
         found: list[tuple[float, float, float]] = []
         failed, why = 0, ""
-        for sample, _ in zip(altered(self.rng(name)), range(self.n_sim), strict=False):
+        for _, sample in zip(range(self.n_sim), altered(self.rng(name)), strict=False):
             try:
                 again = self.result.refit(sample if rows_only else with_new_scores(self.result, sample))
                 numbers = again.estimate, again.se, again.pvalue

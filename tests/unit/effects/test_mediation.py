@@ -313,6 +313,10 @@ def test_a_mediator_that_is_the_treatment_or_a_covariate_is_refused(people, kind
         learner.fit(people.assign(m=2.0 * people["arm"] + 0.1 * people["x"].clip(-1, 1)), **ROLES)
     with pytest.raises(DesignError, match="the treatment by another name"):
         learner.fit(people.assign(m=people["arm"].map({0: "a", 1: "b"})), **ROLES)
+    either_side = np.where(people["arm"] == 1, 9.0 * np.sign(people["m"] - people["m"].median()), 0.1 * people["x"])
+    both = people.assign(around=either_side, m=people["arm"].map({0: "a", 1: "b"}))
+    with pytest.raises(DesignError, match=r"mediator 'm'.* the treatment by another name"):
+        learner.fit(both, **{**ROLES, "mediator": ["around", "m"]})
     for found in (learner, ck.Mediation(method="linear")):
         with pytest.raises(DesignError, match="'m' is both mediator and covariate"):
             found.fit(people, **{**ROLES, "covariates": ["x", "m"]})

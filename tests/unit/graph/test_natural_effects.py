@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import combinations
+
 import numpy as np
 import pytest
 
@@ -71,6 +73,33 @@ def test_the_sets_give_the_right_effects_in_random_linear_models():
     assert checked > 40
 
 
+def test_a_set_is_found_wherever_there_is_one_and_nothing_can_be_left_out():
+    """All subsets of what the treatment does not change, held against both adjustment criteria."""
+    rng = np.random.default_rng(5)
+    names, seen = ["x", "m", "y", "a", "b", "c", "u"], {True: 0, False: 0}
+    while min(seen.values()) < 10:
+        order = [names[i] for i in rng.permutation(7)]
+        pairs = list(combinations(order, 2))
+        edges = [pair for pair in pairs if rng.random() < 0.4]
+        hidden = [pair for pair in pairs if rng.random() < 0.07]
+        graph = ck.DAG(edges, nodes=names, latent=["u"], bidirected=hidden)
+        if not ("m" in graph.descendants("x") and "y" in graph.descendants("m")):
+            continue
+        free = [name for name in names if name != "u" and name not in graph.descendants("x")]
+        valid = [
+            frozenset(chosen)
+            for size in range(len(free) + 1)
+            for chosen in combinations(free, size)
+            if graph.is_adjustment_set(["x", "m"], "y", chosen) and graph.is_adjustment_set("x", "m", chosen)
+        ]
+        found = graph.natural_effects("x", "y", "m")
+        assert found.identified == bool(valid)
+        if found.identified:
+            assert found.covariates in valid
+            assert not any(chosen < found.covariates for chosen in valid)
+        seen[found.identified] += 1
+
+
 def test_it_estimates_with_the_covariates_it_found():
     rng = np.random.default_rng(1)
     c = rng.normal(size=1500)
@@ -91,6 +120,7 @@ def test_it_estimates_with_the_covariates_it_found():
         ("x", "y", "x", "different nodes"),
         ("x", "y", "mm", "no node 'mm'"),
         ("x", "y", "u", "no measured mediator"),
+        ("x", "y", [], "need a mediator"),
     ],
 )
 def test_refused(x, y, mediator, match):

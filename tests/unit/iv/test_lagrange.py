@@ -40,6 +40,17 @@ def test_a_narrow_piece_between_steep_walls():
     assert lm_test(found, sum(narrow) / 2).pvalue > 0.05
 
 
+@pytest.mark.parametrize(("seed", "strength"), [(759, 0.2), (18, 0.3)])
+def test_a_narrow_piece_under_one_variance(seed, strength):
+    """Its ends are close to the coefficient that fits worst, and are not to be found by a difference from it."""
+    found = form("iid", seed=seed, q=2, strength=strength)
+    pieces = lm_set(found).intervals
+    narrow = min(pieces, key=lambda piece: piece[1] - piece[0])
+    assert len(pieces) == 2
+    assert narrow[1] - narrow[0] < 2e-5
+    np.testing.assert_allclose([lm_test(found, end).pvalue for end in narrow], 0.05, atol=1e-10)
+
+
 def test_with_one_instrument_it_is_anderson_rubin():
     found = form("HC1", seed=3, q=1, strength=0.3)
     assert lm_set(found) == ar_set(found)

@@ -124,7 +124,7 @@ class TestEntropy:
         naive = ck.OLS().fit(table, outcome="y", treatment="t").estimate
         result = found.estimate(ck.OLS(), outcome="y")
         assert abs(result.estimate - 1) < 0.4 < abs(naive - 1)
-        assert found.estimate(ck.AIPW(regressor="linear", n_folds=2), outcome="y").n == 400
+        assert found.estimate(ck.AIPW(regressor="linear", n_folds=2, random_state=0), outcome="y").n == 400
         with pytest.raises(ck.DesignError, match="takes no weights"):
             found.estimate(ck.Segmentation(), outcome="y")
 

@@ -109,7 +109,7 @@ class TestDealing:
         rng = np.random.default_rng(0)
         p = rng.uniform(0.2, 0.8, size=80)
         data = {"y": rng.normal(size=80), "t": (rng.random(80) < p).astype(int), "p": p, "x": rng.normal(size=80)}
-        result = ck.AIPW(regressor="linear", n_folds=2).fit(
+        result = ck.AIPW(regressor="linear", n_folds=2, random_state=0).fit(
             data, outcome="y", treatment="t", covariates="x", propensity="p"
         )
         pairs = set(zip(data["t"], data["p"], strict=True))

@@ -129,7 +129,7 @@ def test_a_right_weighting_estimate_is_not_rejected_by_its_placebo():
     x = rng.normal(size=600)
     t = (x + rng.normal(size=600) > 0).astype(int)
     data = {"y": x + t + rng.normal(size=600), "t": t, "x": x}
-    model = ck.AIPW(regressor="mean", classifier="linear", n_folds=2).fit(data, **ROLES)
+    model = ck.AIPW(regressor="mean", classifier="linear", n_folds=2, random_state=0).fit(data, **ROLES)
     assert ck.refute(model, tests="placebo_treatment", n_sim=40).failed == ()
 
 
