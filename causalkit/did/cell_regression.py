@@ -166,7 +166,7 @@ def closed_form(cohorts: Cohorts, design: Bools, vcov: str) -> Estimate | None:
     n_parameters = k + cohorts.n_periods + (0 if kind.startswith("CR") else n - 1)
     if count < 2 or n_rows <= n_parameters:
         return None
-    normal = _Normal.of(paths.gram(), design)
+    normal = _Normal.of(paths.gram(), cell_totals(cohorts, cohorts.sample.optional("weights")), design)
     if normal is None:
         return None
     theta, taken = normal.solve(paths)
@@ -216,8 +216,8 @@ class _Normal:
     periods: Floats
 
     @classmethod
-    def of(cls, gram: Floats, design: Bools) -> _Normal | None:
-        """Invert cross-products of the periods of each cohort; None where there is no inverse to trust."""
+    def of(cls, gram: Floats, weight: Floats, design: Bools) -> _Normal | None:
+        """Invert cross-products of the periods of each cohort, given their weights; None where no inverse can be trusted."""
         common, values = gram.sum(axis=0), design.astype(float)
         inverse = _inverse(common[1:, 1:]) if connected(common) else None
         if inverse is None:
@@ -227,8 +227,7 @@ class _Normal:
         left -= left.mean(axis=2, keepdims=True)  # so that the rounding of the mean of a unit cancels
         rows = np.ascontiguousarray(left.transpose(1, 0, 2))
         products = np.tensordot(rows @ gram, rows, ([0, 2], [0, 2]))
-        before = np.tensordot(values, np.einsum("ctt->ct", gram), 2)
-        if (np.diag(products) <= _SINGULAR * before).any():  # absorbed: what is left is rounding
+        if (np.diag(products) <= _SINGULAR * np.tensordot(values, weight, 2)).any():  # absorbed: what is left is rounding
             return None
         bread = _inverse(products)
         return None if bread is None else cls(left, bread, periods)
