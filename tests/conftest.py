@@ -1,4 +1,4 @@
-"""What all tests share: figures without a screen, and one small randomized study."""
+"""What all tests share: figures without a screen, repeatable random examples, and one small randomized study."""
 
 from __future__ import annotations
 
@@ -7,6 +7,11 @@ import os
 os.environ.setdefault("MPLBACKEND", "Agg")
 
 import pytest
+from hypothesis import settings
+
+# Whether the tests pass depends on the code alone. To hunt with new examples: pytest --hypothesis-profile=default
+settings.register_profile("repeatable", derandomize=True)
+settings.load_profile("repeatable")
 
 
 @pytest.fixture

@@ -227,7 +227,9 @@ class _Normal:
         left -= left.mean(axis=2, keepdims=True)  # so that the rounding of the mean of a unit cancels
         rows = np.ascontiguousarray(left.transpose(1, 0, 2))
         products = np.tensordot(rows @ gram, rows, ([0, 2], [0, 2]))
-        if (np.diag(products) <= _SINGULAR * np.tensordot(values, weight, 2)).any():  # absorbed: what is left is rounding
+        if (
+            np.diag(products) <= _SINGULAR * np.tensordot(values, weight, 2)
+        ).any():  # absorbed: what is left is rounding
             return None
         bread = _inverse(products)
         return None if bread is None else cls(left, bread, periods)

@@ -17,7 +17,7 @@ from causalkit.core.roles import Role
 from causalkit.core.rows import Groups, RowLabels, Rows
 from causalkit.core.sample import Dropped, Sample
 from causalkit.core.table import Table
-from causalkit.did.few_clusters import few_clusters_check
+from causalkit.did.few_clusters import treated_clusters_check
 from causalkit.did.left_out import NO_COMPARISON, LeftOut, units_check
 from causalkit.did.starts import starts_from_cohort, starts_from_treatment
 from causalkit.errors import DataError, DesignError
@@ -317,9 +317,9 @@ class Cohorts:
     def _few_clusters(self) -> Check:
         ways = [way for way in self.sample.several("cluster") if way.name != self.panel.unit.name]
         if not ways:
-            return few_clusters_check([(self.n_units, int(self.sizes[:-1].sum()), "")])
+            return treated_clusters_check([(self.n_units, int(self.sizes[:-1].sum()), "")])
         ever = self.start[self.panel.unit.codes] < self.n_periods
-        return few_clusters_check([(_distinct(way.codes), _distinct(way.codes[ever]), way.name) for way in ways])
+        return treated_clusters_check([(_distinct(way.codes), _distinct(way.codes[ever]), way.name) for way in ways])
 
     def input_checks(self) -> dict[str, Check]:
         """Return the checks of the input: rows and units that were left out, and how the panel was read."""

@@ -8,6 +8,7 @@ import numpy as np
 
 from causalkit.core import format as fmt
 from causalkit.core.check import Check, Checks
+from causalkit.core.few_clusters import FEW
 from causalkit.core.passage import Passage
 from causalkit.core.result import Report, Result
 from causalkit.core.rows import Groups
@@ -19,9 +20,6 @@ from causalkit.errors import DesignError, InferenceUnavailable
 from causalkit.inference.confidence_set import ConfidenceSet
 from causalkit.inference.wild import WildBootstrap
 from causalkit.linear.wild import wild_bootstrap
-
-#: Below this many clusters, intervals by a t distribution are often too short.
-FEW = 30
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -11,6 +11,7 @@ from causalkit.core import format as fmt
 from causalkit.core.check import Check, Checks
 from causalkit.core.effects import Test
 from causalkit.core.estimate import Influence
+from causalkit.core.few_clusters import FEW_ON_A_SIDE, few_clusters_check
 from causalkit.core.input_checks import missing_check, outcome_check
 from causalkit.core.rows import Groups
 from causalkit.core.sample import Sample
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 
 LEVEL = 0.05
 _NAMED = 8
-#: Below so many clusters, and so many with either value of an instrument, intervals are often too short.
-FEW, FEW_APART = 30, 10
 
 
 def with_checks(result: IVResult) -> IVResult:
@@ -89,17 +88,17 @@ def weak_instruments(result: IVResult) -> Check:
 def few_clusters(sample: Sample, ways: Sequence[Groups]) -> Check:
     """Whether there are enough clusters, and enough of them with either value of an instrument that tells them apart."""
     way = min(ways, key=lambda groups: groups.count)
-    said, few = f"Standard errors rest on {fmt.plural(way.count, 'cluster')} of {way.name!r}", way.count < FEW
+    told, few = "", False
     instruments = sample.features("instruments")
     for name, values in zip(instruments.names, instruments.values.T, strict=True):
         least = _least_apart(values, way)
-        if least is not None and least < FEW_APART:
-            said, few = f"{said}, of which only {least} have one of the two values of {name!r}", True
+        if least is not None and least < FEW_ON_A_SIDE:
+            told, few = f"{told}, of which only {least} have one of the two values of {name!r}", True
     advice = (
         "Intervals are often too short, those of ci(method='ar') as well: look for more clusters, or permute the instrument "
         "between clusters."
     )
-    return Check("few_clusters", "warn" if few else "pass", f"{said}.", float(way.count), advice=advice if few else "")
+    return few_clusters_check(way.count, way.name, told, few, advice)
 
 
 def _least_apart(values: Floats, way: Groups) -> int | None:

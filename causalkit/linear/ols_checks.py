@@ -6,10 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from causalkit.core import format as fmt
 from causalkit.core.check import Check
+from causalkit.core.few_clusters import FEW_ON_A_SIDE, few_clusters_check
 from causalkit.core.sample import Arms
-
-#: Below so many clusters, and so many with rows of an arm, intervals are often too short (docs/coverage.md).
-FEW, FEW_BY_ARM = 30, 10
 
 
 def arm_size(arms: Arms, sizes: Sequence[int], clustered: bool) -> dict[str, Check]:
@@ -50,14 +48,14 @@ def few_clusters(count: int, name: str, arms: Arms | None, sizes: Sequence[int])
     sizes : sequence of int
         Clusters with rows of each arm; empty where the treatment is a number.
     """
-    said, few = f"Standard errors rest on {fmt.plural(count, 'cluster')} of {name!r}", count < FEW
-    if arms is not None and min(sizes) < min(FEW_BY_ARM, count):
+    told, few = "", arms is not None and min(sizes) < min(FEW_ON_A_SIDE, count)
+    if arms is not None and few:
         rarest = min(range(len(sizes)), key=lambda arm: sizes[arm])
-        said, few = f"{said}, of which only {sizes[rarest]:,} have {arms.name}={arms.levels[rarest]}", True
+        told = f", of which only {sizes[rarest]:,} have {arms.name}={arms.levels[rarest]}"
     advice = (
         'Intervals are often too short: use vcov="CR2", or ci(method="wild"), which holds its level with few clusters.'
     )
-    return Check("few_clusters", "warn" if few else "pass", f"{said}.", float(count), advice=advice if few else "")
+    return few_clusters_check(count, name, told, few, advice)
 
 
 def collinearity(dropped: Mapping[str, str]) -> Check:

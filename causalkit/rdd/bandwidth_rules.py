@@ -12,7 +12,8 @@ import numpy as np
 from causalkit.errors import DesignError
 from causalkit.kernels.arrays import Floats
 from causalkit.rdd.covariates import adjustment, selector
-from causalkit.rdd.moments import PILOT, Fit, Side
+from causalkit.rdd.moments import PILOT, Side
+from causalkit.rdd.polynomial_fit import Fit
 from causalkit.rdd.variance import coefficient_weights, variance
 from causalkit.rdd.windows import Split
 

@@ -8,7 +8,8 @@ import numpy as np
 
 from causalkit.kernels.arrays import Floats
 from causalkit.rdd.line import KERNELS
-from causalkit.rdd.moments import Fit, Side
+from causalkit.rdd.moments import Side
+from causalkit.rdd.polynomial_fit import Fit
 
 #: Share of a covariate's variation, or of a combination's, below which it counts as explained by the others.
 _COLLINEAR = 1e-11

@@ -12,7 +12,7 @@ from causalkit.errors import DesignError
 from causalkit.kernels.arrays import Floats, read_only
 from causalkit.rdd.bandwidth_rules import Bandwidths, Plan, select
 from causalkit.rdd.covariates import adjustment, selector
-from causalkit.rdd.moments import Fit
+from causalkit.rdd.polynomial_fit import Fit
 from causalkit.rdd.variance import coefficient_weights, corrected_weights, variance
 from causalkit.rdd.windows import Split, split
 

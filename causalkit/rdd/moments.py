@@ -11,6 +11,7 @@ import numpy as np
 from causalkit.errors import DesignError
 from causalkit.kernels.arrays import Codes, Floats, Ints, read_only
 from causalkit.rdd.line import KERNELS, NEIGHBOURS, Line, Summand, interquartile_range
+from causalkit.rdd.polynomial_fit import Fit, from_rows, invert
 
 #: Constant of the pilot bandwidth, by kernel.
 PILOT = {"triangular": 2.576, "uniform": 1.843, "epanechnikov": 2.34}
@@ -20,36 +21,6 @@ _STIFF = 1e5
 _FEW_ROWS = 1 << 16
 #: Sums that are remembered.
 _REMEMBERED = 32
-
-
-@dataclass(frozen=True, eq=False)
-class Fit:
-    """A weighted polynomial of the distance on one side, in units of its bandwidth.
-
-    Attributes
-    ----------
-    bandwidth : float
-    rows : int
-        Rows with positive weight: the first ones.
-    gram, inverse : array, shape (order + 1, order + 1)
-        Sums of kernel times powers of u, and the inverse.
-    beta : array, shape (order + 1, columns)
-        Coefficients of u ** j for each column (centred at the side's means).
-    next_power : array, shape (order + 1,)
-        Coefficients of the regression of ``u ** (order + 1)``: what the polynomial takes of the next term.
-    """
-
-    bandwidth: float
-    rows: int
-    gram: Floats
-    inverse: Floats
-    beta: Floats
-    next_power: Floats
-
-    @property
-    def order(self) -> int:
-        """Order of the polynomial."""
-        return len(self.inverse) - 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -292,7 +263,7 @@ class Side:
         columns = [self._sums(column, 0, rows, bandwidth) for column in range(self.n_columns)]
         ones = self._sums("ones", 0, rows, bandwidth)
         gram, crossed, moments, units = normal_equations(ones, np.array(columns), KERNELS[self.kernel], order)
-        scaled = _inverse(gram * units)
+        scaled = invert(gram * units)
         size = np.abs(scaled).max()
         if not size <= _STIFF and (rows <= _FEW_ROWS or not np.isfinite(size)):
             return Fit(bandwidth, rows, gram, *self._exact(bandwidth, order, rows))
@@ -302,22 +273,17 @@ class Side:
     def _exact(self, bandwidth: float, order: int, rows: int) -> tuple[Floats, Floats, Floats]:
         """Return inverse Gram matrix, coefficients, and those of the next power, from the rows rather than their sums."""
         u = self._distances(0, rows) / bandwidth
-        weight = np.polynomial.polynomial.polyval(u, KERNELS[self.kernel])
+        weight = np.asarray(np.polynomial.polynomial.polyval(u, KERNELS[self.kernel]), dtype=np.float64)
         if self.line.weights.size:
             weight = weight * self._cut(self.line.weights, 0, rows)
-        root = np.sqrt(np.maximum(weight, 0.0))
-        powers = np.vander(u, order + 2, increasing=True) * root[:, None]
-        answers = np.column_stack([powers[:, -1], (self._cut(self.line.columns, 0, rows) * root).T])
-        q, r = np.linalg.qr(powers[:, :-1])
-        back = _inverse(r)
-        if not np.isfinite(back).all():
+        found = from_rows(u, weight, self._cut(self.line.columns, 0, rows), order)
+        if found is None:
             raise DesignError(
                 f"values of the running variable within {bandwidth:.6g} of the cutoff are too uneven for a polynomial of "
                 f"order {order}.",
                 hint="Use a smaller bandwidth, a lower order, or another scale, such as ranks or logarithms.",
             )
-        coefficients = np.linalg.solve(r, q.T @ answers)
-        return back @ back.T, coefficients[:, 1:], coefficients[:, 0]
+        return found
 
     def _sums(self, what: Summand, first: int, stop: int, bandwidth: float) -> Floats:
         """Return sums of ``(distance / bandwidth) ** k`` times something over rows ``first .. stop - 1``."""
@@ -401,11 +367,3 @@ class Side:
             residuals = residuals * self._cut(self.line.weights, first, stop)
         sums: Floats = rows_powers(self._distances(first, stop), residuals, True, 1.0 / bandwidth, n_powers)
         return sums
-
-
-def _inverse(matrix: Floats) -> Floats:
-    """Invert a matrix; infinite where it has no inverse."""
-    try:
-        return np.asarray(np.linalg.inv(matrix))
-    except np.linalg.LinAlgError:
-        return np.full(matrix.shape, np.inf)

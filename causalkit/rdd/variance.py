@@ -9,7 +9,8 @@ import numpy as np
 from causalkit.errors import DesignError
 from causalkit.kernels.arrays import Floats
 from causalkit.rdd.line import KERNELS
-from causalkit.rdd.moments import Fit, Side
+from causalkit.rdd.moments import Side
+from causalkit.rdd.polynomial_fit import Fit
 
 #: Up to this order power sums lose nothing that matters; above, scores are summed row by row.
 _MOMENT_ORDER = 3

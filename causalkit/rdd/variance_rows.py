@@ -9,7 +9,8 @@ import numpy as np
 from causalkit.kernels.arrays import Floats
 from causalkit.rdd.bandwidth_rules import Bandwidths, Plan
 from causalkit.rdd.line import KERNELS
-from causalkit.rdd.moments import Fit, Side
+from causalkit.rdd.moments import Side
+from causalkit.rdd.polynomial_fit import Fit
 from causalkit.rdd.variance import Weights, cluster_sums, coefficient_weights, corrected_weights, spare_rows
 from causalkit.rdd.windows import Split
 

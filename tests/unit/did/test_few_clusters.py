@@ -6,7 +6,7 @@ import pytest
 from scipy import stats
 
 import causalkit as ck
-from causalkit.did.few_clusters import few_clusters_check
+from causalkit.did.few_clusters import treated_clusters_check
 
 ROLES = {"outcome": "y", "unit": "unit", "time": "time", "cohort": "start"}
 
@@ -54,7 +54,7 @@ def test_the_remedy_takes_in_the_number_of_clusters(table):
 
 
 def test_the_way_with_the_fewest_clusters_counts():
-    check = few_clusters_check([(400, 200, "county"), (12, 4, "state")])
+    check = treated_clusters_check([(400, 200, "county"), (12, 4, "state")])
     assert "12 clusters of 'state', 4 with treated units" in check.message
-    assert few_clusters_check([(400, 3, "")]).status == "warn"
-    assert few_clusters_check([(400, 30, "")]).advice == ""
+    assert treated_clusters_check([(400, 3, "")]).status == "warn"
+    assert treated_clusters_check([(400, 30, "")]).advice == ""
