@@ -29,13 +29,13 @@ def fingerprint(sample):
     return numbers.tobytes(), sample.groups("cluster").codes.tobytes()
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.permutations(range(len(STUDY))))
 def test_any_order_of_rows(order):
     assert fingerprint(canonical(STUDY.iloc[list(order)])) == fingerprint(canonical(STUDY))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.data())
 def test_any_labels(data):
     def renamed(column):
@@ -81,7 +81,7 @@ def test_no_columns_at_all():
     assert canonical_order(Sample({}, Rows(np.arange(4), "t"), 4)).tolist() == [0, 1, 2, 3]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.integers(0, 40), st.integers(1, 4), st.integers(0, 10_000))
 def test_rows_are_sorted_as_by_all_keys_at_once(n, k, seed):
     rng = np.random.default_rng(seed)

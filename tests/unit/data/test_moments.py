@@ -163,7 +163,7 @@ def test_merging_keeps_the_digits_of_a_large_offset():
 numbers = arrays(np.float64, st.integers(1, 12), elements=st.floats(-1e3, 1e3, width=32))
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(numbers, numbers, numbers, st.floats(-1e6, 1e6), st.floats(-1e6, 1e6))
 def test_merging_is_associative_and_commutative(a, b, c, pivot_a, pivot_b):
     parts = [
@@ -181,7 +181,7 @@ def test_merging_is_associative_and_commutative(a, b, c, pivot_a, pivot_b):
         np.testing.assert_allclose(merged.cross_products(), centred @ centred.T, rtol=1e-7, atol=1e-4)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(numbers, st.integers(1, 11), st.floats(-1e3, 1e3))
 def test_merging_two_parts_is_exact_to_rounding(values, cut, shift):
     cut = min(cut, len(values))

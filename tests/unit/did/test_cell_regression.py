@@ -47,7 +47,7 @@ def agree(ours, theirs):
     np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-11 * size)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     seed=st.integers(0, 2**20),
     n_periods=st.integers(3, 8),

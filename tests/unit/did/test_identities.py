@@ -31,7 +31,7 @@ def panel(seed, n_periods=6, n=40, never=True, weights=False):
 
 
 seeds = st.integers(0, 2**20)
-few = settings(max_examples=12, deadline=None)
+few = settings(max_examples=12)
 
 
 def close(a, b):

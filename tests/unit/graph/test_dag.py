@@ -23,7 +23,7 @@ def graphs(draw, most=6):
     return n, directed, bidirected
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(graphs(), st.integers(0, 2**6))
 def test_separation_is_independence_in_a_random_model(graph, mask):
     n, directed, bidirected = graph
@@ -40,7 +40,7 @@ def test_separation_is_independence_in_a_random_model(graph, mask):
     assert bool(path) != separated
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(graphs(most=7))
 def test_sets_by_every_route_agree(graph):
     n, directed, bidirected = graph

@@ -78,7 +78,7 @@ def ways(graph):
     }
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(graphs())
 def test_every_format_is_read_back(graph):
     for way, back in ways(graph).items():

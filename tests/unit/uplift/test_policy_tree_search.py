@@ -32,7 +32,7 @@ def _brute(x, scores, depth, least):
     return best
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.integers(0, 10_000),
     st.integers(1, 2),
@@ -154,7 +154,7 @@ def test_cuts_are_short_numbers(low, high, found):
     assert simplest_between(low, high) == found
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.floats(-1e6, 1e6), st.floats(-1e6, 1e6))
 @example(0.0, 2.2250738585e-313)
 def test_cuts_lie_between_their_neighbours(a, b):

@@ -42,7 +42,7 @@ def test_estimate_is_the_definition(method: str, levels: int | None) -> None:
 
 @pytest.mark.parametrize("method", METHODS)
 @given(seed=st.integers(0, 10_000), levels=st.sampled_from([None, 1, 4]), weighted=st.booleans())
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_row_order_does_not_matter(method: str, seed: int, levels: int | None, weighted: bool) -> None:
     scores, priority, weights = draw(120, seed, levels)
     w = weights if weighted else None

@@ -27,7 +27,7 @@ class allocate:
 
 
 @given(st.integers(0, 10_000), st.integers(1, 12), st.floats(0.05, 1.5))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_it_is_the_optimum_of_the_linear_program(seed, n, share):
     rng = np.random.default_rng(seed)
     gain, cost = rng.normal(size=n).round(1), rng.choice([0.0, 0.5, 1.0, 2.0], n)
@@ -78,7 +78,7 @@ def test_free_people_come_first():
 
 
 @given(st.integers(0, 10_000), st.floats(0.1, 5.0), st.floats(0.1, 5.0))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_more_budget_never_gains_less_and_money_has_no_unit(seed, first, second):
     rng = np.random.default_rng(seed)
     gain, cost = rng.normal(size=20), rng.uniform(0.1, 1.0, 20)
@@ -92,7 +92,7 @@ def test_more_budget_never_gains_less_and_money_has_no_unit(seed, first, second)
 
 
 @given(st.integers(0, 10_000), st.integers(1, 8), st.integers(2, 4), st.floats(0.05, 1.2))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_several_arms_are_the_optimum_of_the_linear_program(seed, n, k, share):
     rng = np.random.default_rng(seed)
     gain, cost = rng.normal(0.3, 1.0, (n, k)).round(1), rng.choice([0.0, 0.5, 1.0, 2.0], (n, k))
