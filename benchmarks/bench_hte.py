@@ -44,7 +44,7 @@ from causalkit.effects.forest.growing import grow_forest  # noqa: E402
 from causalkit.effects.forest.honest import Growth  # noqa: E402
 from causalkit.effects.forest.predicting import predict, predict_spread  # noqa: E402
 from causalkit.effects.r_learner import residual_ratios  # noqa: E402
-from causalkit.nuisance.binned import BINS, BinnedTable, dataset_parameters, part  # noqa: E402
+from causalkit.nuisance.binned import BinnedTable, bins_for, dataset_parameters, part  # noqa: E402
 from causalkit.nuisance.boosting import parameters  # noqa: E402
 
 P = 20
@@ -223,7 +223,11 @@ def grow(table: Any, rows: np.ndarray, y: np.ndarray, objective: str, model: Any
     """Boost as a model was boosted, by bare LightGBM: the same rows, rounds and boosters, and validation where it stops."""
     import lightgbm
 
-    settings = {"objective": objective, **parameters(len(y), seed=0, n_jobs=1), **dataset_parameters(BINS)}
+    settings = {
+        "objective": objective,
+        **parameters(len(y), seed=0, n_jobs=1),
+        **dataset_parameters(bins_for(table.num_data())),
+    }
     at = np.random.default_rng(0).integers(0, 5, len(y))
 
     def piece(which: np.ndarray) -> Any:

@@ -15,8 +15,13 @@ from causalkit.kernels.arrays import Codes, Floats, Ints
 from causalkit.nuisance.features import FeatureMatrix, take_rows
 from causalkit.nuisance.learners import Learner, Model
 
-#: Bins per covariate of nuisances.
-BINS = 255
+#: On fewer rows, trees look through histograms longer than they fill them, and coarse ones were as accurate.
+_FINE_FROM = 30_000
+
+
+def bins_for(n_rows: int) -> int:
+    """Return the bins per covariate of nuisances."""
+    return 255 if n_rows >= _FINE_FROM else 63
 
 
 class BinnedTable:
@@ -36,8 +41,9 @@ class BinnedTable:
         self._made: dict[int, Any] = {}
         self._lock = Lock()
 
-    def dataset(self, max_bin: int = BINS) -> Any:
-        """Return the LightGBM dataset of all rows."""
+    def dataset(self, max_bin: int | None = None) -> Any:
+        """Return the LightGBM dataset of all rows; by default in as many bins as serve nuisances."""
+        max_bin = bins_for(len(self.values)) if max_bin is None else max_bin
         with self._lock:
             if max_bin not in self._made:
                 if self._narrow is None:

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from causalkit.kernels.arrays import Codes, Floats, Ints
-from causalkit.nuisance.binned import BINS, View, dataset_parameters, part
+from causalkit.nuisance.binned import View, bins_for, dataset_parameters, part
 from causalkit.nuisance.crossfit import deal_folds
 from causalkit.nuisance.learners import ConstantModel, Learner, MeanRegressor, Model, ShareClassifier, WidenedModel
 from causalkit.nuisance.trees import without_data
@@ -180,7 +180,7 @@ def _boost(
     if len(np.unique(folds)) < 2:  # a single cluster can't be split
         return ConstantModel(np.asarray(np.average(y, weights=weights)))
     settings = objective | parameters(len(y), seed=learner.random_state, n_jobs=learner.n_jobs)
-    settings |= dataset_parameters(BINS)
+    settings |= dataset_parameters(bins_for(len(x.table.values) if isinstance(x, View) else len(x)))
     table, rows = _table(x, learner, settings)
     data = _Labelled(table, rows, y, weights, settings)
     if learner.rounds is None:

@@ -8,7 +8,7 @@ import pytest
 
 from causalkit.core.features import Features, Schema
 from causalkit.nuisance import boosting
-from causalkit.nuisance.binned import BINS, BinnedTable, _tables, binned, dataset_parameters, part
+from causalkit.nuisance.binned import BinnedTable, _tables, binned, bins_for, dataset_parameters, part
 from causalkit.nuisance.boosting import BoostingClassifier, BoostingRegressor, like
 from causalkit.nuisance.outcome import Probability, Standardized
 from causalkit.nuisance.penalized import LinearRegressor
@@ -28,7 +28,7 @@ def test_a_part_of_a_binned_table_gives_the_trees_of_a_fit_of_its_own(features):
     rng = np.random.default_rng(1)
     table = BinnedTable(features)
     settings = {"objective": "l2", "num_leaves": 8, "deterministic": True, "force_row_wise": True, "num_threads": 1}
-    settings |= dataset_parameters(BINS)
+    settings |= dataset_parameters(bins_for(900))
     for _ in range(3):
         rows = np.sort(rng.permutation(900)[:500])
         y = features.values[rows, 0] + rng.normal(size=500)
@@ -39,6 +39,15 @@ def test_a_part_of_a_binned_table_gives_the_trees_of_a_fit_of_its_own(features):
         )
         one, two = (lightgbm.train(settings, data, num_boost_round=20) for data in (rows_of_table, own))
         assert np.array_equal(one.predict(features.values), two.predict(features.values))
+
+
+def test_the_default_bins_follow_the_rows():
+    """And a part of a large table keeps the fine bins of the whole."""
+    x = np.random.default_rng(5).normal(size=(30_000, 1))
+    large, small = (BinnedTable(Features(values, Schema(("a",), (None,)))) for values in (x, x[:-1]))
+    assert large.dataset().feature_num_bin(0) > 200 > 64 >= small.dataset().feature_num_bin(0)
+    model = BoostingRegressor().fit(large.view(np.arange(500)), np.sin(9.0 * x[:500, 0]))
+    assert np.isfinite(model.predict(x[:500])).all()
 
 
 def test_a_wider_table_takes_over_the_bins_of_a_narrow_one(features):
@@ -72,7 +81,7 @@ def test_as_many_rounds_as_another_model(features, monkeypatch):
         binary = isinstance(learner, Probability)
         z = target if binary else (target - target.mean()) / target.std()
         settings = {"objective": "binary" if binary else "l2", **boosting.parameters(900, seed=0, n_jobs=1)}
-        settings |= dataset_parameters(BINS)
+        settings |= dataset_parameters(bins_for(900))
         data = lightgbm.Dataset(features.values, z, categorical_feature=[3], params=settings)
         hand = lightgbm.train(settings, data, num_boost_round=rounds).predict(features.values)
         np.testing.assert_allclose(
@@ -100,7 +109,7 @@ def test_a_table_is_binned_once_while_its_features_live():
     table = binned(features)
     assert binned(features) is table
     assert table.dataset() is table.dataset()
-    assert table.dataset(63) is not table.dataset()
+    assert table.dataset(63) is table.dataset() is not table.dataset(31)
     assert len(_tables) == before + 1
     del features
     gc.collect()
