@@ -44,12 +44,13 @@ class DeferredInfluence(Influence):
         return self._with(lambda: self.psi, self.df, vcov)
 
     def _with(self, psi: Callable[[], Floats], df: Floats, vcov: Floats) -> DeferredInfluence:
-        moved = DeferredInfluence(psi, self.rows, self.groups, self.scale, df, self.kind, self.crossed)  # type: ignore[arg-type]
+        rest = self.rows, self.groups, self.scale, df, self.kind, self.crossed, self.per_row
+        moved = DeferredInfluence(psi, *rest)  # type: ignore[arg-type]
         vars(moved)["vcov"] = read_only(vcov)
         return moved
 
     def __reduce__(self) -> Any:
-        plain = (self.psi, self.rows, self.groups, self.scale, self.df, self.kind, self.crossed)
+        plain = self.psi, self.rows, self.groups, self.scale, self.df, self.kind, self.crossed, self.per_row
         return Influence, plain, {"vcov": self.vcov}
 
 
@@ -62,6 +63,7 @@ def influence_or_covariance(
     kind: str,
     df: float = np.inf,
     scale: float = 1.0,
+    per_row: float | None = None,
 ) -> Influence | Covariance:
     """Return influence values that wait or, where they would take more than 256 MB, the covariance alone.
 
@@ -83,10 +85,12 @@ def influence_or_covariance(
         Degrees of freedom of every t statistic.
     scale : float
         Small-sample factor, which ``vcov`` contains.
+    per_row : float, optional
+        As for :class:`~causalkit.core.estimate.Influence`.
     """
     every = np.full(shape[1], df)
     if vcov is not None and 8 * shape[0] * shape[1] > INFLUENCE_LIMIT and not settings().keep_influence:
         return Covariance(read_only(vcov), every, kind)
     first = ways[0] if ways else None
-    held = DeferredInfluence(make, rows(), first, scale, every, kind, tuple(ways[1:]))  # type: ignore[arg-type]
+    held = DeferredInfluence(make, rows(), first, scale, every, kind, tuple(ways[1:]), per_row)  # type: ignore[arg-type]
     return held if vcov is None else held.knowing(vcov)

@@ -53,6 +53,9 @@ class Influence:
         Degrees of freedom of each t statistic (infinite for a normal).
     kind : str
         Name of the variance, such as ``"HC1"``.
+    per_row : float, optional
+        Where a value sums over rows of one regression: what CR1 multiplies by for its N rows and K parameters,
+        (N - 1) / (N - K). NaN where the values are those of several regressions, with their factors.
     """
 
     psi: Floats
@@ -62,6 +65,7 @@ class Influence:
     df: Floats = field(default_factory=lambda: np.full(1, np.inf))
     kind: str = "HC0"
     crossed: tuple[Groups, ...] = ()
+    per_row: float | None = None
 
     @property
     def ways(self) -> tuple[Groups, ...]:

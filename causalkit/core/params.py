@@ -108,7 +108,9 @@ def learner() -> Any:
     """A ``regressor`` or ``classifier`` field: None (the default learner), a short name, or a scikit-learn estimator."""
 
     def check(name: str, value: Any) -> Any:
-        if value is None or isinstance(value, str) or (hasattr(value, "fit") and hasattr(value, "predict")):
+        # Or of its class: a stack predicts once a fit has made its final estimator.
+        predicts = hasattr(value, "predict") or hasattr(type(value), "predict")
+        if value is None or isinstance(value, str) or (hasattr(value, "fit") and predicts):
             if isinstance(value, str) and value not in LEARNERS:
                 raise DesignError(f"{name}={value!r} is unknown.", hint=f"Use one of {', '.join(map(repr, LEARNERS))}.")
             if isinstance(value, type):

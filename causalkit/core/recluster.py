@@ -24,7 +24,7 @@ def recluster(result: Result, vcov: str, cluster: Any = None) -> Estimate:
 
     HC1 multiplies by n / (n - k) and CR1 by G / (G - 1) x (n - 1) / (n - k), where k is what
     ``result.count_parameters`` counts for these clusters (Stata's convention) and G the smallest number of clusters
-    where there are several ways.
+    where there are several ways; without any, units are clusters where influence values are by unit.
 
     Raises
     ------
@@ -44,12 +44,22 @@ def recluster(result: Result, vcov: str, cluster: Any = None) -> Estimate:
             hint=f"Refit with the variance: estimator.replace(vcov={vcov!r}). Influence values above 256 MB are kept by "
             "options(keep_influence=True).",
         )
+    if carrier.per_row is not None and np.isnan(carrier.per_row):
+        raise InferenceUnavailable(
+            "each effect is a regression of its own, whose factors its influence values contain.",
+            hint="Name cluster= at the fit.",
+        )
     n = len(carrier.rows)
     if vcov.startswith("HC"):
         if cluster is not None:
             raise DesignError(f"cluster= goes with CR0 or CR1, not with {vcov}.", hint='Use vcov="CR1".')
+        if carrier.per_row is not None:
+            raise InferenceUnavailable(
+                f"{vcov} is by row, and this result keeps one influence value per unit.",
+                hint='Use vcov="CR1", which is by unit.',
+            )
         k = result.count_parameters(())
-        scale = n / (n - k) if vcov == "HC1" else 1.0
+        scale = _ratio(n, n, k) if vcov == "HC1" else 1.0
         df = np.full(numbers.size, float(n - k))
         return replace(numbers, carrier=replace(carrier, groups=None, crossed=(), scale=scale, df=df, kind=vcov))
     ways = _ways(result, carrier, cluster)
@@ -58,20 +68,36 @@ def recluster(result: Result, vcov: str, cluster: Any = None) -> Estimate:
             raise DesignError(
                 f"cluster {way.name!r} has one cluster only.", hint="Clustered inference needs two or more."
             )
-    count = min(way.count for way in ways)
-    k = result.count_parameters(ways)
-    scale = count / (count - 1) * (n - 1) / (n - k) if vcov == "CR1" else 1.0
+    count = min((way.count for way in ways), default=n)
+    scale = count / (count - 1) * _by_row(result, carrier, ways) if vcov == "CR1" else 1.0
     df = np.full(numbers.size, float(count - 1))
-    changed = replace(carrier, groups=ways[0], crossed=ways[1:], scale=scale, df=df, kind=vcov)
+    changed = replace(carrier, groups=ways[0] if ways else None, crossed=ways[1:], scale=scale, df=df, kind=vcov)
     return replace(numbers, carrier=changed)
+
+
+def _by_row(result: Result, carrier: Influence, ways: tuple[Groups, ...]) -> float:
+    """Return what CR1 multiplies by for rows and parameters."""
+    if carrier.per_row is None:
+        n = len(carrier.rows)
+        return _ratio(n - 1, n, result.count_parameters(ways))
+    return carrier.per_row
+
+
+def _ratio(above: int, n: int, k: int) -> float:
+    if k >= n:
+        raise InferenceUnavailable(
+            f"{k} parameters of {n} rows leave nothing to tell an error from.",
+            hint='Use a variance without a small-sample factor: "HC0" or "CR0".',
+        )
+    return above / (n - k)
 
 
 def _ways(result: Result, carrier: Influence, cluster: Any) -> tuple[Groups, ...]:
     if cluster is None:
         kept = carrier.ways or (result.sample.several("cluster") if result.sample is not None else ())
-        if not kept:
+        if not kept and (carrier.per_row is None and _units_of_rows(result, carrier) is None):
             raise DesignError("there is no cluster to go by.", hint="Pass cluster= with one label per row used.")
-        return kept
+        return kept  # none where every value is that of a unit, which is a cluster
     if isinstance(cluster, tuple) and cluster and all(np.ndim(labels) == 1 for labels in cluster):
         return tuple(_groups(result, carrier, labels) for labels in cluster)
     return (_groups(result, carrier, cluster),)

@@ -15,6 +15,7 @@ from causalkit.core.estimator import Estimator
 from causalkit.core.sample import Sample
 from causalkit.did.cohorts import Cohorts
 from causalkit.did.event_study import AGGREGATIONS, OVERALL, AggregateResult, event_time_of
+from causalkit.did.exact_fits import exact_fits_check
 from causalkit.did.pre_trends import pre_trends_check
 from causalkit.kernels.arrays import Bools, Codes, Ints
 from causalkit.linear.least_squares import LeastSquares
@@ -66,4 +67,5 @@ def by_event_time(
         base_period="universal",
         reference=-1.0 - anticipation,
     )
-    return replace(result, checks=Checks({**told.checks(), **checks, "pre_trends": lambda: pre_trends_check(result)}))
+    own = {"exact_fits": lambda: exact_fits_check(result), "pre_trends": lambda: pre_trends_check(result)}
+    return replace(result, checks=Checks({**told.checks(), **checks, **own}))

@@ -18,6 +18,7 @@ from causalkit.data.frame import Frame
 from causalkit.did.cell_estimates import CellEstimates, on_panel
 from causalkit.did.cohorts import ROLES, Cohorts
 from causalkit.did.event_study import AGGREGATIONS, EventStudyResult
+from causalkit.did.exact_fits import exact_fits_check
 from causalkit.did.plan import Adoption, Cell, cells_of, idle_cohorts, idle_note, plan_cells, reference_of
 from causalkit.did.pre_trends import pre_trends_check
 from causalkit.did.repeated_cross_sections import on_rows
@@ -191,6 +192,7 @@ def result_of(
     result: EventStudyResult
     told: dict[str, Any] = {
         **checks,
+        "exact_fits": lambda: exact_fits_check(result),
         "pre_trends": lambda: pre_trends_check(result, n_units=n_units),  # read when there is a result
         **found.checks(cohorts),
     }

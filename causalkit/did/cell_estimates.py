@@ -93,7 +93,8 @@ def require_cells(cohorts: Adoption, plan: Sequence[Cell], failed: Sequence[tupl
     told = "" if shown is None else f", such as {said(cohorts, shown[0])}: {shown[1]}"
     raise DesignError(
         f"no effect after the start can be estimated{told}.",
-        hint='Use fewer covariates, method="reg", or more controls (control_group="not_yet_treated").',
+        hint='Use fewer covariates, method="reg", more controls (control_group="not_yet_treated"), or a smaller '
+        "anticipation=.",
     )
 
 
@@ -117,8 +118,8 @@ def on_panel(cohorts: Cohorts, plan: Sequence[Cell], method: Method) -> CellEsti
     else:
         found = compare(panel, plan, "reg" if panel.designs is None else method)
         kept, failed = found.plan, found.failed
-        require_cells(cohorts, kept, failed)
         trimmed = None if panel.designs is None else sum(one.trimmed for one in found.fitted)
+    require_cells(cohorts, kept, failed)
     ways = cohorts.clusters
     carrier = influence_or_covariance(
         lambda: _influence(found, panel),

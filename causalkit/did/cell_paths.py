@@ -31,14 +31,22 @@ class UnitPaths:
     Parameters
     ----------
     cohorts : Cohorts
+    weighted : bool
+        Whether weights count, or what is observed only.
     """
 
     cohorts: Cohorts
+    weighted: bool = True
+
+    @property
+    def weights(self) -> Floats | None:
+        """Weights that count, shape (n_units, n_periods), or None."""
+        return self.cohorts.weights if self.weighted else None
 
     @cached_property
     def uniform(self) -> bool:
         """Whether all units are observed in all periods with weights that do not vary over time."""
-        w = self.cohorts.weights
+        w = self.weights
         return self.cohorts.panel.is_balanced and (w is None or bool((w == w[:, :1]).all()))
 
     @property
@@ -55,8 +63,8 @@ class UnitPaths:
 
     def mass(self, units: Ints, path: Floats | None = None) -> Floats:
         """Return the weights of units over time, 0 where they were not observed; their outcomes may be given."""
-        if self.cohorts.weights is not None:
-            return np.asarray(np.nan_to_num(self.cohorts.weights[units]))
+        if self.weights is not None:
+            return np.asarray(np.nan_to_num(self.weights[units]))
         path = self.cohorts.outcome[units] if path is None else path
         return np.asarray(path == path, dtype=np.float64)  # NaN is not
 
@@ -74,8 +82,8 @@ class UnitPaths:
             if self.uniform:
                 path -= (path @ ones / len(ones))[:, None]
                 path -= taken[c] - taken[c].mean()
-                if self.cohorts.weights is not None:
-                    path *= self.cohorts.weights[units, :1]
+                if self.weights is not None:
+                    path *= self.weights[units, :1]
             else:
                 mass = self.mass(units, path)
                 path -= path[np.arange(len(units)), mass.argmax(axis=1)][:, None]  # a large level would cost digits
@@ -90,7 +98,7 @@ class UnitPaths:
         n_cohorts, width = self.shape
         found = np.zeros((n_cohorts, width, width))
         if self.uniform:
-            w = self.cohorts.weights
+            w = self.weights
             total = np.bincount(self.cohorts.of_unit, None if w is None else w[:, 0], minlength=n_cohorts)
             found += total[:, None, None] * (np.eye(width) - 1.0 / width)
             return found

@@ -166,8 +166,9 @@ def closed_form(cohorts: Cohorts, design: Bools, vcov: str) -> Estimate | None:
     n_parameters = k + cohorts.n_periods + (0 if kind.startswith("CR") else n - 1)
     if count < 2 or n_rows <= n_parameters:
         return None
-    normal = _Normal.of(paths.gram(), cell_totals(cohorts, cohorts.sample.optional("weights")), design)
-    if normal is None:
+    weights = cohorts.sample.optional("weights")
+    normal = _Normal.of(paths.gram(), cell_totals(cohorts, weights), design)
+    if normal is None or (weights is not None and not _identified(cohorts, design)):
         return None
     theta, taken = normal.solve(paths)
     loadings = normal.loadings
@@ -183,7 +184,8 @@ def closed_form(cohorts: Cohorts, design: Bools, vcov: str) -> Estimate | None:
     else:
         sums = paths.sums_by_cluster(taken, loadings, groups)
         meat = sums.T @ sums
-    scale = count / (count - 1) * (n_rows - 1) / (n_rows - n_parameters) if kind == "CR1" else 1.0
+    per_row = (n_rows - 1) / (n_rows - n_parameters)
+    scale = count / (count - 1) * per_row if kind == "CR1" else 1.0
     carrier = influence_or_covariance(
         lambda: paths.influence(taken, loadings),
         (n, k),
@@ -193,8 +195,14 @@ def closed_form(cohorts: Cohorts, design: Bools, vcov: str) -> Estimate | None:
         kind,
         float(count - 1),
         scale,
+        per_row,
     )
     return Estimate(theta, carrier)
+
+
+def _identified(cohorts: Cohorts, design: Bools) -> bool:
+    """Tell without weights, which do not matter to it: where they differ much, collinear sums look independent."""
+    return _Normal.of(UnitPaths(cohorts, weighted=False).gram(), cell_totals(cohorts), design) is not None
 
 
 @dataclass(frozen=True, eq=False)

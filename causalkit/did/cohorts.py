@@ -224,7 +224,14 @@ class Cohorts:
         """Identity of the units, for influence values with one row per unit."""
         return Rows.every(self.n_units, self.sample.rows.token, RowLabels.of(self.panel.unit.each_once()))
 
-    def carrier(self, psi: Floats, kind: str = "CR0", scale: float = 1.0, df: Floats | None = None) -> Influence:
+    def carrier(
+        self,
+        psi: Floats,
+        kind: str = "CR0",
+        scale: float = 1.0,
+        df: Floats | None = None,
+        per_row: float | None = None,
+    ) -> Influence:
         """Return influence values of the units as a carrier, clustered as the sample asks.
 
         Parameters
@@ -237,10 +244,12 @@ class Cohorts:
             Its small-sample factor.
         df : Floats, shape (k,), optional
             Degrees of freedom; infinite by default.
+        per_row : float, optional
+            As for :class:`~causalkit.core.estimate.Influence`.
         """
         ways = self.clusters
         df = np.full(psi.shape[1], np.inf) if df is None else df
-        return Influence(read_only(psi), self.unit_rows, ways[0] if ways else None, scale, df, kind, ways[1:])
+        return Influence(read_only(psi), self.unit_rows, ways[0] if ways else None, scale, df, kind, ways[1:], per_row)
 
     def covariates(self) -> Floats:
         """Return numbers and indicators of categories, shape (rows of the sample, p), without a column of ones."""
@@ -258,13 +267,22 @@ class Cohorts:
             )
         return Groups(read_only(first), way.labels, way.name)
 
-    def require_spread(self) -> None:
-        """Raise where clusters hold whole cohorts: influence values then sum to zero in each cluster.
+    def require_spread(self, *, of_two: bool = False) -> None:
+        """Raise where clusters (or units) hold whole cohorts: influence values then sum to zero in each of them.
+
+        Parameters
+        ----------
+        of_two : bool
+            Only where there is one cohort, and one to compare it with: a regression that averages over cohorts learns
+            from how these differ.
 
         Raises
         ------
         DesignError
         """
+        if of_two and np.count_nonzero(self.sizes) > 2:
+            return
+        require_units(self.sizes, self.panel.unit.name)
         for way in self.clusters:
             size = len(way.labels)
             pairs = np.unique(self.of_unit * size + way.codes)
@@ -373,6 +391,21 @@ def require_both(labels: Sequence[object], sizes: Ints, name: str) -> None:
         raise DesignError(
             f"all units are first treated in {labels[0]!r}: there is no one to compare them with.",
             hint="Add units that are treated later, or never.",
+        )
+
+
+def require_units(sizes: Ints, name: str) -> None:
+    """Raise where every cohort is one unit (or row): influence values, which are deviations from means, are zero.
+
+    Raises
+    ------
+    DesignError
+    """
+    if sizes.max(initial=0) < 2:
+        raise DesignError(
+            "every cohort is one unit: there is no standard error.",
+            hint="Add units; for one treated unit, see SyntheticControl.",
+            column=name,
         )
 
 

@@ -166,6 +166,11 @@ def _compared(cohorts: Cohorts, estimators: Mapping[str, Estimator[Any]]) -> Est
     if not any(not is_twfe(result) for result in found.values()):
         raise DesignError(f"no estimator can be used: {next(iter(left_out.values()), 'none was named')}")
     common, mass = common_cells(found), mass_of_cells(cohorts)
+    if not common and any(isinstance(result, EventStudyResult) for result in found.values()):
+        raise DesignError(
+            "the estimators have no treated cell (cohort and period) in common, so their averages can't be compared.",
+            hint="Name fewer: estimators=.",
+        )
     averages = {name: aligned(result, common, mass) for name, result in found.items()}
     covered = {name: coverage(result, common, cohorts) for name, result in found.items()}
     reference = next(name for name, result in found.items() if not is_twfe(result))

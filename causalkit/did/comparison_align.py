@@ -19,6 +19,9 @@ from causalkit.kernels.arrays import Bools, Floats
 #: A difference below this share of the standard error is rounding: the two estimates are one.
 _SAME = 1e-7
 
+#: A standard error below this share of a difference is rounding.
+_ROUNDING = 1e-10
+
 Cell = tuple[Any, Any]
 
 
@@ -107,13 +110,14 @@ def restricted(result: EventStudyResult, keep: Bools) -> EventStudyResult:
 def gap(one: Effects, other: Effects) -> tuple[float, float | None]:
     """Return the difference of two estimates and its standard error; zeros where they are one, None where not known."""
     value = float(one.values[0] - other.values[0])
-    if abs(value) <= _SAME * float(other.se[0]):
+    if abs(value) <= max(_SAME * float(other.se[0]), _ROUNDING * abs(float(other.values[0]))):
         return 0.0, 0.0
     try:
         both = stack(one.numbers, other.numbers).linear(np.array([[1.0, -1.0]]))
     except InferenceUnavailable:
         return value, None
-    return value, float(both.se[0])
+    error = float(both.se[0])
+    return value, error if error > _ROUNDING * abs(value) else None  # exact fits: nothing tells the error
 
 
 def grid_of(result: EventStudyResult, cohorts: Cohorts) -> Floats:

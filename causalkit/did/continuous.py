@@ -17,10 +17,12 @@ from causalkit.core.estimator import Estimator
 from causalkit.core.params import choice, integer
 from causalkit.core.roles import Assignment, Role
 from causalkit.core.sample import Sample
+from causalkit.did.cell_estimates import require_cells
 from causalkit.did.cohorts import ROLES, Cohorts
 from causalkit.did.continuous_cells import doses_of, fit_cells
 from causalkit.did.continuous_result import EFFECT, RESPONSE, DoseResult
 from causalkit.did.continuous_spline import Spline
+from causalkit.did.exact_fits import exact_fits_check
 from causalkit.did.plan import cells_of, plan_cells
 from causalkit.did.pre_trends import pre_trends_check
 from causalkit.did.triple_difference_cells import share_of_treated
@@ -168,7 +170,10 @@ class ContinuousDiD(Estimator[DoseResult]):
         cohorts.require_spread()
         dose, column = doses_of(cohorts, sample)
         plan = plan_cells(cohorts, self.control_group, "varying", self.anticipation)
-        at, splines = self._curve(cohorts, dose, {cell.cohort for cell in plan})
+        require_cells(cohorts, plan, ())
+        at, splines = self._curve(
+            cohorts, dose, {cell.cohort for cell in plan if cell.time >= cohorts.starts[cell.cohort]}
+        )
         shares, of_shares = share_of_treated(cohorts, np.ones(cohorts.n_units, dtype=bool))
         post = np.array([cell.time >= cohorts.starts[cell.cohort] for cell in plan])
         group = np.array([cell.cohort for cell in plan])
@@ -200,6 +205,7 @@ class ContinuousDiD(Estimator[DoseResult]):
         checks: dict[str, Any] = {
             **cohorts.checks(),
             "overlap": _support_check(cohorts, splines, group[post], at),
+            "exact_fits": lambda: exact_fits_check(result),
             "pre_trends": lambda: pre_trends_check(result.event_study()),
             "strong_parallel_trends": _STRONG,
         }

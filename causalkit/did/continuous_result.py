@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -12,6 +12,7 @@ from causalkit.core.effects import Effects
 from causalkit.core.estimate import Estimate
 from causalkit.core.passage import Passage
 from causalkit.core.result import Result
+from causalkit.core.rows import Groups
 from causalkit.did.event_study import Cells, EventStudyResult
 from causalkit.errors import DesignError
 from causalkit.kernels.arrays import Bools, Floats, Ints
@@ -95,6 +96,10 @@ class DoseResult(Result):
             base_period="varying",
             overall="cohort",
         )
+
+    def count_parameters(self, ways: Sequence[Groups]) -> int:
+        """Return 1: each effect is a mean; what comes from a regression knows its own factor."""
+        return 1
 
     def with_vcov(self, vcov: str, cluster: Any = None) -> DoseResult:
         """Return the same estimates with another variance; see :meth:`Result.with_vcov`."""

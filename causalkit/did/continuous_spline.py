@@ -32,7 +32,7 @@ class Spline:
 
     @classmethod
     def of(cls, doses: Floats, knots: Floats, order: int) -> Spline | None:
-        """Return the spline of these doses, or None where they do not vary enough for it.
+        """Return the spline of these doses, or None where they do not vary enough for it, or there is no unit to spare.
 
         Parameters
         ----------
@@ -44,7 +44,8 @@ class Spline:
         """
         low, high = float(doses.min()), float(doses.max())
         inside = np.unique(knots[(knots > low) & (knots < high)])
-        if low == high or len(np.unique(doses)) < order + 1 + len(inside):
+        size = order + 1 + len(inside)
+        if low == high or len(np.unique(doses)) < size or len(doses) == size:  # one unit for each coefficient: no error
             return None
         spline = cls(low, high, inside, order)
         return spline if np.linalg.cond(spline.basis(doses)) < _CONDITION else None

@@ -22,6 +22,7 @@ from causalkit.did.dcdh_controls import Controls
 from causalkit.did.dcdh_horizons import Horizon, horizon_of, same_switchers
 from causalkit.did.dcdh_switches import Switches, without
 from causalkit.did.event_study import OVERALL, AggregateResult, event_time_of
+from causalkit.did.exact_fits import exact_fits_check
 from causalkit.did.few_clusters import treated_clusters_check
 from causalkit.did.left_out import NO_COMPARISON, LeftOut, units_check
 from causalkit.did.pre_trends import pre_trends_check
@@ -228,6 +229,7 @@ class DCDH(Estimator[DCDHResult]):
             "missing": units_check(kept, left_out),
             "few_clusters": treated_clusters_check([_counted(switches)]),
             "switchers": _switchers_check(switches, effects[0].n_switchers),
+            "exact_fits": lambda: exact_fits_check(result),
             "pre_trends": lambda: pre_trends_check(result),
         }
         if controls is not None:

@@ -14,6 +14,9 @@ from causalkit.core.effects import Effects, Test
 from causalkit.core.estimate import Estimate
 from causalkit.core.passage import Passage
 from causalkit.core.result import Result
+from causalkit.core.rows import Groups
+from causalkit.did.exact_fits import terms_with_spread
+from causalkit.did.panel_figures import FIGURES, panel_figure, panel_figures
 from causalkit.errors import DesignError, InferenceUnavailable
 from causalkit.kernels.arrays import Bools, Floats, Ints
 
@@ -99,7 +102,10 @@ class EventStudyResult(Result):
     reference: float | None = None
     overall: Aggregation = "simple"
 
-    plots = ("event_study", "effects")
+    @property
+    def plots(self) -> tuple[str, ...]:  # type: ignore[override]
+        """Kinds that :meth:`plot` draws; those of the panel need its rows."""
+        return ("event_study", "effects", *panel_figures(self.sample))
 
     def aggregate(
         self,
@@ -174,12 +180,12 @@ class EventStudyResult(Result):
         return self.aggregate(self.overall).headline_effect
 
     def pre_trends(self) -> Test:
-        """Test that all effects before the start are zero (Wald).
+        """Test that all effects before the start, but those that fit exactly, are zero (Wald).
 
         Raises
         ------
         InferenceUnavailable
-            If there are none, or their covariance is singular.
+            If there are none.
         """
         effects, terms = self._tested()
         return effects.joint_test(terms)
@@ -187,6 +193,10 @@ class EventStudyResult(Result):
     def _tested(self) -> tuple[Effects, list[str]]:
         """Return what the test of parallel trends takes for zero: some terms of some effects."""
         return self.effects, _before_start(self.effects, self.cells.post)
+
+    def count_parameters(self, ways: Sequence[Groups]) -> int:
+        """Return 1: each effect is a mean; what comes from a regression knows its own factor."""
+        return 1
 
     def with_vcov(self, vcov: str, cluster: Any = None) -> EventStudyResult:
         """Return the same estimates with another variance; see :meth:`Result.with_vcov`."""
@@ -208,6 +218,8 @@ class EventStudyResult(Result):
 
     def plot_data(self, kind: str) -> Mapping[str, Any]:
         """Return the numbers of a plot: those of the aggregate by event time for the event study."""
+        if kind in FIGURES:
+            return panel_figure(kind, self._kept())
         return self.aggregate("event_time").plot_data(kind) if kind == "event_study" else super().plot_data(kind)
 
     # How averages are made.
@@ -286,10 +298,9 @@ class EventStudyResult(Result):
 
 def _before_start(effects: Effects, post: Bools) -> list[str]:
     """Return the terms of effects before the start; raise where there are none."""
-    before = [term for term, is_post in zip(effects.terms, post, strict=True) if not is_post]
-    if not before:
+    if post.all():
         raise InferenceUnavailable("there is no effect before the start to test.", hint="Use more early periods.")
-    return before
+    return terms_with_spread(effects, ~np.asarray(post))
 
 
 #: The term of the headline of an aggregate.
@@ -318,7 +329,10 @@ class AggregateResult(Result):
     base_period: BasePeriod
     reference: float | None = None
 
-    plots = ("event_study", "effects")
+    @property
+    def plots(self) -> tuple[str, ...]:  # type: ignore[override]
+        """Kinds that :meth:`plot` draws; those of the panel need its rows."""
+        return ("event_study", "effects", *panel_figures(self.sample))
 
     @cached_property
     def headline_effect(self) -> Effects:
@@ -339,7 +353,7 @@ class AggregateResult(Result):
         return np.asarray(self.effects.columns["event_time"], dtype=float)
 
     def pre_trends(self) -> Test:
-        """Test that all averages before the start are zero (Wald).
+        """Test that all averages before the start, but those that fit exactly, are zero (Wald).
 
         Raises
         ------
@@ -353,6 +367,10 @@ class AggregateResult(Result):
         """Return what the test of parallel trends takes for zero: some terms of some effects."""
         return self.effects, _before_start(self.effects, self.post)
 
+    def count_parameters(self, ways: Sequence[Groups]) -> int:
+        """Return 1: each effect is a mean; what comes from a regression knows its own factor."""
+        return 1
+
     def with_vcov(self, vcov: str, cluster: Any = None) -> AggregateResult:
         """Return the same averages with another variance; see :meth:`Result.with_vcov`."""
         changed: AggregateResult = super().with_vcov(vcov, cluster)
@@ -361,6 +379,8 @@ class AggregateResult(Result):
 
     def plot_data(self, kind: str) -> Mapping[str, Any]:
         """Return estimates with pointwise intervals and, for the event study, a simultaneous band."""
+        if kind in FIGURES:
+            return panel_figure(kind, self._kept())
         data = dict(super().plot_data(kind))
         if kind == "event_study":
             low, high = self.effects.ci(simultaneous=True)

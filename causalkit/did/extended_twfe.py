@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from causalkit.core.check import Checks
+from causalkit.core import format as fmt
+from causalkit.core.check import Check, Checks
 from causalkit.core.effects import Effects
 from causalkit.core.estimate import Estimate
 from causalkit.core.estimator import Estimator
@@ -26,11 +27,12 @@ from causalkit.did.cell_regression import (
 )
 from causalkit.did.cohorts import ROLES, Cohorts
 from causalkit.did.event_study import AGGREGATIONS, EventStudyResult
+from causalkit.did.exact_fits import exact_fits_check
 from causalkit.did.leads import ImputationResult
-from causalkit.did.plan import reference_of
+from causalkit.did.plan import reference_of, require_treated
 from causalkit.did.pre_trends import pre_trends_check
 from causalkit.did.saturated import VCOV, numbers_of, two_way_fit
-from causalkit.errors import DesignError
+from causalkit.errors import DesignError, InferenceUnavailable
 from causalkit.kernels.arrays import Floats
 
 
@@ -156,8 +158,9 @@ class ExtendedTWFE(Estimator[EventStudyResult]):
         plan = self._plan(cohorts, sizes)
         names = [f"{cohorts.labels[g]} in {cohorts.periods[t]}" for g, t in plan]
         if cohorts.sample.has("covariates"):
-            joint = _with_covariates(cohorts, plan, names, self.vcov)
+            joint, told = _with_covariates(cohorts, plan, names, self.vcov)
         else:
+            told = {}
             joint = cell_regression(
                 cohorts, cell_indicators(plan, len(cohorts.starts), cohorts.n_periods), names, self.vcov
             )
@@ -181,7 +184,12 @@ class ExtendedTWFE(Estimator[EventStudyResult]):
             reference=reference_of(cohorts, self.anticipation) if never else None,
             **more,
         )
-        checks: dict[str, Any] = {**cohorts.checks(), "pre_trends": lambda: pre_trends_check(result)}
+        checks: dict[str, Any] = {
+            **cohorts.checks(),
+            **told,
+            "exact_fits": lambda: exact_fits_check(result),
+            "pre_trends": lambda: pre_trends_check(result),
+        }
         return replace(result, checks=Checks(checks))
 
     def _plan(self, cohorts: Cohorts, sizes: Floats) -> list[tuple[int, int]]:
@@ -194,11 +202,17 @@ class ExtendedTWFE(Estimator[EventStudyResult]):
             plan += [(g, int(t)) for t in there if t >= first or (all_but_one and t != first - 1)]
         if not plan:
             raise DesignError("no treated cell is left.", hint="Add periods, or lower anticipation=.")
+        require_treated(np.array([t >= cohorts.starts[g] for g, t in plan]))
         return plan
 
 
-def _with_covariates(cohorts: Cohorts, plan: Sequence[tuple[int, int]], names: Sequence[str], vcov: str) -> Estimate:
-    """Let effects, trends and levels differ by the covariates."""
+_Told = dict[str, Callable[[], Check]]
+
+
+def _with_covariates(
+    cohorts: Cohorts, plan: Sequence[tuple[int, int]], names: Sequence[str], vcov: str
+) -> tuple[Estimate, _Told]:
+    """Let effects, trends and levels differ by the covariates; return what makes their check too."""
     group, time = cohorts.of_unit[cohorts.panel.unit.codes], cohorts.panel.time.codes
     values, labels = cohorts.sample.features().dummies()
     indicators = [((group == g) & (time == t)).astype(float) for g, t in plan]
@@ -208,13 +222,45 @@ def _with_covariates(cohorts: Cohorts, plan: Sequence[tuple[int, int]], names: S
         columns += [indicator * about for indicator in indicators]
         more += [f"{label} x {name}" for name in names]
     # Slopes come last: where they are collinear with the columns of interest it is they that go.
-    for x, label in zip(values.T, labels, strict=True):
+    slopes, of_slopes = _slopes(cohorts)
+    fit = two_way_fit(cohorts, indicators, names, vcov, further=([*columns, *slopes], [*more, *of_slopes]))
+    lost = [name for name in of_slopes if name in fit.dropped]
+    return numbers_of(fit, cohorts, names), {"covariates": lambda: _covariates_check(cohorts, lost)}
+
+
+def _slopes(cohorts: Cohorts) -> tuple[list[Floats], list[str]]:
+    """Return the columns that let trends and levels differ by the covariates, and their names."""
+    group, time = cohorts.of_unit[cohorts.panel.unit.codes], cohorts.panel.time.codes
+    values, labels = cohorts.sample.features().dummies()
+    columns, names = [], []
+    for values_of, label in zip(values.T, labels, strict=True):
+        x = values_of - values_of.mean()  # a level is absorbed anyway, and a large one would cost digits
         columns += [x * (time == t) for t in range(cohorts.n_periods)]
-        more += [f"{label} x {period}" for period in cohorts.periods]
+        names += [f"{label} x {period}" for period in cohorts.periods]
         columns += [x * (group == g) for g in range(len(cohorts.starts))]
-        more += [f"{label} x cohort {cohort}" for cohort in cohorts.labels]
-    fit = two_way_fit(cohorts, indicators, names, vcov, further=(columns, more))
-    return numbers_of(fit, cohorts, names)
+        names += [f"{label} x cohort {cohort}" for cohort in cohorts.labels]
+    return columns, names
+
+
+def _covariates_check(cohorts: Cohorts, lost: Sequence[str]) -> Check:
+    """Say which slopes went because effects determine them, beside those that other effects and slopes absorb."""
+    columns, names = _slopes(cohorts)
+    try:
+        absorbed = set(two_way_fit(cohorts, (), (), "iid", further=(columns, names)).dropped)
+    except DesignError:  # all of them are
+        absorbed = set(names)
+    except InferenceUnavailable:
+        absorbed = set()
+    bad = [name for name in lost if name not in absorbed]
+    if not bad:
+        return Check("covariates", "pass", "Trends differ by the covariates as far as these vary among the untreated.")
+    return Check(
+        "covariates",
+        "warn",
+        f"{fmt.plural(len(bad), 'slope')} of covariates can't be told from effects and left out, first {bad[0]!r}: among the "
+        "untreated, the covariate does not vary enough. It is not adjusted for there.",
+        advice="Use fewer covariates, or such as do not change with the treatment.",
+    )
 
 
 def _means(x: Floats, group: Any, weights: Floats | None) -> Floats:

@@ -18,7 +18,7 @@ from causalkit.core.result import Report
 from causalkit.core.table import Table
 from causalkit.did.honest_problem import Method, Problem
 from causalkit.did.honest_restrictions import KINDS, Kind, Restriction
-from causalkit.did.honest_vector import event_vector
+from causalkit.did.honest_vector import event_vector, numbers_in
 from causalkit.errors import DesignError, InferenceUnavailable
 from causalkit.kernels.arrays import Floats
 
@@ -245,7 +245,7 @@ def honest(
     DesignError
         If the base period varies, event times leave gaps, or an option does not fit.
     InferenceUnavailable
-        If the restriction has too many vertices.
+        If the restriction has too many vertices, or an interval of fixed length is asked of a singular covariance.
 
     Notes
     -----
@@ -259,13 +259,20 @@ def honest(
         raise DesignError(f"bias={bias!r} is not known.", hint='Use "positive" or "negative", or leave it out.')
     if trend not in (None, "increasing", "decreasing"):
         raise DesignError(f"trend={trend!r} is not known.", hint='Use "increasing" or "decreasing", or leave it out.')
-    if not 0.0 < alpha < 0.5:
+    if not (isinstance(alpha, int | float) and 0.0 < alpha < 0.5):
         raise DesignError(f"alpha={alpha!r} is not between 0 and 0.5.")
     if not math.isfinite(null):
         raise DesignError(f"null={null!r} is not a finite number.")
     wanted = Restriction(restriction, bias, trend)
     wanted.require(vector.n_pre)
-    problem = Problem(vector, vector.weights_of(weights), wanted, _method(method, wanted), alpha)
+    chosen = _method(method, wanted)
+    if chosen == "flci" and vector.is_singular:
+        raise InferenceUnavailable(
+            f"the covariance of the {len(vector.values)} coefficients is singular (fewer units or clusters than coefficients?): "
+            "some weights would cancel all error, and the shortest interval would choose them.",
+            hint='Use fewer event times, aggregate("event_time", first=..., last=...), more clusters, or method="c-lf".',
+        )
+    problem = Problem(vector, vector.weights_of(weights), wanted, chosen, alpha)
     values = _magnitudes(magnitudes, problem)
     report = HonestDiD(problem, values, _nested([problem.limits(float(m)) for m in values]), float(null), vector.checks)
     own = {"parallel_trends": lambda: _check(report), "certificate": lambda: _certificate(report)}
@@ -292,7 +299,7 @@ def _magnitudes(given: Sequence[float] | float | None, problem: Problem) -> Floa
         vector, weights = problem.vector, problem.weights
         error = np.sqrt(weights @ vector.vcov[vector.n_pre :, vector.n_pre :] @ weights)
         return np.linspace(0.0, float(error), 6)
-    values = np.unique(np.atleast_1d(np.asarray(given, dtype=float)))
+    values = np.unique(np.atleast_1d(numbers_in(given, "magnitudes")))
     if not values.size or not np.isfinite(values).all() or (values < 0).any():
         raise DesignError("magnitudes must be finite and not negative.", hint="Such as magnitudes=[0.5, 1, 2].")
     return values

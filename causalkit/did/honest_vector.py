@@ -11,8 +11,12 @@ import numpy as np
 from causalkit.core.check import Checks
 from causalkit.core.result import Result
 from causalkit.did.event_study import AggregateResult, EventStudyResult
+from causalkit.did.exact_fits import exact_fits
 from causalkit.errors import DataError, DesignError
 from causalkit.kernels.arrays import Floats
+
+#: Correlations with an eigenvalue below this are singular.
+_SINGULAR = 1e-10
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +50,12 @@ class EventVector:
     def n_post(self) -> int:
         """How many coefficients stand after the reference period."""
         return len(self.values) - self.n_pre
+
+    @property
+    def is_singular(self) -> bool:
+        """Whether some weights of the coefficients have no error, but for rounding."""
+        spread = np.sqrt(np.diag(self.vcov))
+        return bool(np.linalg.eigvalsh(self.vcov / np.outer(spread, spread))[0] < _SINGULAR)
 
     @property
     def periods(self) -> Floats:
@@ -121,7 +131,13 @@ def _require_universal(result: EventStudyResult | AggregateResult) -> None:
             f"{type(result.estimator).__name__} gives no effects before the start, by which violations are measured.",
             hint='Use CallawaySantAnna(base_period="universal"), SunAbraham or TwoStageDiD.',
         )
-    if result.base_period != "universal" or result.reference is None:
+    if result.base_period == "universal" and result.reference is None:
+        raise DesignError(
+            "the last period before the start lies at another event time for some cohorts (periods are not evenly spaced), so "
+            "that effects by event time have no common reference.",
+            hint="Number the periods 1, 2, 3, ... in time= and cohort=, so that event time counts them.",
+        )
+    if result.base_period != "universal":
         raise DesignError(
             "effects before the start are measured from the period before each of them, so they are changes, while those "
             "after the start are differences from one base period; together they say nothing about a trend.",
@@ -140,19 +156,25 @@ def _from_aggregate(result: AggregateResult) -> EventVector:
             f"{reference:g}, so the change from one to the next has no common unit.",
             hint='Choose a range without gaps: aggregate("event_time", first=..., last=...).',
         )
+    exact = exact_fits(result.effects)
+    if exact.any():
+        raise DesignError(
+            f"the effect at {result.effects.terms[int(np.argmax(exact))]} fits exactly, so that its standard error says nothing.",
+            hint='Choose a range without it: aggregate("event_time", first=..., last=...).',
+        )
     n_pre = int(np.sum(times[order] < reference))
     _require_both(n_pre, len(order) - n_pre)
     vcov = result.effects.vcov[np.ix_(order, order)]
     return EventVector(
-        result.effects.values[order], _valid_covariance(vcov), n_pre, times[order], reference, result.checks
+        result.effects.values[order], valid_covariance(vcov), n_pre, times[order], reference, result.checks
     )
 
 
 def _from_arrays(values: Sequence[float], vcov: Any, n_pre: int | None) -> EventVector:
-    found = np.asarray(values, dtype=float)
+    found = numbers_in(values, "the coefficients")
     if vcov is None or n_pre is None:
         raise DesignError("coefficients given as an array need vcov= and n_pre=.", hint="Or pass a result.")
-    matrix = np.asarray(vcov, dtype=float)
+    matrix = numbers_in(vcov, "vcov")
     if found.ndim != 1 or matrix.shape != (found.size, found.size):
         raise DataError(f"{found.shape} coefficients and a covariance of shape {matrix.shape} do not fit.")
     if not np.isfinite(found).all():
@@ -161,7 +183,20 @@ def _from_arrays(values: Sequence[float], vcov: Any, n_pre: int | None) -> Event
         raise DesignError(f"n_pre={n_pre!r} is not a whole number.")
     _require_both(int(n_pre), found.size - int(n_pre))
     times = np.append(np.arange(-n_pre - 1, -1), np.arange(found.size - n_pre)).astype(float)
-    return EventVector(found, _valid_covariance(matrix), int(n_pre), times, -1.0, Checks({}))
+    return EventVector(found, valid_covariance(matrix), int(n_pre), times, -1.0, Checks({}))
+
+
+def numbers_in(values: Any, what: str) -> Floats:
+    """Return numbers as an array.
+
+    Raises
+    ------
+    DataError
+    """
+    try:
+        return np.asarray(values, dtype=float)
+    except (TypeError, ValueError):
+        raise DataError(f"{what} must be numbers, or a result; {type(values).__name__} was given.") from None
 
 
 def _require_both(n_pre: int, n_post: int) -> None:
@@ -173,7 +208,14 @@ def _require_both(n_pre: int, n_post: int) -> None:
         )
 
 
-def _valid_covariance(vcov: Floats) -> Floats:
+def valid_covariance(vcov: Floats) -> Floats:
+    """Return a covariance, made symmetric.
+
+    Raises
+    ------
+    DataError
+        If it is none: not finite, not symmetric, negative in some direction, or zero for a coefficient.
+    """
     if not np.isfinite(vcov).all() or not np.allclose(vcov, vcov.T, rtol=1e-6, atol=1e-9 * np.abs(vcov).max()):
         raise DataError("the covariance must be finite and symmetric.")
     matrix: Floats = (vcov + vcov.T) / 2.0

@@ -17,8 +17,10 @@ from causalkit.core.sample import Sample
 from causalkit.did.absorbed import absorbed_check
 from causalkit.did.cohorts import ROLES, Cohorts
 from causalkit.did.event_study import AGGREGATIONS
+from causalkit.did.exact_fits import exact_fits_check
 from causalkit.did.imputed_cells import ImputedCells, describe_imputed, imputable_check, impute
 from causalkit.did.leads import ImputationResult
+from causalkit.did.plan import require_treated
 from causalkit.did.pre_trends import pre_trends_check
 from causalkit.did.untreated import UntreatedFit, cells_to_impute, with_untreated
 
@@ -142,6 +144,7 @@ class ImputationDiD(Estimator[ImputationResult]):
         clusters = cohorts.clusters[0].codes if cohorts.clusters else None
         found = impute(fitted, plan, conservative=True, leave_one_out=self.leave_one_out, clusters=clusters)
         cells = describe_imputed(fitted, plan, found)
+        require_treated(cells.post)
         carrier = influence_or_covariance(
             lambda: found.psi,
             (cohorts.n_units, len(plan)),
@@ -171,6 +174,7 @@ class ImputationDiD(Estimator[ImputationResult]):
             **cohorts.checks(),
             **absorbed_check(cohorts),
             "imputable": lambda: imputable_check(fitted, first),
+            "exact_fits": lambda: exact_fits_check(result),
             "auxiliary": _lone_cells(found, cells.terms, self.leave_one_out),
             "pre_trends": lambda: pre_trends_check(result),
         }

@@ -11,8 +11,10 @@ from causalkit.core.estimate import Estimate
 from causalkit.did.by_event_time import clusters_at, small_sample
 from causalkit.did.cohorts import Cohorts
 from causalkit.did.event_study import EventStudyResult, event_time_of
+from causalkit.did.exact_fits import terms_with_spread
+from causalkit.did.saturated import per_row
 from causalkit.did.untreated import before
-from causalkit.errors import InferenceUnavailable
+from causalkit.errors import DesignError, InferenceUnavailable
 from causalkit.kernels.arrays import Floats
 from causalkit.linear.least_squares import least_squares
 
@@ -43,6 +45,8 @@ class ImputationResult(EventStudyResult):
         Effects
             Coefficients of a regression on untreated observations only, so that no effect of treatment, and no selection
             on having passed, contaminates them (Borusyak, Jaravel and Spiess 2024, section 4.4). CR1 by unit or cluster.
+            Leads that the others determine are left out: where nobody is never treated, trends are told up to a straight
+            line only, and the lead next to the start is a second reference.
 
         Raises
         ------
@@ -65,7 +69,7 @@ class ImputationResult(EventStudyResult):
 
     def _tested(self) -> tuple[Effects, list[str]]:
         leads = self.leads()
-        return leads, list(leads.terms)
+        return leads, terms_with_spread(leads, np.ones(len(leads), dtype=np.bool_))
 
 
 def leads_of(cohorts: Cohorts, anticipation: int, n: int | None) -> Effects:
@@ -83,20 +87,25 @@ def leads_of(cohorts: Cohorts, anticipation: int, n: int | None) -> Effects:
     adjust, more = sample.features().take(rows).dummies()
     names = [event_time_of(e) for e in times]
     weights = sample.optional("weights")
-    fit = least_squares(
-        sample.outcome[rows],
-        [*(((event == e).astype(float)) for e in times), *adjust.T],
-        names=[*names, *more],
-        weights=None if weights is None else weights[rows],
-        absorb=[unit, time],
-        groups=clusters_at(cohorts, unit),
-        vcov="CR1",
-    )
+    nothing = InferenceUnavailable("no lead is identified.", hint="Use more early periods, or never-treated units.")
+    try:
+        fit = least_squares(
+            sample.outcome[rows],
+            [*(((event == e).astype(float)) for e in times), *adjust.T],
+            names=[*names, *more],
+            weights=None if weights is None else weights[rows],
+            absorb=[unit, time],
+            groups=clusters_at(cohorts, unit),
+            vcov="CR1",
+        )
+    except DesignError as error:  # units or periods absorb them all, or the rows are of one cluster
+        raise nothing from error
     kept = [name for name in names if name in fit.names]
     if not kept:
-        raise InferenceUnavailable("no lead is identified.", hint="Use more early periods, or never-treated units.")
+        raise nothing
     at = np.array([fit.names.index(name) for name in kept])
     psi: Floats = np.stack([np.bincount(unit, fit.psi[:, j], minlength=cohorts.n_units) for j in at], axis=1)
     return Effects(
-        tuple(kept), Estimate(fit.coefficients[at], cohorts.carrier(psi, "CR1", small_sample(fit), fit.df[at]))
+        tuple(kept),
+        Estimate(fit.coefficients[at], cohorts.carrier(psi, "CR1", small_sample(fit), fit.df[at], per_row(fit))),
     )

@@ -18,9 +18,13 @@ from causalkit.did.by_event_time import by_event_time, clusters_at, small_sample
 from causalkit.did.clean_comparisons import Comparisons, absorbing, reversible
 from causalkit.did.cohorts import ROLES, Cohorts
 from causalkit.did.event_study import AggregateResult
-from causalkit.errors import DesignError
+from causalkit.did.saturated import apart
+from causalkit.errors import DesignError, InferenceUnavailable
 from causalkit.kernels.arrays import Bools, Floats
 from causalkit.linear.least_squares import least_squares
+
+#: Name of the regressor of interest.
+_TREATED = "newly treated"
 
 #: Estimate, influence values by unit (with the small-sample factor), df, newly treated units, and who entered.
 _Projection = tuple[float, Floats, float, int, Bools]
@@ -157,12 +161,12 @@ class LocalProjectionsDiD(Estimator[AggregateResult]):
         times = list(found)
         if not any(e >= 0 for e in times):
             raise DesignError(
-                "no horizon has newly treated units with clean controls in the same period.",
-                hint="Use a smaller post_window= or stabilization=, or add untreated units.",
+                "no horizon has newly treated units with clean controls in the same period, and enough of them.",
+                hint="Use a smaller post_window= or stabilization=, fewer covariates, or add untreated units.",
             )
         values, psi, df, counts, entered = zip(*found.values(), strict=True)
         used = np.logical_or.reduce(entered)
-        carrier = cohorts.carrier(np.stack(psi, axis=1), "CR1", 1.0, np.array(df))
+        carrier = cohorts.carrier(np.stack(psi, axis=1), "CR1", 1.0, np.array(df), per_row=np.nan)
         check = self._horizons(times, early, late)
         return by_event_time(
             self, sample, cohorts, used, Estimate(np.array(values), carrier), times, counts, {"horizons": check}
@@ -203,20 +207,24 @@ class LocalProjectionsDiD(Estimator[AggregateResult]):
         if self.method == "equally_weighted":
             weights = pairs.equalizing(weights)
         names = cohorts.sample.features().dummies()[1] if columns else ()
-        fit = least_squares(
-            change[at],
-            [pairs.treated.astype(float), *(column[at] for column in columns)],
-            names=["treated", *names],
-            weights=weights,
-            absorb=[pairs.period.astype(np.int32)],
-            groups=clusters_at(cohorts, pairs.unit),
-            vcov="CR1",
-        )
-        if "treated" not in fit.names:
+        try:
+            fit = least_squares(
+                change[at],
+                [*(column[at] for column in columns), pairs.treated.astype(float)],  # covariates may determine it
+                names=[*apart(names, [_TREATED]), _TREATED],
+                weights=weights,
+                absorb=[pairs.period.astype(np.int32)],
+                groups=clusters_at(cohorts, pairs.unit),
+                vcov="CR1",
+            )
+        except (DesignError, InferenceUnavailable):  # nothing, or one cluster, is left to tell an error from
             return None
-        psi = np.sqrt(small_sample(fit)) * np.bincount(pairs.unit, fit.psi[:, 0], minlength=cohorts.n_units)
+        if _TREATED not in fit.names:
+            return None
+        j = fit.names.index(_TREATED)
+        psi = np.sqrt(small_sample(fit)) * np.bincount(pairs.unit, fit.psi[:, j], minlength=cohorts.n_units)
         entered = np.bincount(pairs.unit, minlength=cohorts.n_units) > 0
-        return float(fit.coefficients[0]), psi, float(fit.df[0]), int(pairs.treated.sum()), entered
+        return float(fit.coefficients[j]), psi, float(fit.df[j]), int(pairs.treated.sum()), entered
 
     def _horizons(self, times: Sequence[int], early: int, late: int) -> Check:
         lost = [e for e in (*range(-early, -1), *range(late + 1)) if e not in times]
@@ -224,7 +232,7 @@ class LocalProjectionsDiD(Estimator[AggregateResult]):
         return Check(
             "horizons",
             "warn" if lost and asked else "pass",
-            f"Horizons without clean comparisons: {', '.join(map(str, lost))}."
+            f"Horizons without clean comparisons, or too few of them: {', '.join(map(str, lost))}."
             if lost
             else "Every horizon has clean comparisons.",
             advice="The headline is the mean of the others." if lost and asked else "",

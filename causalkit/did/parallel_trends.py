@@ -14,6 +14,8 @@ from causalkit.core.check import Check, Checks
 from causalkit.core.result import Report, Result
 from causalkit.core.table import Table
 from causalkit.did.event_study import AggregateResult, EventStudyResult
+from causalkit.did.exact_fits import exact_fits
+from causalkit.did.honest_vector import numbers_in, valid_covariance
 from causalkit.errors import DataError, DesignError
 from causalkit.inference.wald import wald_test
 from causalkit.kernels.arrays import Floats
@@ -136,7 +138,7 @@ def parallel_trends_test(
     """
     if margin is not None and not (np.isfinite(margin) and margin > 0):
         raise DesignError(f"margin={margin!r} is not a positive number.", hint="State what difference is small.")
-    if not 0.0 < alpha < 0.5:
+    if not (isinstance(alpha, int | float) and 0.0 < alpha < 0.5):
         raise DesignError(f"alpha={alpha!r} is not between 0 and 0.5.")
     values, matrix, times, checks = _before(result, vcov)
     wald = wald_test(values, matrix)
@@ -154,15 +156,16 @@ def parallel_trends_test(
 def _before(result: Any, vcov: Any) -> tuple[Floats, Floats, Floats, Checks]:
     """Return coefficients before the start, covariance, what a unit slope makes of each, and the ledger."""
     if not isinstance(result, Result):
-        values, matrix = np.asarray(result, dtype=float), np.asarray(vcov, dtype=float)
+        values = numbers_in(result, "the coefficients before the start")
+        matrix = np.empty(0) if vcov is None else numbers_in(vcov, "vcov")
         if values.ndim != 1 or not values.size or matrix.shape != (values.size, values.size):
             raise DataError(
                 f"coefficients of shape {values.shape} and a covariance of shape {matrix.shape} do not fit.",
                 hint="Pass vcov= with the coefficients before the start, or a result.",
             )
-        if not np.isfinite(values).all() or not np.isfinite(matrix).all() or not (np.diag(matrix) > 0).all():
-            raise DataError("coefficients must be finite and have a variance.")
-        return values, matrix, np.arange(-values.size, 0.0), Checks({})
+        if not np.isfinite(values).all():
+            raise DataError("the coefficients must be finite.", rows=np.flatnonzero(~np.isfinite(values)).tolist())
+        return values, valid_covariance(matrix), np.arange(-values.size, 0.0), Checks({})
     if vcov is not None:
         raise DesignError("vcov= belongs to coefficients given as an array; a result has its own.")
     if isinstance(result, EventStudyResult):
@@ -170,7 +173,7 @@ def _before(result: Any, vcov: Any) -> tuple[Floats, Floats, Floats, Checks]:
     if not isinstance(result, AggregateResult) or result.kind != "event_time":
         raise DesignError(f"{result.title!r} has no effects by event time.", hint='Use its aggregate("event_time").')
     limit = 0.0 if result.reference is None else result.reference
-    at = np.flatnonzero((result.event_times < limit) & (result.effects.se > 0))
+    at = np.flatnonzero((result.event_times < limit) & ~exact_fits(result.effects))
     if not at.size:
         raise DesignError("there is no effect before the start to test.", hint="Use more early periods.")
     times = result.event_times[at]

@@ -113,6 +113,20 @@ def plan_cells(
     return cells
 
 
+def require_treated(post: Bools) -> None:
+    """Raise unless some effect is one of treatment.
+
+    Raises
+    ------
+    DesignError
+    """
+    if not np.any(post):
+        raise DesignError(
+            "no effect after the start can be estimated: no treated row has untreated ones in its period to compare with.",
+            hint="Add units that are treated later or never, or use a smaller anticipation=.",
+        )
+
+
 def _untreated_cohorts(cohorts: Adoption, control_group: ControlGroup, anticipation: int) -> list[tuple[int, ...]]:
     """Return, for each period, the cohorts with units that do not respond to a treatment in it or earlier."""
     never, starts, sizes = len(cohorts.starts), cohorts.starts.tolist(), cohorts.sizes.tolist()

@@ -19,9 +19,10 @@ from causalkit.core.rows import Rows
 from causalkit.core.sample import Dropped, Number, Sample
 from causalkit.data.frame import Frame
 from causalkit.data.screen import Screen
-from causalkit.did.cell_estimates import CellEstimates, unit_counts
-from causalkit.did.cohorts import cohorts_check
+from causalkit.did.cell_estimates import CellEstimates, require_cells, unit_counts
+from causalkit.did.cohorts import cohorts_check, require_units
 from causalkit.did.event_study import EventStudyResult
+from causalkit.did.few_clusters import treated_clusters_check
 from causalkit.did.left_out import NO_COMPARISON
 from causalkit.did.panel_moments import MomentCells, PanelMoments
 from causalkit.did.plan import idle_cohorts, idle_note, plan_cells
@@ -185,12 +186,22 @@ def _cohorts_check(cohorts: PushedCohorts, idle: Ints) -> Check:
     return cohorts_check(labels, there, cohorts.n_periods, notes)
 
 
+def _counted(cohorts: PushedCohorts, idle: Ints) -> tuple[int, int, str]:
+    """Return how many units are compared, and how many of them are treated; they are the clusters."""
+    sizes = cohorts.sizes.copy()
+    sizes[idle] = 0
+    return int(sizes.sum()), int(sizes[:-1].sum()), ""
+
+
 def _result(
     estimator: CallawaySantAnna, moments: PanelMoments, cohorts: PushedCohorts, header: Sample, data: Any
 ) -> EventStudyResult:
     from causalkit.did.callaway_santanna import result_of
 
+    unit = names_of(header.given["unit"])[0]
     plan = plan_cells(cohorts, estimator.control_group, estimator.base_period, estimator.anticipation)
+    require_cells(cohorts, plan, ())
+    require_units(cohorts.sizes, unit)
     cells = MomentCells.of(moments, plan)
     theta = np.concatenate([cells.theta, cells.shares])
     joint = Estimate(theta, Covariance(read_only(cells.vcov()), np.full(len(theta), np.inf), "CR0"))
@@ -208,8 +219,8 @@ def _result(
     checks = {
         "missing": missing,
         "cohorts": _cohorts_check(cohorts, idle),
+        "few_clusters": treated_clusters_check([_counted(cohorts, idle)]),
     }
-    unit = names_of(header.given["unit"])[0]
     result = result_of(
         estimator,
         found,

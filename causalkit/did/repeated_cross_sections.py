@@ -15,7 +15,7 @@ from causalkit.core.deferred import influence_or_covariance
 from causalkit.core.estimate import Estimate
 from causalkit.core.rows import Groups, Rows
 from causalkit.did.cell_estimates import CellEstimates, require_cells
-from causalkit.did.cohorts import Cohorts
+from causalkit.did.cohorts import Cohorts, require_units
 from causalkit.did.four_groups import FourGroups, Solved
 from causalkit.did.group_time import Method
 from causalkit.did.logit import NotEstimable
@@ -44,6 +44,8 @@ def on_rows(cohorts: Cohorts, plan: Sequence[Cell], method: Method) -> CellEstim
     """
     cohorts.require_spread()
     moments = RowMoments.of(cohorts)
+    if isinstance(cohorts.panel, RowPanel):  # one row each, in every period: nothing deviates from its mean
+        require_units(np.einsum("ctt->ct", moments.seen), cohorts.sample.name("outcome"))
     table = _Covariates.of(moments) if cohorts.sample.has("covariates") else None
     kept: list[Cell] = []
     failed: list[tuple[Cell, str]] = []

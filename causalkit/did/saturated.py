@@ -33,7 +33,8 @@ def two_way_fit(
     vcov : str
         ``"auto"`` is CR1, by unit where no cluster was named.
     further : (sequence of arrays, names), optional
-        Columns that enter after ``columns``; the covariates by default.
+        Columns that enter after ``columns``, and leave where these determine them. By default covariates enter, before
+        ``columns``: what they determine is not identified.
 
     Raises
     ------
@@ -41,15 +42,14 @@ def two_way_fit(
         If a column of interest is not identified.
     """
     sample, panel = cohorts.sample, cohorts.panel
-    if further is None:
-        values, more = sample.features().dummies()
-        further = (list(values.T), more)
+    values, more = sample.features().dummies() if further is None else (np.empty((sample.n, 0)), ())
+    last, last_names = ((), ()) if further is None else further
     kind = "CR1" if vcov == "auto" else vcov
     ways = [way.codes for way in sample.several("cluster")] or [panel.unit.codes]
     fit = least_squares(
         sample.outcome,
-        [*columns, *further[0]],
-        names=[*names, *further[1]],
+        [*values.T, *columns, *last],
+        names=[*apart(more, names), *names, *last_names],
         weights=sample.optional("weights"),
         absorb=[panel.unit.codes, panel.time.codes],
         absorb_names=[panel.unit.name, panel.time.name],
@@ -65,6 +65,11 @@ def two_way_fit(
     return fit
 
 
+def apart(covariates: Sequence[str], names: Sequence[str]) -> list[str]:
+    """Return names of covariates that no effect has."""
+    return [f"covariate {name}" if name in names else name for name in covariates]
+
+
 def numbers_of(fit: LeastSquares, cohorts: Cohorts, names: Sequence[str]) -> Estimate:
     """Return the coefficients of some columns, with influence values by unit where the variance allows them."""
     at = np.array([fit.names.index(name) for name in names])
@@ -74,8 +79,14 @@ def numbers_of(fit: LeastSquares, cohorts: Cohorts, names: Sequence[str]) -> Est
     codes, n = cohorts.panel.unit.codes, cohorts.n_units
     by_unit: Floats = np.stack([np.bincount(codes, fit.psi[:, j], minlength=n) for j in at], axis=1)
     groups = cohorts.clusters[0] if cohorts.clusters else None
-    carrier = Influence(read_only(by_unit), cohorts.unit_rows, groups, fit.vcov.scale, fit.df[at], kind)
+    rest = cohorts.unit_rows, groups, fit.vcov.scale, fit.df[at], kind
+    carrier = Influence(read_only(by_unit), *rest, per_row=per_row(fit))
     return Estimate(fit.coefficients[at], carrier)
+
+
+def per_row(fit: LeastSquares) -> float:
+    """Return what CR1 multiplies by for the rows and parameters of a fit."""
+    return (fit.n - 1) / (fit.n - fit.n_parameters)
 
 
 def require_untreated(cohorts: Cohorts, who: str) -> None:

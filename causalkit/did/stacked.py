@@ -18,6 +18,7 @@ from causalkit.core.sample import Sample
 from causalkit.did.by_event_time import by_event_time, clusters_at, small_sample
 from causalkit.did.cohorts import ROLES, Cohorts
 from causalkit.did.event_study import AggregateResult
+from causalkit.did.saturated import apart, per_row
 from causalkit.errors import DesignError
 from causalkit.kernels.arrays import Bools, Floats, Ints
 from causalkit.linear.least_squares import LeastSquares, least_squares
@@ -150,11 +151,11 @@ class StackedDiD(Estimator[AggregateResult]):
         reference = -1 - self.anticipation
         times = [e for e in range(-self.pre_window - self.anticipation, self.post_window + 1) if e != reference]
         fit = self._regress(cohorts, stack, times)
-        at = np.arange(len(times))
+        at = np.array([fit.names.index(f"event time {e}") for e in times])
         unit = cohorts.panel.unit.codes[stack.row]
         psi: Floats = np.stack([np.bincount(unit, fit.psi[:, j], minlength=cohorts.n_units) for j in at], axis=1)
         used = np.bincount(unit, minlength=cohorts.n_units) > 0
-        carrier = cohorts.carrier(psi, "CR1", small_sample(fit), fit.df[at])
+        carrier = cohorts.carrier(psi, "CR1", small_sample(fit), fit.df[at], per_row(fit))
         counts = [int((stack.treated & (stack.event == e)).sum()) for e in times]
         check = Check(
             "window",
@@ -166,7 +167,17 @@ class StackedDiD(Estimator[AggregateResult]):
             advice="A shorter pre_window= or post_window= keeps more cohorts." if labels else "",
         )
         numbers = Estimate(fit.coefficients[at], carrier)
-        return by_event_time(self, sample, cohorts, used, numbers, times, counts, {"window": check}, self.anticipation)
+        return by_event_time(
+            self,
+            sample,
+            cohorts,
+            used,
+            numbers,
+            times,
+            counts,
+            {"window": check, **_covariates(fit)},
+            self.anticipation,
+        )
 
     def _experiments(self, cohorts: Cohorts) -> tuple[list[int], list[int]]:
         """Return the starts of the cohorts that have their window and controls, and of those that have not."""
@@ -200,17 +211,20 @@ class StackedDiD(Estimator[AggregateResult]):
         if self.method == "corrective":
             weights = stack.corrective(weights)
             effects = [stack.treated.astype(np.int32), (stack.event - stack.event.min()).astype(np.int32)]
+            of_effects = ["treatment status", "event time"]
         else:
             effects = [
                 (stack.experiment * size + codes[stack.row]).astype(np.int32)
                 for codes, size in ((panel.unit.codes, panel.n_units), (panel.time.codes, panel.n_periods))
             ]
+            of_effects = [f"{name} within experiment" for name in (panel.unit.name, panel.time.name)]
         fit = least_squares(
             sample.outcome[stack.row],
-            [*columns, *adjust.T],
-            names=[*names, *more],
+            [*adjust.T, *columns],  # covariates first: what they determine is not identified
+            names=[*apart(more, names), *names],
             weights=weights,
             absorb=effects,
+            absorb_names=of_effects,
             groups=clusters_at(cohorts, panel.unit.codes[stack.row]),
             vcov="CR1",
         )
@@ -221,6 +235,15 @@ class StackedDiD(Estimator[AggregateResult]):
                 hint="Lower pre_window= or post_window=, or use fewer covariates.",
             )
         return fit
+
+
+def _covariates(fit: LeastSquares) -> dict[str, Check]:
+    """Say which covariates the effects of the regression, or other covariates, determine."""
+    if not fit.dropped:
+        return {}
+    told = "; ".join(f"{name}: it is {why}" for name, why in fit.dropped.items())
+    advice = "Use covariates that vary over time."
+    return {"covariates": Check("covariates", "warn", f"Nothing was adjusted for by {told}.", advice=advice)}
 
 
 @dataclass(frozen=True, eq=False)

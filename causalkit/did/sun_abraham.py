@@ -26,7 +26,8 @@ from causalkit.did.cell_regression import (
 )
 from causalkit.did.cohorts import ROLES, Cohorts
 from causalkit.did.event_study import AGGREGATIONS, EventStudyResult
-from causalkit.did.plan import reference_of
+from causalkit.did.exact_fits import exact_fits_check
+from causalkit.did.plan import reference_of, require_treated
 from causalkit.did.pre_trends import pre_trends_check
 from causalkit.did.saturated import VCOV
 from causalkit.errors import DesignError
@@ -146,6 +147,7 @@ class SunAbraham(Estimator[EventStudyResult]):
                 "no cohort has an untreated period before its start.",
                 hint="Add earlier periods, or lower anticipation=.",
             )
+        require_treated(np.array([t >= cohorts.starts[g] for g, t in plan]))
         names = [f"{cohorts.labels[g]} in {cohorts.periods[t]}" for g, t in plan]
         design = cell_indicators(plan, len(cohorts.starts), cohorts.n_periods)
         joint = cell_regression(cohorts, design, names, self.vcov)
@@ -169,6 +171,7 @@ class SunAbraham(Estimator[EventStudyResult]):
         checks: dict[str, Any] = {
             **cohorts.checks(),
             **absorbed_check(cohorts),
+            "exact_fits": lambda: exact_fits_check(result),
             "pre_trends": lambda: pre_trends_check(result),
         }
         return replace(result, checks=Checks(checks))

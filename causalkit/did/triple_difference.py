@@ -16,9 +16,10 @@ from causalkit.core.params import choice, integer
 from causalkit.core.roles import Assignment, Role
 from causalkit.core.sample import Sample
 from causalkit.did.arranged import standardised
-from causalkit.did.cell_estimates import overlap_check
+from causalkit.did.cell_estimates import overlap_check, require_cells
 from causalkit.did.cohorts import ROLES, Cohorts
 from causalkit.did.event_study import EventStudyResult
+from causalkit.did.exact_fits import exact_fits_check
 from causalkit.did.plan import cells_of, plan_cells, reference_of
 from causalkit.did.pre_trends import pre_trends_check
 from causalkit.did.triple_difference_cells import Triples, compare_triples, eligible_units, share_of_treated, triples_of
@@ -150,6 +151,7 @@ class TripleDifference(Estimator[EventStudyResult]):
             cohorts, eligible, triples_of(cohorts, eligible, every), _wide_covariates(cohorts), self.method
         )
         plan = found.plan
+        require_cells(cohorts, plan, found.failed)
         shares, of_shares = share_of_treated(cohorts, eligible)
         joint = Estimate(np.concatenate([found.values, shares]), cohorts.carrier(np.hstack([found.psi, of_shares])))
         cells = cells_of(cohorts, found.plan, found.counts)
@@ -172,6 +174,7 @@ class TripleDifference(Estimator[EventStudyResult]):
         checks: dict[str, Any] = {
             **cohorts.checks(),
             "eligible": _eligible_check(cohorts, eligible, found),
+            "exact_fits": lambda: exact_fits_check(result),
             "pre_trends": lambda: pre_trends_check(result),
         }
         if sample.has("covariates"):

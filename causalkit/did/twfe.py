@@ -19,10 +19,17 @@ from causalkit.did.absorbed import absorbed_check
 from causalkit.did.cell_regression import cell_regression, cell_totals
 from causalkit.did.cohorts import ROLES, Cohorts
 from causalkit.did.event_study import AGGREGATIONS, OVERALL, AggregateResult, event_time_of
+from causalkit.did.exact_fits import exact_fits_check
+from causalkit.did.panel_figures import FIGURES, panel_figure, panel_figures
+from causalkit.did.plan import require_treated
 from causalkit.did.saturated import VCOV, numbers_of, two_way_fit
 from causalkit.did.weights import negative_weights_check
 from causalkit.errors import DesignError
 from causalkit.inference.confidence_set import ConfidenceSet
+from causalkit.linear.least_squares import LeastSquares
+
+#: Sums of influence values below this share of their sizes are rounding.
+_CANCELLED = 1e-10
 
 if TYPE_CHECKING:
     from causalkit.did.wild_bootstrap import WildBootstrapReport
@@ -31,6 +38,15 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class TWFEResult(Result):
     """The coefficient of the treatment in a regression with unit and time effects."""
+
+    @property
+    def plots(self) -> tuple[str, ...]:  # type: ignore[override]
+        """Kinds that :meth:`plot` draws; those of the panel need its rows."""
+        return ("effects", *panel_figures(self.sample))
+
+    def plot_data(self, kind: str) -> Mapping[str, Any]:
+        """Return the numbers of one figure."""
+        return panel_figure(kind, self._kept()) if kind in FIGURES else super().plot_data(kind)
 
     def test(self, null: float = 0.0, method: str | None = None) -> Test:
         """Test that the coefficient equals ``null``; ``method="wild"`` by the wild cluster bootstrap.
@@ -176,6 +192,7 @@ class TWFE(Estimator[Result]):
         treated = cohorts.treated if arms is None else cohorts.sample.arms.codes == 1
         name = "treatment" if arms is None else cohorts.sample.arms.contrast(1)
         fit = two_way_fit(cohorts, [treated.astype(float)], [name], self.vcov)
+        _require_error(fit, cohorts)
         checks: dict[str, Any] = {
             **cohorts.checks(),
             **absorbed_check(cohorts),
@@ -201,7 +218,10 @@ class TWFE(Estimator[Result]):
                 f"no row stands at event time {reference:g}, which the others are measured from.",
                 hint="Time must count in steps of one, or be dates or text (then periods are counted).",
             )
+        if len(cohorts.sample.several("cluster")) < 2:
+            cohorts.require_spread(of_two=True)
         times = [e for e in np.unique(grid[sizes > 0]) if e != reference]
+        require_treated(np.array(times) >= 0)
         names = [event_time_of(e) for e in times]
         never = np.full((1, cohorts.n_periods), np.nan)
         design = np.vstack([grid, never]) == np.array(times)[:, None, None]
@@ -210,6 +230,7 @@ class TWFE(Estimator[Result]):
             "event_time": [int(e) if float(e).is_integer() else float(e) for e in times],
             "n_treated": [int(sizes[grid == e].sum()) for e in times],
         }
+        result: AggregateResult
         checks: dict[str, Any] = {
             **cohorts.checks(),
             **absorbed_check(cohorts),
@@ -222,8 +243,9 @@ class TWFE(Estimator[Result]):
                 else "One cohort: each coefficient speaks of its own event time.",
                 advice="Use SunAbraham or CallawaySantAnna." if len(cohorts.starts) > 1 else "",
             ),
+            "exact_fits": lambda: exact_fits_check(result),
         }
-        return AggregateResult(
+        result = AggregateResult(
             estimator=self,
             effects=Effects(tuple(names), numbers, columns),
             headline=OVERALL,
@@ -239,3 +261,20 @@ class TWFE(Estimator[Result]):
             base_period="universal",
             reference=reference,
         )
+        return result
+
+
+def _require_error(fit: LeastSquares, cohorts: Cohorts) -> None:
+    """Raise where influence values cancel within every unit (or cluster): one is compared with one."""
+    if not fit.vcov.kind.startswith("CR"):
+        return
+    psi, none = fit.psi[:, 0], fit.rank >= fit.n  # then each row fits
+    ways = [way.codes for way in cohorts.sample.several("cluster")] or [cohorts.panel.unit.codes]
+    for way in ways:
+        sums = np.abs(np.bincount(way, psi))
+        if none or sums.max() <= _CANCELLED * np.abs(psi).sum():
+            raise DesignError(
+                "one unit (or cluster) is compared with one: there is no standard error.",
+                hint="Add units, or cluster by something finer; for one treated unit, see SyntheticControl.",
+                column=cohorts.panel.unit.name,
+            )

@@ -18,11 +18,16 @@ from causalkit.core.sample import Sample
 from causalkit.did.absorbed import absorbed_check
 from causalkit.did.cohorts import ROLES, Cohorts
 from causalkit.did.event_study import AGGREGATIONS
+from causalkit.did.exact_fits import exact_fits_check
 from causalkit.did.imputed_cells import describe_imputed, imputable_check, impute, weight_in_cells
 from causalkit.did.leads import ImputationResult
-from causalkit.did.plan import reference_of
+from causalkit.did.plan import reference_of, require_treated
 from causalkit.did.pre_trends import pre_trends_check
 from causalkit.did.untreated import UntreatedFit, cells_to_impute, with_untreated
+from causalkit.kernels.arrays import Ints
+
+#: Less of a variance than this share is rounding.
+_NOTHING = 1e-8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,9 +139,10 @@ class TwoStageDiD(Estimator[ImputationResult]):
         cohorts.require_spread()
         fitted = UntreatedFit.of(cohorts, self.anticipation)
         first = cohorts.starts - self.anticipation
-        plan = _with_residuals(cells_to_impute(fitted, np.zeros_like(first)), cohorts, self.anticipation)
+        plan = _with_residuals(cells_to_impute(fitted, np.zeros_like(first)), fitted, first)
         found = impute(fitted, plan, conservative=False)
         cells = describe_imputed(fitted, plan, found)
+        require_treated(cells.post)
         of_shares = weight_in_cells(fitted, plan) - found.totals / cohorts.n_units
         joint = Estimate(
             np.concatenate([found.values, found.totals]), cohorts.carrier(np.hstack([found.psi, of_shares]))
@@ -162,11 +168,31 @@ class TwoStageDiD(Estimator[ImputationResult]):
             **cohorts.checks(),
             **absorbed_check(cohorts),
             "imputable": lambda: imputable_check(fitted, first),
+            "exact_fits": lambda: exact_fits_check(result),
             "pre_trends": lambda: pre_trends_check(result),
         }
         return replace(result, checks=Checks(checks))
 
 
-def _with_residuals(plan: list[tuple[int, int]], cohorts: Cohorts, anticipation: int) -> list[tuple[int, int]]:
-    """Leave out the reference period of each cohort: residuals before its start sum to zero."""
-    return [(g, t) for g, t in plan if t != cohorts.starts[g] - anticipation - 1]
+def _with_residuals(plan: list[tuple[int, int]], fit: UntreatedFit, first: Ints) -> list[tuple[int, int]]:
+    """Leave out the reference period of each cohort, and other cells in which residuals of the first stage sum to zero.
+
+    That is so by construction where, among untreated observations, no other cohort is there to compare with: the fit of
+    the cell's indicator on unit and time effects (and covariates) leaves nothing.
+    """
+    kept = []
+    for g, t in plan:
+        if t < first[g]:
+            if t == first[g] - 1:
+                continue
+            units = np.flatnonzero(fit.cohorts.of_unit == g)
+            w = fit.weights[units, t] * fit.imputable[units, t]
+            share, at = w / w.sum(), np.array([t])
+            # of the variance of the mean under errors of variance 1 / weight, what units take, and what periods take
+            own = float(share @ (np.divide(share, w, out=np.zeros_like(w), where=w > 0)))
+            loads = fit.loads(units, at, share[:, None])[:, 0]
+            left = own - float(share**2 @ fit.of_unit_effects(units)) - float(loads @ fit.equations.solve(loads))
+            if left <= _NOTHING * own:
+                continue
+        kept.append((g, t))
+    return kept

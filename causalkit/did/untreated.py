@@ -128,6 +128,10 @@ class UntreatedFit:
         gap *= imputable
         return cls(cohorts, weights, untreated, imputable, gap, x, equations, share)
 
+    def of_unit_effects(self, units: Ints) -> Floats:
+        """Variance of the unit effects, shape (r,), under errors of variance one over their weight, other effects known."""
+        return np.asarray(1.0 / (self.weights[units] * self.untreated[units]).sum(axis=1))
+
     def scores(self, units: Ints) -> Floats:
         """Scores of the fit by unit, shape (r, n_periods + p); unit effects have none."""
         left = self.weights[units] * self.untreated[units] * self.gap[units]
@@ -156,6 +160,11 @@ class UntreatedFit:
         found = np.vstack([of_time, of_x])
         if self.equations.tell_nothing(found).any():
             names = self.cohorts.sample.features().dummies()[1]
+            if not len(names):
+                raise DesignError(
+                    "weights differ by so many orders of magnitude that the light rows, which link periods, are lost.",
+                    hint="Give weights of more similar size, or leave out rows that hardly count.",
+                )
             outside = np.abs(self.equations.outside[self.cohorts.n_periods :]).max(axis=1)
             name = names[int(np.argmax(outside))]
             raise DesignError(

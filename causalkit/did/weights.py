@@ -14,11 +14,15 @@ from causalkit.core.design import Design
 from causalkit.core.result import Report
 from causalkit.core.table import Table
 from causalkit.did.cohorts import ROLES, Cohorts
+from causalkit.errors import DesignError
 from causalkit.kernels.arrays import Bools, Floats
 from causalkit.linear.absorb import absorber
 
 #: Negative weights of less than this in total are no reason to worry.
 SMALL = 0.01
+
+#: Less of the treatment than this share, left by unit and time effects, is rounding.
+_NOTHING = 1e-9
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -128,6 +132,12 @@ def weights_of(cohorts: Cohorts, treated: Bools) -> TWFEWeights:
     part = absorber([panel.unit.codes, panel.time.codes], w).partial_out([treated.astype(float)])
     left = part.columns[0] if w is None else part.columns[0] * w
     total = left[treated].sum()
+    mass = float(treated.sum() if w is None else w[treated].sum())
+    if not total > _NOTHING * mass:
+        raise DesignError(
+            "unit and time effects determine the treatment: two-way fixed effects has no coefficient whose weights to tell.",
+            hint="There must be untreated rows in the periods of treated ones, of units seen in several periods.",
+        )
     cohort_of_row = cohorts.of_unit[panel.unit.codes]
     cell = cohort_of_row * cohorts.n_periods + panel.time.codes
     sums = np.bincount(cell[treated], left[treated], minlength=(len(cohorts.starts) + 1) * cohorts.n_periods)

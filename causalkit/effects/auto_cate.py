@@ -21,7 +21,8 @@ from causalkit.effects.crossfit_study import Canonical, arm_names, cross_fit
 from causalkit.effects.dr_learner import DRLearner
 from causalkit.effects.effect_learner import EffectLearner, Learned
 from causalkit.effects.fold_models import unknown_errors
-from causalkit.effects.model import EffectModel, Predictor, fingerprint
+from causalkit.effects.known_rows import fingerprint
+from causalkit.effects.model import EffectModel, Predictor
 from causalkit.effects.r_learner import RLearner, residual_ratios
 from causalkit.effects.s_learner import SLearner
 from causalkit.effects.stacking import ArmStack, Stacked, stack_arm

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -86,7 +87,13 @@ def group_effects(
     Returns
     -------
     Estimate
-        One value per group. HC1 and CR1 count every group as a parameter, as a regression on indicators does.
+        One value per group. HC1 and CR1 count every group as a parameter, as a regression on indicators does; the degrees of
+        freedom of a group are one less than its rows, or than the clusters that hold one of them.
+
+    Raises
+    ------
+    DesignError
+        If a group lies in one cluster: its values add up to zero there, so that its error would be zero.
     """
     share = shares(len(scores), weights)
     v = np.ones(len(scores)) if slope is None else slope
@@ -97,7 +104,27 @@ def group_effects(
     theta = np.bincount(by.codes, share * v * near, k) / mass
     psi = np.zeros((len(scores), k))
     psi[np.arange(len(scores)), by.codes] = share * v * (near - theta[by.codes] * v) / mass[by.codes]
-    return estimate_of(pivot + theta, psi, groups, rows, n_parameters=k)
+    found = estimate_of(pivot + theta, psi, groups, rows, n_parameters=k)
+    df = np.minimum(found.df, _units_by_group(by, groups) - 1.0)
+    return replace(found, carrier=replace(found.carrier, df=df))
+
+
+def _units_by_group(by: Groups, groups: Clusters) -> Ints:
+    """Count the rows of each group, or the clusters that hold one of them (the fewest where there are several ways)."""
+    ways = () if groups is None else (groups,) if isinstance(groups, Groups) else tuple(groups)
+    if not ways:
+        return np.bincount(by.codes, minlength=len(by.labels))
+    counts = []
+    for way in ways:
+        held = np.unique(np.column_stack([by.codes, way.codes]), axis=0)
+        counts.append(np.bincount(held[:, 0], minlength=len(by.labels)))
+        if counts[-1].min() < 2:
+            raise DesignError(
+                f"group {by.labels[int(counts[-1].argmin())]!r} lies in one cluster of {way.name!r}, so its error is not known.",
+                hint="Join it with another group, or ask for groups that cut across clusters.",
+            )
+    fewest: Ints = np.min(counts, axis=0)
+    return fewest
 
 
 def estimate_of(

@@ -21,7 +21,7 @@ from causalkit.effects.model import EffectModel
 from causalkit.nuisance.defaults import as_classifier, as_regressor
 from causalkit.nuisance.features import FeatureMatrix
 from causalkit.nuisance.learners import Learner
-from causalkit.nuisance.outcome import Probability, Standardized
+from causalkit.nuisance.outcome import Probability, standardized
 
 if TYPE_CHECKING:
     from causalkit.effects.forest.predictor import ForestPredictor
@@ -253,4 +253,5 @@ class CausalForest(Estimator[EffectModel | DoseModel]):
         """The model of the control's outcome, for people who are not in the table."""
         if binary and (self.classifier is not None or self.regressor is None):
             return Probability(as_classifier(self.classifier, features, random_state=seed, n_jobs=jobs))
-        return Standardized(as_regressor(self.regressor, features, random_state=seed, n_jobs=jobs))
+        learner = as_regressor(self.regressor, features, random_state=seed, n_jobs=jobs)
+        return standardized(learner, self.regressor)

@@ -9,11 +9,13 @@ from scipy import special
 
 from causalkit.core import format as fmt
 from causalkit.core.check import Check, Checks, Status
+from causalkit.core.few_clusters import FEW_ON_A_SIDE, few_clusters_check
 from causalkit.core.input_checks import missing_check, outcome_check
-from causalkit.core.sample import Sample
+from causalkit.core.rows import Groups
+from causalkit.core.sample import Arms, Sample
 from causalkit.core.table import Table
 from causalkit.effects.balance import Balance, assess_balance
-from causalkit.effects.crossfit_study import Study, arm_names
+from causalkit.effects.crossfit_study import Study, arm_names, clusters_of
 from causalkit.inference.vcov import sandwich
 from causalkit.inference.wald import t_pvalue, wald_test
 from causalkit.kernels.arrays import Floats, Ints
@@ -41,7 +43,7 @@ def effect_checks(sample: Sample, study: Study) -> Checks:
     makers["balance"] = lambda: balance_check(sample, study)
     makers["overlap"] = overlap_check(study)
     makers["outcome_model"] = lambda: outcome_model_check(study)
-    return Checks(makers)
+    return Checks(makers | few_clusters(sample))
 
 
 def dose_checks(sample: Sample, overlap: Check, skill: float) -> Checks:
@@ -55,9 +57,27 @@ def dose_checks(sample: Sample, overlap: Check, skill: float) -> Checks:
         None,
         _POOR_MODEL if poor else "",
     )
-    return Checks(
-        {"missing": missing_check(sample), **outcome_check(sample), "overlap": overlap, "outcome_model": model}
-    )
+    told = {"missing": missing_check(sample), **outcome_check(sample), "overlap": overlap, "outcome_model": model}
+    return Checks(told | few_clusters(sample))
+
+
+def few_clusters(sample: Sample) -> dict[str, Check | Callable[[], Check]]:
+    """Return the check of the clusters that errors go by, of the way that has the fewest; nothing without clusters."""
+    named = sample.several("cluster")
+    one = None if len(named) > 1 else clusters_of(sample)
+    ways = named if len(named) > 1 else () if one is None else (one,)
+    return {"few_clusters": lambda: _few_clusters(sample, min(ways, key=lambda way: way.count))} if ways else {}
+
+
+def _few_clusters(sample: Sample, way: Groups) -> Check:
+    arms = sample.columns["treatment"]
+    told, few = "", False
+    if isinstance(arms, Arms):
+        sizes = [len(np.unique(way.codes[arms.codes == arm])) for arm in range(arms.count)]
+        few = min(sizes) < min(FEW_ON_A_SIDE, way.count)
+        told = f", of which only {min(sizes)} have {arm_names(arms)[int(np.argmin(sizes))]}" if few else ""
+    advice = "Intervals are often too short: look for more clusters, or permute the treatment between them (ck.refute)."
+    return few_clusters_check(way.count, way.name, told, few, advice)
 
 
 def remainder_check(name: str, left: float) -> Check:

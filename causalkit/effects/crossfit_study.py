@@ -111,7 +111,7 @@ class Canonical(InCanonicalOrder):
     @cached_property
     def fingerprint(self) -> str:
         """The digest of the covariates in the user's order, which is one and the same for all that share the study."""
-        from causalkit.effects.model import fingerprint
+        from causalkit.effects.known_rows import fingerprint
 
         features = self.sample.features()
         return fingerprint(replace(features, values=self.restore(features.values)))
@@ -175,7 +175,7 @@ def _cross_fit(
 ) -> Canonical:
     arms = sample.arms
     rows = sample.canonical()
-    scale = Scale.learn(rows.outcome)
+    scale = Scale.learn(rows.outcome, regressor)
     z = scale.apply(rows.outcome)
     weights = rows.optional("weights")
     if weights is not None:

@@ -13,17 +13,16 @@ from causalkit.core.features import Schema
 from causalkit.core.result import Result
 from causalkit.core.sample import Sample
 from causalkit.core.settings import n_jobs_or_default
-from causalkit.data.frame import Frame
 from causalkit.effects.averages import average_effect
 from causalkit.effects.bagged import Spread
 from causalkit.effects.checks import dose_checks, remainder_check
 from causalkit.effects.double_ml_plr import Residuals, slope
 from causalkit.effects.double_ml_setup import Setup, ways_of
-from causalkit.effects.model import fingerprint
+from causalkit.effects.known_rows import KnowsItsRows, fingerprint
 from causalkit.effects.plain_result import PlainResult, outcome_name
 from causalkit.errors import DesignError
 from causalkit.inference.wald import require_alpha, t_interval
-from causalkit.kernels.arrays import Floats, read_only
+from causalkit.kernels.arrays import Floats, Ints, read_only
 from causalkit.nuisance.quality import r_squared
 
 if TYPE_CHECKING:
@@ -53,7 +52,7 @@ class DosePredictor:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
-class DoseModel(Result):
+class DoseModel(KnowsItsRows):
     """A model of what one more unit of a dose does to whom.
 
     The headline is the average partial effect, by doubly robust scores of the partially linear model with effects that
@@ -97,6 +96,11 @@ class DoseModel(Result):
     fingerprint: str
     n_table: int
 
+    @property
+    def _positions(self) -> Ints:
+        positions: Ints = self.rows_used.positions
+        return positions
+
     @cached_property
     def scores(self) -> Floats:
         """Doubly robust scores of the effect of one more unit, shape (n,), in units of the outcome; read-only."""
@@ -105,7 +109,9 @@ class DoseModel(Result):
     def cate(self, data: Any = None) -> Floats:
         """Predict the effect of one more unit on each person, shape (n,), in units of the outcome.
 
-        Without ``data``, and where it is the table of the fit, rows of the fit are predicted out of bag.
+        Rows of the fit are predicted out of bag: without ``data``, and where it is the table of the fit, a part of it, or
+        holds its rows in another order (see :meth:`EffectModel.cate`). A gap in a number that had none in the fit is read as
+        the median of the fit.
         """
         return read_only(self.unit * self._spread(data).mean[:, 0])
 
@@ -156,21 +162,6 @@ class DoseModel(Result):
             steps=(*self.steps, ("ate", (target,), ())),
         )
 
-    def _spread(self, data: Any) -> Spread:
-        if data is None:
-            return self.out_of_fold
-        features = self.schema.read(Frame.read(data).select(self.schema.names).collect())
-        used = self.rows_used.positions
-        if len(features.values) != self.n_table or fingerprint(features.take(used)) != self.fingerprint:
-            return self.predictor.predict(features.values)
-        mean, covariance = np.empty((self.n_table, 1)), np.empty((self.n_table, 1, 1))
-        mean[used], covariance[used] = self.out_of_fold.mean, self.out_of_fold.covariance
-        rest = np.setdiff1d(np.arange(self.n_table), used)
-        if rest.size:
-            fresh = self.predictor.predict(features.values[rest])
-            mean[rest], covariance[rest] = fresh.mean, fresh.covariance
-        return Spread(mean, covariance)
-
 
 def dose_forest(run: CausalForest, sample: Sample) -> DoseModel:
     """Grow the forest of a dose on a bound sample.
@@ -186,7 +177,7 @@ def dose_forest(run: CausalForest, sample: Sample) -> DoseModel:
         raise DesignError(
             "propensity= is the probability of an arm, and the treatment is a dose.", hint="Leave it out."
         )
-    setup = Setup.of(sample)
+    setup = Setup.of(sample, run.regressor)
     learners = setup.learners(run, 0)
     spread = float(np.std(setup.dose))
     dose = (setup.dose - setup.dose.mean()) / spread if spread > 0 else np.zeros(len(setup.z))

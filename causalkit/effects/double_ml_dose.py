@@ -135,7 +135,7 @@ class Pseudo:
 
 def dose_response(run: DoubleML, sample: Sample) -> DoseResponse:
     """Estimate the curve on a bound sample."""
-    setup = Setup.of(sample)
+    setup = Setup.of(sample, run.regressor)
     dose = setup.dose
     doses = _doses(run, dose, sample.name("treatment"))
     share = shares(len(dose), setup.weights)

@@ -72,7 +72,7 @@ class InteractiveEffect(AverageEffect):
 
 def interactive(run: DoubleML, sample: Sample, normalize: bool) -> InteractiveEffect:
     """Fit the interactive model on a bound sample."""
-    setup = Setup.of(sample)
+    setup = Setup.of(sample, run.regressor)
     assert setup.arms is not None
     studies = []
     for repeat in range(run.n_repeats):

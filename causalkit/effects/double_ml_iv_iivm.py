@@ -49,7 +49,7 @@ def interactive_iv(run: DoubleML, sample: Sample) -> ComplierEffect:
     DesignError
         If rows contradict ``always_takers=False`` or ``never_takers=False``, or a level of the instrument has too few rows.
     """
-    setup = Setup.of(sample)
+    setup = Setup.of(sample, run.regressor)
     assert setup.arms is not None
     instrument = binary_instrument(setup.sample, setup.dose, setup.weights)
     _require_one_sided(run, setup, instrument.levels, sample)

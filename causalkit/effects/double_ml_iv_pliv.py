@@ -46,7 +46,7 @@ def partially_linear_iv(run: DoubleML, sample: Sample) -> InstrumentedEffect:
     DesignError
         If covariates determine treatment or instruments, instruments are collinear, or do not move the treatment.
     """
-    setup = Setup.of(sample)
+    setup = Setup.of(sample, run.regressor)
     columns, names = instrument_columns(setup.sample)
     weights = None if setup.weights is None else setup.restore(setup.weights)
     ways = ways_of(sample)

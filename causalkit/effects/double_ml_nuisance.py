@@ -16,7 +16,7 @@ from causalkit.nuisance.crossfit import Fit, deal_folds, is_binary, make_folds
 from causalkit.nuisance.defaults import as_classifier, as_regressor
 from causalkit.nuisance.features import FeatureMatrix
 from causalkit.nuisance.learners import Learner
-from causalkit.nuisance.outcome import Probability, Standardized
+from causalkit.nuisance.outcome import Probability, standardized
 from causalkit.nuisance.overlap import assess_overlap
 from causalkit.nuisance.propensity import Propensity, clip_probabilities, known_propensity
 from causalkit.nuisance.quality import discrimination
@@ -181,7 +181,8 @@ class Learners:
         """Return a classifier's probability for a 0/1 outcome (unless a regressor alone was named), else a regression."""
         if is_binary(y) and (self.classifier is not None or self.regressor is None):
             return Probability(as_classifier(self.classifier, self.features, random_state=self.random_state, n_jobs=1))
-        return Standardized(as_regressor(self.regressor, self.features, random_state=self.random_state, n_jobs=1))
+        learner = as_regressor(self.regressor, self.features, random_state=self.random_state, n_jobs=1)
+        return standardized(learner, self.regressor)
 
 
 def _at(array: Any, rows: Ints) -> Any:

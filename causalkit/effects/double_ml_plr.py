@@ -172,7 +172,7 @@ def partially_linear(run: DoubleML, sample: Sample, method: str) -> PartiallyLin
     DesignError
         If there are more than two arms, or covariates determine the treatment.
     """
-    setup = Setup.of(sample)
+    setup = Setup.of(sample, run.regressor)
     arms = setup.arms
     if arms is not None and arms.count > 2:
         raise DesignError(

@@ -65,10 +65,10 @@ class Setup(InCanonicalOrder):
     arms: Arms | None
 
     @classmethod
-    def of(cls, sample: Sample) -> Setup:
-        """Prepare a bound sample."""
+    def of(cls, sample: Sample, regressor: Any = None) -> Setup:
+        """Prepare a bound sample, whose outcome ``regressor`` will learn."""
         rows = sample.canonical()
-        scale = Scale.learn(rows.outcome)
+        scale = Scale.learn(rows.outcome, regressor)
         weights = rows.optional("weights")
         if weights is not None:
             weights = read_only(weights / weights.mean())

@@ -83,10 +83,13 @@ class LearnerStage:
     def fit(self, rows: Ints, seed: int) -> tuple[Model, ...]:
         """Fit a clone per target."""
         learner = as_regressor(self._spec, self._features, random_state=seed, n_jobs=1)
-        models = []
+        models: list[Model] = []
         for j, target in enumerate(self._targets.T):
             own = None if self._weights is None else self._weights[rows, j]
             used = rows if own is None else rows[own > 0]
+            if not len(used):  # a small arm has no row in this half
+                models.append(ConstantModel(np.zeros(())))
+                continue
             clusters = None if self._groups is None else self._groups[used]
             kept = None if own is None else own[own > 0]
             models.append(learner.fit(self._features.values[used], target[used], kept, clusters))

@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
 
 from causalkit.core.effects import Effects
-from causalkit.core.features import Features, Schema
+from causalkit.core.features import Schema
 from causalkit.core.passage import Passage
 from causalkit.core.result import Result
 from causalkit.core.table import Table
-from causalkit.data.frame import Frame
 from causalkit.effects.average_result import AverageEffect
 from causalkit.effects.averages import average_effect, overlap_regression
 from causalkit.effects.bagged import Spread
 from causalkit.effects.calibration_lines import CalibrationLines
 from causalkit.effects.judging import between, heterogeneity
+from causalkit.effects.known_rows import KnowsItsRows, fingerprint
 from causalkit.effects.plain_result import outcome_name
 from causalkit.effects.prediction import EffectPrediction
 from causalkit.effects.projection import calibration
-from causalkit.effects.row_keys import Keys, in_schema, locate, row_keys
 from causalkit.errors import DesignError, InferenceUnavailable
 from causalkit.inference.wald import require_alpha, t_interval
 from causalkit.kernels.arrays import Floats, Ints, read_only
@@ -42,7 +39,7 @@ class Predictor(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
-class EffectModel(AverageEffect):
+class EffectModel(KnowsItsRows, AverageEffect):
     """A model of who gains how much.
 
     The headline is the average effect (AIPW on the same cross-fitted nuisances); :meth:`cate` predicts effects person
@@ -75,25 +72,9 @@ class EffectModel(AverageEffect):
     n_table: int
     no_interval: str = ""
 
-    @cached_property
-    def training_keys(self) -> tuple[Schema, Keys] | None:
-        """One number for each row of the fit, by which rows are known again, and the schema they are read with.
-
-        A pickle keeps it instead of the data.
-        """
-        if self.sample is None:
-            return None
-        values = in_schema(self.sample.features(), self.schema)
-        return self.schema, row_keys(np.column_stack([values, self.sample.outcome]))
-
-    @cached_property
-    def covariate_keys(self) -> Keys | None:
-        """The same by covariates alone, for tables without the outcome."""
-        return None if self.sample is None else row_keys(in_schema(self.sample.features(), self.schema))
-
-    def __getstate__(self) -> dict[str, Any]:
-        keys = {"training_keys": self.training_keys, "covariate_keys": self.covariate_keys}
-        return {**super().__getstate__(), **keys}
+    @property
+    def _positions(self) -> Ints:
+        return self.study.rows.positions
 
     @property
     def plots(self) -> tuple[str, ...]:  # type: ignore[override]
@@ -124,6 +105,8 @@ class EffectModel(AverageEffect):
         prediction; all other rows get the mean of the models of all folds. In a table of other length or order rows are
         known again by their covariates, and by the outcome where the table has it; that needs covariates that tell
         people apart (nine in ten rows of the fit are distinct).
+
+        A gap in a number that had none in the fit means nothing to the model; it is read as the median of the fit.
 
         Raises
         ------
@@ -218,42 +201,6 @@ class EffectModel(AverageEffect):
     @property
     def _df(self) -> float:
         return float(self.effects.df[0])
-
-    def _spread(self, data: Any) -> Spread:
-        """Predictions on the learning scale: out of fold for the rows of the fit, else by all folds."""
-        if data is None:
-            return self.out_of_fold
-        frame = Frame.read(data)
-        name = self.roles.get("outcome")
-        told = (name,) if isinstance(name, str) and name in frame.columns and name not in self.schema.names else ()
-        frame = frame.select((*self.schema.names, *told)).collect()
-        features = self.schema.read(frame)
-        at = self._recognise(frame, features)
-        rest = np.flatnonzero(at < 0)
-        if not len(at) or len(rest) == len(at):
-            fresh: Spread = self.predictor.predict(features.values)
-            return fresh
-        found = self.out_of_fold
-        mean, covariance = found.mean[at], found.covariance[at]
-        if rest.size:
-            fresh = self.predictor.predict(features.values[rest])
-            mean[rest], covariance[rest] = fresh.mean, fresh.covariance
-        return Spread(mean, covariance)
-
-    def _recognise(self, frame: Frame, features: Features) -> Ints:
-        """Tell which row of the fit each row is, or -1."""
-        n, used = len(features.values), self.study.rows.positions
-        if n == self.n_table and fingerprint(features.take(used)) == self.fingerprint:
-            at = np.full(n, -1, dtype=np.int64)
-            at[used] = np.arange(len(used))
-            return at
-        name = self.roles.get("outcome")
-        if isinstance(name, str) and name in frame.columns and frame.is_numeric(name):
-            known = None if self.training_keys is None else self.training_keys[1]
-            rows = np.column_stack([features.values, frame.numeric(name)])
-        else:
-            known, rows = self.covariate_keys, features.values
-        return np.full(n, -1, dtype=np.int64) if known is None else locate(known, row_keys(rows))
 
     # Judging it.
 
@@ -362,15 +309,18 @@ class EffectModel(AverageEffect):
         return super().plot_data(kind)
 
     def _calibration_data(self) -> Mapping[str, Any]:
-        """Mean predicted effect and AIPW effect by fifths of the prediction (fewer where predictions tie)."""
+        """Mean predicted effect and AIPW effect by fifths of the prediction (fewer where predictions tie or clusters are few)."""
         s, unit = self.study, self.study.scale.unit
         predicted = self.out_of_fold.mean[:, 1]
         share = np.ones(self.n) if s.weights is None else s.weights
         cuts = np.unique(np.quantile(predicted, np.linspace(0, 1, GROUPS + 1)[1:-1]))
         group = np.searchsorted(cuts, predicted, side="right")
+        unit_of = np.arange(self.n) if s.groups is None else s.groups.codes
         means, values, lows, highs = [], [], [], []
         for g in np.unique(group):
             here = group == g
+            if len(np.unique(unit_of[here])) < 2:  # one row or cluster has no error
+                continue
             inside = average_effect(
                 s.contrasts[here, 0],
                 share[here],
@@ -383,17 +333,6 @@ class EffectModel(AverageEffect):
             lows.append(float(low[0]))
             highs.append(float(high[0]))
         return {"title": self.title, "predicted": means, "estimate": values, "low": lows, "high": highs}
-
-
-def fingerprint(features: Features) -> str:
-    """Return a digest of covariates: labels of categories count, their codes do not."""
-    digest = hashlib.sha256()
-    for j, levels in enumerate(features.schema.levels):
-        digest.update(features.names[j].encode())
-        column = np.ascontiguousarray(features.values[:, j])
-        digest.update((column + 0.0).tobytes())  # -0.0 and 0.0 are one number
-        digest.update(repr(levels).encode())
-    return digest.hexdigest()
 
 
 __all__ = ["EffectModel", "Predictor", "fingerprint"]

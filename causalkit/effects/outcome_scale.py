@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from causalkit.kernels.arrays import Floats, read_only
+from causalkit.nuisance.estimator_needs import in_own_units
 
 
 @dataclass(frozen=True)
@@ -29,11 +31,16 @@ class Scale:
     binary: bool
 
     @classmethod
-    def learn(cls, outcome: Floats) -> Scale:
-        """Two values become 0 and 1; anything else gets mean zero and sd one. Rows must be in canonical order."""
+    def learn(cls, outcome: Floats, regressor: Any = None) -> Scale:
+        """Two values become 0 and 1; anything else gets mean zero and sd one. Rows must be in canonical order.
+
+        An outcome whose regressor needs its own units keeps them (see :mod:`causalkit.nuisance.estimator_needs`).
+        """
         low, high = float(outcome.min()), float(outcome.max())
         if low < high and bool(np.all((outcome == low) | (outcome == high))):
             return cls(low, 0.0, high - low, True)
+        if in_own_units(regressor):
+            return cls(0.0, 0.0, 1.0, False)
         near = outcome - outcome[0]  # exact where the outcome is far from zero and its differences are not
         spread = float(near.std())
         fine = spread > 1e-14 * max(abs(low), abs(high))

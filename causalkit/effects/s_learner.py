@@ -10,11 +10,13 @@ from causalkit.core.features import Features, Schema
 from causalkit.effects.crossfit_study import Canonical
 from causalkit.effects.effect_learner import EffectLearner, Learned
 from causalkit.effects.fold_models import from_levels, learned, out_of_fold
+from causalkit.errors import DesignError
 from causalkit.kernels.arrays import Codes, Floats, Ints, read_only
 from causalkit.nuisance.binned import BinnedTable
 from causalkit.nuisance.boosting import like
+from causalkit.nuisance.estimator_needs import drops_columns
 from causalkit.nuisance.learners import Model
-from causalkit.nuisance.outcome import Probability, Standardized, outcome_learner
+from causalkit.nuisance.outcome import OutcomeLearner, outcome_learner
 
 NO_INTERVAL = (
     "the S-learner has no valid pointwise interval: how far its one model pulls effects towards zero is not known."
@@ -76,7 +78,13 @@ class SLearner(EffectLearner):
             train = np.flatnonzero(folds != fold)
             models += (single_model(learner, table, train, study.z, study.arms.count, study.weights, groups),)
             learner = like(learner, models[-1])
-        return learned(models, out_of_fold(models, features.values, folds), NO_INTERVAL)
+        found = out_of_fold(models, features.values, folds)
+        if (drops_columns(self.regressor) or drops_columns(self.classifier)) and not found[:, 1:].any():
+            raise DesignError(
+                "the regressor leaves out the arm, which SLearner adds behind the covariates, so that all effects are zero.",
+                hint="Let its ColumnTransformer keep other columns: remainder='passthrough'; or use TLearner.",
+            )
+        return learned(models, found, NO_INTERVAL)
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,7 +114,7 @@ def with_arms(features: Features, codes: Codes, n_arms: int) -> Features:
 
 
 def single_model(
-    learner: Standardized | Probability,
+    learner: OutcomeLearner,
     table: BinnedTable,
     rows: Ints,
     outcome: Floats,

@@ -45,7 +45,8 @@ class IV(Estimator[IVResult]):
         ``"kclass"``: the given ``kappa``. ``"gmm"``: two-step GMM with the inverse of the moments' covariance as
         weights (Hansen 1982); the weights allow for what ``vcov`` allows for. ``"cue"``: continuously updating GMM.
         ``"jive"``, ``"ujive"``, ``"ijive"``: jackknife estimators for many instruments (Angrist, Imbens and Krueger
-        1999; Kolesar 2013; Ackerberg and Devereux 2009).
+        1999; Kolesar 2013; Ackerberg and Devereux 2009); ``"ijive"`` is the steadier where covariates explain much of the
+        outcome, which ``"ujive"`` leaves in it.
     fuller : float
         Fuller's constant, for ``method="fuller"``: 1 is nearly unbiased, 4 has a small mean squared error.
     kappa : float, optional

@@ -140,6 +140,12 @@ def jackknife_fit(
     DesignError
         If there is no instrument, or none is left once controls are partialled out.
 
+    Notes
+    -----
+    ``"ujive"`` and ``"ujive2013"`` take the controls out of the predictions but not out of the outcome, which keeps them
+    unbiased: what controls explain of the outcome adds noise (and standard error), and a multiple of a control added to the
+    outcome moves the estimate. ``"ijive"`` takes controls out of everything first, and is steadier where they explain much.
+
     References
     ----------
     Angrist, Imbens and Krueger (1999), *Jackknife instrumental variables estimation*; Ackerberg and Devereux (2009),

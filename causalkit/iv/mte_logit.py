@@ -8,6 +8,7 @@ import numpy as np
 
 from causalkit.errors import ConvergenceError, DesignError
 from causalkit.kernels.arrays import Floats, read_only
+from causalkit.linear.rank import select_columns
 
 _STEPS = 60
 _GOAL = 1e-12
@@ -114,8 +115,7 @@ def _standardised(columns: Floats, w: Floats) -> tuple[Floats, tuple[int, ...]]:
             found.append(centred / spread)
             kept.append(j)
     X = np.stack(found, axis=1)
-    _, triangle = np.linalg.qr(X * np.sqrt(w)[:, None])
-    chosen = [j for j in range(X.shape[1]) if abs(triangle[j, j]) > _COLLINEAR]
+    chosen = select_columns(X * np.sqrt(w)[:, None], np.full(X.shape[1], _COLLINEAR)).kept
     return np.ascontiguousarray(X[:, chosen]), tuple(kept[j] for j in chosen)
 
 

@@ -101,26 +101,24 @@ def _code(x: Floats, first: int, rows: int, f: int, ruler: Ruler, value: Floats,
 
 
 @njit(cache=True, nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
-def code_columns(x: Floats, first: int, low_f: int, high_f: int, ruler: Ruler, out: Bytes) -> None:
-    """Code rows ``first ... first + out.shape[1]`` of the columns ``low_f ... high_f`` of ``x``.
+def code_columns(x: Floats, low_f: int, high_f: int, ruler: Ruler, out: Bytes) -> None:
+    """Code the columns ``low_f ... high_f`` of ``x``.
 
     Parameters
     ----------
     x : Floats, shape (n, p), read-only
         Covariates.
-    first : int
-        First row.
     low_f, high_f : int
         Covariates to code.
     ruler : Ruler
-    out : uint8 array, shape (p, m)
+    out : uint8 array, shape (p, n)
         For a number, how many edges lie below it: ``x <= edges[j]`` exactly where ``code <= j``.
     """
     value, at = np.empty(TOGETHER), np.empty(TOGETHER, np.uint64)
     for f in range(low_f, high_f):
         for begin in range(0, out.shape[1], TOGETHER):
             rows = min(TOGETHER, out.shape[1] - begin)
-            _code(x, first + begin, rows, f, ruler, value, at)
+            _code(x, begin, rows, f, ruler, value, at)
             for i in range(rows):
                 out[f, begin + i] = at[i]
 

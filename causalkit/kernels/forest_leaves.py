@@ -128,17 +128,49 @@ def go_down(
 
 
 @njit(cache=True, nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
+def mark_leaves(words: Nodes, marks: Nodes) -> None:
+    """Write which nodes are leaves, by which leaves are numbered in the order of nodes.
+
+    Parameters
+    ----------
+    words : uint64 array, shape (nodes,), read-only
+    marks : uint64 array, shape (ceil(nodes / 64), 2)
+        Zeros; out, for 64 nodes each: bits of those that are leaves, and how many leaves come before.
+    """
+    count = 0
+    for node in range(words.size):
+        if node & 63 == 0:
+            marks[node >> 6, 1] = count
+        if words[node] >> np.uint64(32) == node:
+            marks[node >> 6, 0] |= np.uint64(1) << np.uint64(node & 63)
+            count += 1
+
+
+@njit(cache=True, nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
+def leaf_number(node: int, marks: Nodes) -> np.uint64:
+    """Return how many leaves come before a leaf."""
+    at = np.uint64(node) >> np.uint64(6)
+    bits = marks[at, 0] & ((np.uint64(1) << (np.uint64(node) & np.uint64(63))) - np.uint64(1))
+    # the number of bits, by adding neighbours: pairs, fours, bytes, all
+    bits -= bits >> np.uint64(1) & np.uint64(0x5555555555555555)
+    bits = (bits & np.uint64(0x3333333333333333)) + (bits >> np.uint64(2) & np.uint64(0x3333333333333333))
+    bits = (bits + (bits >> np.uint64(4))) & np.uint64(0x0F0F0F0F0F0F0F0F)
+    number: np.uint64 = marks[at, 1] + (bits * np.uint64(0x0101010101010101) >> np.uint64(56))
+    return number
+
+
+@njit(cache=True, nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
 def find_leaves(
     codes: Bytes,
     words: Nodes,
-    place: Codes,
+    marks: Nodes,
     set_of: Codes,
     sets: Sets,
     roots: Codes,
     levels: Codes,
     out: Codes,
 ) -> None:
-    """Write where each tree sends each row.
+    """Write the number of the leaf to which each tree sends each row; leaves are numbered in the order of nodes.
 
     Parameters
     ----------
@@ -146,14 +178,14 @@ def find_leaves(
         Codes of each row, then codes plus one, by which missing values come first instead of last.
     words, set_of, levels : arrays, read-only
         As :func:`pack` wrote them.
-    place : Codes, shape (nodes,), read-only
-        What is written for each leaf.
+    marks : uint64 array, read-only
+        As :func:`mark_leaves` wrote them.
     sets : uint64 array, shape (splits on categories, 4), read-only
         Bits of the codes that go left.
     roots : Codes, shape (trees,), read-only
         First node of each tree; -1 for a tree without a root.
     out : Codes, shape (trees, m)
-        Out: places; -1 for a tree without a root.
+        Out: numbers; -1 for a tree without a root.
     """
     m, width = codes.shape
     flat = codes.reshape(-1)
@@ -166,7 +198,7 @@ def find_leaves(
                 continue
             go_down(flat, first * width, width, rows, roots[tree], levels[tree], words, set_of, sets, at, who)
             for i in range(rows):
-                out[tree, first + i] = place[np.uint64(at[i])]
+                out[tree, first + i] = leaf_number(at[i], marks)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
@@ -197,7 +229,7 @@ def prune(seen: Bools, feature: Features, threshold: Codes, child: Codes, missin
 
 
 @njit(cache=True, nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
-def compact(feature: Features, child: Codes, old: Codes, place: Codes, leaves: Codes) -> int:
+def compact(feature: Features, child: Codes, old: Codes, new_child: Codes, leaves: Codes) -> int:
     """Number anew the nodes that the root leads to, parents first; return how many there are.
 
     Parameters
@@ -205,10 +237,10 @@ def compact(feature: Features, child: Codes, old: Codes, place: Codes, leaves: C
     feature, child : arrays, shape (nodes,)
     old : Codes, shape (nodes,)
         Out: the old number of each node kept.
-    place : Codes, shape (nodes,)
-        Out: by new number, the new number of the left child, or the number of a leaf.
+    new_child : Codes, shape (nodes,)
+        Out: by new number, the new number of the left child of a split.
     leaves : Codes, shape (nodes,)
-        Out: the old number of each leaf.
+        Out: the old number of each leaf, in the order of the new ones.
     """
     old[0] = 0
     node = n_leaves = 0
@@ -217,11 +249,10 @@ def compact(feature: Features, child: Codes, old: Codes, place: Codes, leaves: C
         was = old[node]
         if feature[was] >= 0:
             old[count], old[count + 1] = child[was], child[was] + 1
-            place[node] = count
+            new_child[node] = count
             count += 2
         else:
             leaves[n_leaves] = was
-            place[node] = n_leaves
             n_leaves += 1
         node += 1
     return count

@@ -8,7 +8,7 @@ from numba import njit
 from causalkit.kernels.arrays import Codes, Floats, Ints
 from causalkit.kernels.forest_adding import LANES, add_four
 from causalkit.kernels.forest_binning import TOGETHER, Ruler, code_pairs
-from causalkit.kernels.forest_leaves import Nodes, go_down
+from causalkit.kernels.forest_leaves import Nodes, go_down, leaf_number
 from causalkit.kernels.forest_splitting import Sets
 
 
@@ -25,36 +25,34 @@ def _add(out: Floats, i: int, means: Floats, at: int) -> None:
 
 @njit(cache=True, nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
 def add_trees(
-    x: Floats, first: int, stop: int, ruler: Ruler, words: Nodes, place: Codes, set_of: Codes, sets: Sets,
+    x: Floats, ruler: Ruler, words: Nodes, marks: Nodes, set_of: Codes, sets: Sets,
     roots: Codes, levels: Codes, means: Floats, out: Floats,
 ) -> None:  # fmt: skip
-    """Add up the leaf means of all trees for rows ``first ... stop`` of ``x``, without a table of their leaves.
+    """Add up the leaf means of all trees for the rows of ``x``, without a table of their leaves.
 
     Parameters
     ----------
     x : Floats, shape (n, p), read-only
         Covariates.
-    first, stop : int
-        Rows.
     ruler : Ruler
-    words, place, set_of, sets, roots, levels : arrays, read-only
+    words, marks, set_of, sets, roots, levels : arrays, read-only
         See :func:`causalkit.kernels.forest_leaves.find_leaves`.
     means : Floats, shape (leaves, d), read-only
-    out : Floats, shape (stop - first, d)
+    out : Floats, shape (n, d)
         Zeros; out: sums over the trees that have a root.
     """
     width = 2 * x.shape[1]
     codes = np.empty((TOGETHER, width), np.uint8)
     flat, at, who = codes.reshape(-1), np.empty(TOGETHER, np.int32), np.empty(TOGETHER, np.int32)
-    for begin in range(first, stop, TOGETHER):
-        rows = min(TOGETHER, stop - begin)
+    for begin in range(0, len(x), TOGETHER):
+        rows = min(TOGETHER, len(x) - begin)
         code_pairs(x, begin, rows, ruler, codes)
         for tree in range(roots.size):
             if roots[tree] < 0:
                 continue
             go_down(flat, 0, width, rows, roots[tree], levels[tree], words, set_of, sets, at, who)
             for i in range(rows):
-                _add(out, begin - first + i, means, place[np.uint64(at[i])])
+                _add(out, begin + i, means, np.int64(leaf_number(at[i], marks)))
 
 
 @njit(cache=True, nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]

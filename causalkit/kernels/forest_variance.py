@@ -28,7 +28,8 @@ def add_spread(
     ----------
     leaves : Codes, shape (trees, m)
         Leaf of each tree, -1 where it does not speak for the row.
-    leaf_means : Floats, shape (leaves, d), read-only
+    leaf_means : Floats, shape (leaves, d) or (leaves, d - 1), read-only
+        Without the first column where it would hold ones.
     influence : Floats, shape (m, q, d)
         Coefficients of the influence.
     group_size : int
@@ -43,6 +44,7 @@ def add_spread(
         Work space.
     """
     q, d = influence.shape[1], influence.shape[2]
+    lead = d - leaf_means.shape[1]
     for first in range(0, leaves.shape[0] - group_size + 1, group_size):
         for i in range(leaves.shape[1]):
             whole = True
@@ -54,9 +56,9 @@ def add_spread(
             for a in range(q):
                 work[a] = 0.0
                 for tree in range(first, first + group_size):
-                    at, one = leaves[tree, i], 0.0
-                    for c in range(d):
-                        one += influence[i, a, c] * leaf_means[at, c]
+                    at, one = leaves[tree, i], influence[i, a, 0] if lead else 0.0
+                    for c in range(lead, d):
+                        one += influence[i, a, c] * leaf_means[at, c - lead]
                     work[a] += one
                     total[i, a] += one * one
                 for b in range(a + 1):

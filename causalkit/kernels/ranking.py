@@ -201,6 +201,8 @@ def _block_without(
     if block[2] == 0.0:
         return 0.0, 0.0
     mass = last_share - first_share - w
+    if mass <= 1e-12 * (last_share - first_share):  # the unit is its block, up to rounding
+        return 0.0, 0.0
     total = last_level - first_level - w * score
     mean = total / mass
     inverse = block[2] + np.log((last_share - w) / last_share)

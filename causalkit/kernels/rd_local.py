@@ -273,9 +273,12 @@ def cluster_scores(
     fit_h: float,
     fit_rows: int,
     kernel: Floats,
-    leverage: bool,
+    root: Floats,
 ) -> tuple[Ints, Floats, Floats, Floats, Floats]:
     """Return what a clustered variance needs, by cluster.
+
+    ``root`` turns powers of the regression into a basis that is about orthonormal in it: its inverse Gram matrix is
+    ``root @ root.T``. It is empty where leverages are not wanted, and the last three arrays then are too.
 
     Returns
     -------
@@ -284,17 +287,18 @@ def cluster_scores(
     scores : array, shape (clusters,)
         Sum of score weights times residuals.
     crossed : array, shape (clusters, k)
-        Sum of score weights times the powers of the regression (where ``leverage``).
-    grams : array, shape (clusters, 2k - 1)
-        Power sums of the cluster's part of the Gram matrix.
+        Sum of score weights times the basis.
+    grams : array, shape (clusters, k, k)
+        The cluster's part of the Gram matrix of the basis.
     moments : array, shape (clusters, k)
-        Sum of regression weights times powers times residuals.
+        Sum of regression weights times the basis times residuals.
     """
-    k = beta.size if leverage else 0
+    k = root.shape[0]
     sizes = np.zeros(n_clusters, np.int64)
     scores = np.zeros(n_clusters)
     crossed, moments = np.zeros((n_clusters, k)), np.zeros((n_clusters, k))
-    grams = np.zeros((n_clusters, max(2 * k - 1, 0)))
+    grams = np.zeros((n_clusters, k, k))
+    basis = np.empty(k)
     near_unit, far_unit = 1.0 / near_h, 1.0 / far_h
     fit_unit = 1.0 / fit_h
     weighted = weights.size > 0
@@ -306,16 +310,13 @@ def cluster_scores(
         residual = outcome[i] - _polynomial(beta, u)
         sizes[at] += 1
         scores[at] += score * residual
-        if leverage:
-            power = score
+        for j in range(k):
+            basis[j] = _polynomial(root[:, j], u)
+            crossed[at, j] += score * basis[j]
+        if k and i < fit_rows:
+            weight *= _polynomial(kernel, u)
             for j in range(k):
-                crossed[at, j] += power
-                power *= u
-            if i < fit_rows:
-                power = weight * _polynomial(kernel, u)
-                for j in range(2 * k - 1):
-                    grams[at, j] += power
-                    if j < k:
-                        moments[at, j] += power * residual
-                    power *= u
+                moments[at, j] += weight * basis[j] * residual
+                for m in range(k):
+                    grams[at, j, m] += weight * basis[j] * basis[m]
     return sizes, scores, crossed, grams, moments

@@ -58,7 +58,7 @@ def as_regressor(
         raise DesignError(
             f"regressor={type(spec).__name__} is a classifier.", hint="Pass it as classifier=, or pass a regressor."
         )
-    return SklearnLearner(spec, 0, names, categorical, random_state, n_jobs)
+    return SklearnLearner(spec, 0, names, categorical, random_state, n_jobs, _levels(features))
 
 
 def as_classifier(
@@ -102,7 +102,7 @@ def as_classifier(
         _require_shorthand(spec, "classifier")
         return LinearClassifier(n_classes, categorical) if spec == "linear" else ShareClassifier(n_classes)
     _require_methods(spec, "classifier", ("fit", "predict_proba", "get_params"))
-    return SklearnLearner(spec, n_classes, names, categorical, random_state, n_jobs)
+    return SklearnLearner(spec, n_classes, names, categorical, random_state, n_jobs, _levels(features))
 
 
 def _require_shorthand(spec: str, role: str) -> None:
@@ -111,7 +111,7 @@ def _require_shorthand(spec: str, role: str) -> None:
 
 
 def _require_methods(spec: Any, role: str, methods: tuple[str, ...]) -> None:
-    lacking = [method for method in methods if not hasattr(spec, method)]
+    lacking = [method for method in methods if not _offers(spec, method)]
     if isinstance(spec, type):
         raise DesignError(f"{role}={spec.__name__} is a class.", hint=f"Pass an instance: {spec.__name__}().")
     if lacking:
@@ -119,6 +119,17 @@ def _require_methods(spec: Any, role: str, methods: tuple[str, ...]) -> None:
             f"{role}={type(spec).__name__} has no {' or '.join(lacking)}.",
             hint=f"Pass a scikit-learn {role}" + (" with predict_proba." if "predict_proba" in lacking else "."),
         )
+
+
+def _offers(spec: Any, method: str) -> bool:
+    """Tell whether an estimator has a method, or will once its default final estimator is made at the fit (stacking)."""
+    waits = hasattr(spec, "final_estimator") and spec.final_estimator is None
+    return hasattr(spec, method) or (waits and hasattr(type(spec), method))
+
+
+def _levels(features: FeatureMatrix | None) -> Any:
+    """Return the labels of the categories where the covariates hold them."""
+    return getattr(getattr(features, "schema", None), "levels", None)
 
 
 def _is_classifier(spec: Any) -> bool:

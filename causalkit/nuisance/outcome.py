@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -13,10 +13,19 @@ from causalkit.kernels.arrays import Codes, Floats, Ints
 from causalkit.nuisance.binned import binned, on_views
 from causalkit.nuisance.crossfit import arm_label, cross_fit_models, is_binary
 from causalkit.nuisance.defaults import as_classifier, as_regressor
+from causalkit.nuisance.estimator_needs import in_own_units
 from causalkit.nuisance.features import FeatureMatrix
 from causalkit.nuisance.learners import Learner, Model
 
 _FEWEST = 2
+
+
+class OutcomeLearner(Protocol):
+    """A learner of an outcome in its units, on arrays or on views of a binned table."""
+
+    def fit(self, x: Any, y: Floats, weights: Floats | None = None, groups: Codes | None = None) -> Model:
+        """Fit on these rows and return the model."""
+        ...
 
 
 def cross_fit_outcomes(
@@ -37,8 +46,9 @@ def cross_fit_outcomes(
     """Predict each row's outcome under each arm, mu_a(x) = E[Y | X = x, arm = a], by models that have not seen its fold.
 
     The model of an arm is trained on the rows of that arm outside the fold. A continuous outcome is standardised by the
-    mean and sd of these training rows, so the answer follows ``y * 1e6`` and ``y + 1e9``. With one arm only (all codes
-    zero) this is the cross-fitted mean E[Y | X].
+    mean and sd of these training rows, so the answer follows ``y * 1e6`` and ``y + 1e9``; estimators to which it matters where
+    zero is (Poisson, gamma, Tweedie, transformed targets) learn it as it is. With one arm only (all codes zero) this is the
+    cross-fitted mean E[Y | X].
 
     Parameters
     ----------
@@ -126,11 +136,11 @@ def fit_outcomes(
 
 def outcome_learner(
     features: FeatureMatrix, binary: bool, regressor: Any, classifier: Any, random_state: int
-) -> Standardized | Probability:
+) -> OutcomeLearner:
     """Return what learns an outcome from views of a table: probabilities of a 0/1 outcome, or means."""
     if binary and (classifier is not None or regressor is None):
         return Probability(on_views(as_classifier(classifier, features, random_state=random_state, n_jobs=1)))
-    return Standardized(on_views(as_regressor(regressor, features, random_state=random_state, n_jobs=1)))
+    return standardized(on_views(as_regressor(regressor, features, random_state=random_state, n_jobs=1)), regressor)
 
 
 @dataclass(frozen=True)
@@ -144,6 +154,11 @@ class ArmModels:
         """Return the expected outcome under each arm, shape (n, n_arms)."""
         predicted = np.column_stack([model.predict(x) for model in self.models])
         return np.clip(predicted, 0.0, 1.0) if self.binary else predicted
+
+
+def standardized(learner: Learner, spec: Any) -> OutcomeLearner:
+    """Return a learner of outcomes that standardises them, unless what the user asked for needs their own units."""
+    return learner if in_own_units(spec) else Standardized(learner)
 
 
 class Standardized:

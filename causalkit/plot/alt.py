@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from causalkit.core import format as fmt
-from causalkit.plot import contour, contract, dag, event_studies, marginal, rd_density, rd_windows, rdd
+from causalkit.plot import contour, contract, dag, event_studies, marginal, panels, rd_density, rd_windows, rdd
 from causalkit.plot.contract import PlotData
 
 ROWS_TOLD = 12
@@ -199,6 +199,8 @@ WORDS: dict[str, tuple[Callable[[PlotData], str], str]] = {
         "A dot is an estimate, the bar its interval. A bar that does not touch the dashed line differs from no effect.",
     ),
     "event_studies": (event_studies.told, event_studies.READING),
+    "cohort_paths": (panels.paths_told, panels.PATHS_READING),
+    "timing": (panels.timing_told, panels.TIMING_READING),
     "dose_response": (
         _dose_response,
         (
@@ -211,21 +213,22 @@ WORDS: dict[str, tuple[Callable[[PlotData], str], str]] = {
         _curve("Targeting curve, effect in the group minus the average effect,"),
         (
             "How much larger the effect is among those ranked first than among everyone. A good ranking starts high and "
-            "falls to zero; a flat line at zero is a ranking no better than chance."
+            "falls to zero; a flat line at zero is a ranking no better than chance. The dark band holds each share alone; "
+            "a light one holds all at once."
         ),
     ),
     "gain": (
         _curve("Gain curve"),
         (
             "What treating the best-ranked share gains. The further above the dashed line of treating at random, the better "
-            "the ranking."
+            "the ranking. The dark band holds each share alone; a light one holds all at once."
         ),
     ),
     "profit": (
         _curve("Profit curve"),
         (
-            "What treating the best-ranked share earns after costs. The shaded area is the interval; the vertical line is "
-            "the share that was chosen."
+            "What treating the best-ranked share earns after costs. The dark band holds each share alone, a light one all at "
+            "once; the vertical line is the share that was chosen."
         ),
     ),
     "effect_histogram": (

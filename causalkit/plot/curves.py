@@ -72,11 +72,14 @@ def _reference(axes: Axes, data: PlotData, q: Floats, keep: Any) -> None:
     axes.plot(q[keep], line[keep], color=theme.MUTED, linewidth=1.1, linestyle=(0, (4, 3)))
     name = contract.text(data, "reference_label")
     if name:
-        # Right of and below a line that is level or rises there is room: the curve runs above it.
+        # Below the line there is room, as the curve runs above it: to the right where it is level or rises, else to the left.
+        falls = line[-1] < line[0]
         axes.annotate(
-            theme.label(name), (0.6, float(np.interp(0.6, q, line))), (5, -5), textcoords="offset points",
-            va="top", color=theme.MUTED, fontsize=8.5,
+            theme.label(name), (0.6, float(np.interp(0.6, q, line))), (-5 if falls else 5, -5), textcoords="offset points",
+            ha="right" if falls else "left", va="top", color=theme.MUTED, fontsize=8.5,
         )  # fmt: skip
+        low, high = axes.get_ylim()
+        axes.set_ylim(bottom=min(low, float(np.interp(0.6, q, line)) - 0.1 * (high - low)))
 
 
 def _marker(axes: Axes, data: PlotData, q: Floats, value: Floats, colour: str) -> None:

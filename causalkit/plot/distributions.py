@@ -65,7 +65,8 @@ def overlap(data: PlotData) -> Figure:
     labels, values = labels[:ARMS], values[:ARMS]
     mirrored = len(values) == 2
     figure = theme.new_figure(2.8 if mirrored else 0.8 + 0.8 * len(values))
-    edges = np.linspace(*_range(np.concatenate(values)), 41)
+    bounds = [bound for key in ("low", "high") if (bound := contract.number(data, key)) is not None]
+    edges = _bins(np.concatenate(values), bounds)
     shares = [np.histogram(part, edges)[0] / max(part.size, 1) for part in values]
     grid = np.atleast_1d(figure.subplots(1 if mirrored else len(values), sharex=True))
     for i, (name, share) in enumerate(zip(labels, shares, strict=True)):
@@ -73,10 +74,11 @@ def overlap(data: PlotData) -> Figure:
         down = mirrored and i == 0
         colour = theme.PALETTE[(1 - i) if mirrored else i % len(theme.PALETTE)]
         axes.stairs(-share if down else share, edges, fill=True, color=colour, alpha=0.75, linewidth=0)
+        beside = contract.number(data, "low")  # the name stands right of the line there
         axes.annotate(
-            f"{theme.label(name)} (n = {values[i].size:,})", (0.0, 0.0 if down else 1.0), (2, 3 if down else -3),
-            xycoords="axes fraction", textcoords="offset points", va="bottom" if down else "top", color=colour,
-            fontweight="bold",
+            f"{theme.label(name)} (n = {values[i].size:,})", (beside or 0.0, 0.0 if down else 1.0), (4, 3 if down else -3),
+            xycoords=("axes fraction" if beside is None else "data", "axes fraction"), textcoords="offset points",
+            va="bottom" if down else "top", color=colour, fontweight="bold",
         )  # fmt: skip
     for axes in grid:
         theme.dress(axes, grid="y")
@@ -90,6 +92,15 @@ def overlap(data: PlotData) -> Figure:
     grid[0].set_title("Share of the arm", loc="left", color=theme.MUTED, pad=8)
     grid[-1].set_xlabel(theme.label(contract.text(data, "xlabel", "Probability of treatment"), 80), labelpad=6)
     return figure
+
+
+def _bins(values: Floats, bounds: list[float]) -> Floats:
+    """Return edges of 40 bins; of fewer, wide enough to be seen, where values are close and the bounds far away."""
+    low, high = _range(values)
+    across = max(high, *bounds, high) - min(low, *bounds, low)
+    count = int(np.clip(np.floor(100 * (high - low) / across), 1, 40))
+    pad = max(across / 100 - (high - low), 0.0) / 2
+    return np.linspace(low - pad, high + pad, count + 1)
 
 
 def _room(axes: Axes, both: bool) -> None:

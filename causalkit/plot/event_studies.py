@@ -52,7 +52,7 @@ def event_studies(data: PlotData) -> Figure:
             axes.plot([base + shift[place]], [0.0], mark, color=colour, markersize=4.0, markerfacecolor=theme.PAPER)
     theme.dress(
         axes,
-        xlabel=contract.text(data, "xlabel", "time since the start"),
+        xlabel=contract.text(data, "xlabel", "Time since the start"),
         ylabel=contract.text(data, "ylabel", "Effect"),
     )
     axes.locator_params(axis="x", integer=True)

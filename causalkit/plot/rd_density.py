@@ -32,7 +32,7 @@ def density(data: PlotData) -> Figure:
     figure = theme.new_figure(2.9)
     axes = figure.subplots()
     axes.stairs(heights, edges, fill=True, color=theme.GRID)
-    for side, colour in (("left", theme.BLUE), ("right", theme.ORANGE)):
+    for side, colour in (("left", theme.ORANGE), ("right", theme.BLUE)):
         x, value, low, high = contract.columns(data, *(f"{side}_{part}" for part in ("x", "density", "low", "high")))
         axes.fill_between(x, np.maximum(low, 0.0), high, color=colour, alpha=0.2, linewidth=0)
         axes.plot(x, value, color=colour, solid_capstyle="round")

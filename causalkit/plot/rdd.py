@@ -157,7 +157,8 @@ def power(data: PlotData) -> Figure:
         axes.plot([chosen], [np.interp(chosen, effect, value)], "o", color=theme.ORANGE, markersize=6.5)
     if least is not None:
         axes.axvline(least, color=theme.GREEN, linewidth=1.2)
-        _name(axes, least, f"smallest {fmt.number(least, 3)}", theme.GREEN, 0.1, least > 0.6 * float(effect.max()))
+        said = f"{fmt.share(wanted or 0.8, 0)} at {fmt.number(least, 3)}"
+        _name(axes, least, said, theme.GREEN, 0.1, least > 0.6 * float(effect.max()))
     theme.dress(axes, xlabel=contract.text(data, "xlabel", "True effect"), ylabel="Probability to find it")
     axes.set_ylim(0.0, 1.02)
     theme.percent_axis(axes.yaxis)

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 KINDS: dict[str, str] = {
     "effects": "forest:effects",
     "event_studies": "event_studies:event_studies",
+    "cohort_paths": "panels:cohort_paths",
+    "timing": "panels:timing",
     "toc": "curves:toc",
     "gain": "curves:gain",
     "profit": "curves:profit",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any, ClassVar, Literal
 
@@ -15,6 +15,7 @@ from causalkit.core.roles import Assignment, Role
 from causalkit.core.sample import Arms, Sample
 from causalkit.errors import DesignError
 from causalkit.kernels.arrays import Bools, Floats
+from causalkit.rdd.boundary_checks import sides_check
 from causalkit.rdd.multi_cutoff_parts import Part, fit_parts, numbers_of
 from causalkit.rdd.multi_cutoff_result import MultiCutoffResult, assembled
 from causalkit.rdd.regression_discontinuity import RegressionDiscontinuity, _check_bandwidth
@@ -69,7 +70,8 @@ class BoundaryRD(Estimator[MultiCutoffResult]):
     -----
     Distance is Euclidean: give scores of like units, or divide each by its standard deviation. Near a kink of the boundary
     the average outcome is not smooth in the distance, and the bias there shrinks more slowly (Cattaneo, Titiunik and Yu
-    2025). The same rows serve several points; the covariance of the effects says so.
+    2025). The same rows serve several points; the covariance of the effects says so. ``treatment`` is the side: where rows
+    next to the boundary have the treatment of the other side, ``checks["sides"]`` says how many.
 
     Examples
     --------
@@ -208,7 +210,10 @@ class BoundaryRD(Estimator[MultiCutoffResult]):
         several = fit_parts(self.each, alone, parts)
         numbers = numbers_of(several, alone, treated.astype(np.int32))
         what = f"effect of {column.contrast()} on {sample.name('outcome')} at the boundary"
-        return assembled(self, sample, several, numbers, what)
+        result = assembled(self, sample, several, numbers, what)
+        reach = max(result.bandwidths.get("pooled", (np.inf, np.inf)))
+        sides = sides_check(scores, points, treated, reach)
+        return result if sides is None else replace(result, checks=result.checks.joined({"sides": sides}))
 
     def _scores(self, sample: Sample) -> Floats:
         columns = sample.numbers("running")

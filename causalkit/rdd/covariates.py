@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from causalkit.kernels.arrays import Floats
+from causalkit.errors import DesignError
+from causalkit.kernels.arrays import Bools, Floats
 from causalkit.rdd.line import KERNELS
 from causalkit.rdd.moments import Side
 from causalkit.rdd.polynomial_fit import Fit
@@ -46,7 +47,17 @@ def _residual_products(side: Side, fit: Fit, first: int) -> tuple[Floats, Floats
     return residual / fit.bandwidth, np.diag(products[:, first:]) / fit.bandwidth
 
 
-def selector(jump: Floats, gamma: Floats | None, n_treatments: int) -> tuple[Floats, float, float]:
+def determined(sides: Sequence[Side], fits: Sequence[Fit], n_treatments: int) -> Bools:
+    """Return which covariates the local polynomials explain, so that they can't adjust anything, shape (covariates,)."""
+    first = 1 + n_treatments
+    parts = [_residual_products(side, fit, first) for side, fit in zip(sides, fits, strict=True)]
+    left = np.sum([np.diag(part[:, first:]) for part, _ in parts], axis=0)
+    return np.asarray(left <= _COLLINEAR * np.sum([squares for _, squares in parts], axis=0))
+
+
+def selector(
+    jump: Floats, gamma: Floats | None, n_treatments: int, noise: Floats | None = None
+) -> tuple[Floats, float, float]:
     """Return the combination of columns whose coefficient is the effect, and the effects on outcome and treatment.
 
     Parameters
@@ -56,12 +67,19 @@ def selector(jump: Floats, gamma: Floats | None, n_treatments: int) -> tuple[Flo
     gamma : array, shape (covariates, 1 + treatments), or None
     n_treatments : int
         With a treatment, the combination is the linearised ratio.
+    noise : array, shape (columns,), optional
+        What rounding may add to each coefficient.
 
     Returns
     -------
     s : array, shape (columns,)
     on_outcome, on_treatment : float
         ``on_treatment`` is 1 without a treatment.
+
+    Raises
+    ------
+    DesignError
+        If the effect on the treatment is zero, or rounding.
     """
     first = 1 + n_treatments
     plain = np.zeros((first, jump.size))
@@ -72,4 +90,6 @@ def selector(jump: Floats, gamma: Floats | None, n_treatments: int) -> tuple[Flo
     if not n_treatments:
         return plain[0], float(effects[0]), 1.0
     on_outcome, on_treatment = float(effects[0]), float(effects[1])
+    if abs(on_treatment) <= (0.0 if noise is None else float(np.abs(plain[1]) @ noise)):
+        raise DesignError("the treatment does not jump at the cutoff.", hint="Check treatment= and the cutoff.")
     return (plain[0] - on_outcome / on_treatment * plain[1]) / on_treatment, on_outcome, on_treatment

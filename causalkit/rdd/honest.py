@@ -234,7 +234,7 @@ def honest_report(
     DesignError
         If the bound or the level can't be used.
     InferenceUnavailable
-        If the result estimates a derivative or holds no data.
+        If the result estimates a derivative or holds no data, or the outcome does not vary about the polynomials.
     """
     estimator = result.estimator
     if estimator.derivative:
@@ -249,6 +249,11 @@ def honest_report(
     fit = problem.fit(bound)
     if data.fuzzy:
         fit = problem.fit(bound, guess=fit.estimate)
+    if not fit.se > 0.0:
+        raise InferenceUnavailable(
+            f"the polynomials leave no residual of {sample.name('outcome')!r}, so there is no error to be honest about.",
+            hint="Does the outcome vary?",
+        )
     return HonestReport(problem, fit, smoothness is not None, (sample.name("outcome"), sample.name("running")))
 
 

@@ -106,6 +106,8 @@ def _ik_bandwidth(data: HonestData) -> float:
         np.column_stack([(x / data.largest)[:, None] ** np.arange(4), data.treated.astype(float)]), y, 3
     )
     third /= data.largest**3
+    if not (density * third**2 > 0.0 and min(variances) > 0.0):  # nothing bends, or nothing varies
+        return np.inf
     curvature, penalty = [], 0.0
     for right, variance in zip((False, True), variances, strict=True):
         side = data.side(right)

@@ -16,6 +16,9 @@ from causalkit.rdd.polynomial_fit import Fit
 from causalkit.rdd.variance import coefficient_weights, corrected_weights, variance
 from causalkit.rdd.windows import Split, split
 
+#: Numbers that are smaller than this share of those they are made of may be rounding.
+_ROUNDING = 1e-13
+
 
 @dataclass(frozen=True)
 class Jump:
@@ -168,13 +171,12 @@ def estimate(split: Split, plan: Plan, bandwidths: Bandwidths) -> LocalEstimate:
     levels = [_level(split, at, fits[at], nu) for at in (0, 1)]
     biases = [_bias(split, at, fits[at], bias_fits[at], nu) for at in (0, 1)]
     jump, bias = levels[1] - levels[0], biases[1] - biases[0]
-    if split.n_treatments and jump[1] == 0.0:
-        raise DesignError("the treatment does not jump at the cutoff.", hint="Check treatment= and the cutoff.")
-    s, on_outcome, on_treatment = selector(jump, gamma, split.n_treatments)
+    s, on_outcome, on_treatment = selector(jump, gamma, split.n_treatments, _reach(split, fits, nu))
 
     def of(combination: Floats, value: float) -> Jump:
         plain, robust = _variances(split, plan, fits, bias_fits, combination)
-        return Jump(value, value - float(combination @ bias), math.sqrt(plain), math.sqrt(robust))
+        found = np.array([value, value - float(combination @ bias), math.sqrt(plain), math.sqrt(robust)])
+        return Jump(*_without_noise(found, _noise(split, fits, bias_fits, combination, nu)).tolist())
 
     stages: list[Jump | None] = [None, None]
     rows = None
@@ -212,6 +214,40 @@ def _variances(split: Split, plan: Plan, fits: list[Fit], bias_fits: list[Fit], 
         plain += unit * variance(side, usual, fit_, s, plan.vcov, window)
         robust += unit * variance(side, corrected, bias_fit, s, plan.vcov, window)
     return plain, robust
+
+
+def _without_noise(found: Floats, noise: Floats) -> Floats:
+    """Return estimates and errors, conventional and corrected; without an error, what rounding leaves of zero is zero."""
+    errors = np.where(found[2:] <= noise, 0.0, found[2:])
+    values = np.where((errors == 0.0) & (np.abs(found[:2]) <= noise), 0.0, found[:2])
+    return np.concatenate([values, errors])
+
+
+def _noise(split: Split, fits: list[Fit], bias_fits: list[Fit], s: Floats, nu: int) -> Floats:
+    """Return what rounding may add to an outcome's jump and to the corrected one, if the polynomials leave no residual."""
+    total = np.zeros(2)
+    for side, fit_, bias_fit in zip(split.sides, fits, bias_fits, strict=True):
+        p, unit = fit_.order, math.factorial(nu) / fit_.bandwidth**nu
+        size = float(np.abs(s) @ (np.abs(side.levels) + np.abs(fit_.beta).sum(axis=0)))
+        near, far = _gain(fit_, nu), abs(fit_.next_power[nu]) * _gain(bias_fit, p + 1)
+        total += unit * size * np.array([near, near + far * (fit_.bandwidth / bias_fit.bandwidth) ** (p + 1)])
+    return _ROUNDING * total
+
+
+def _reach(split: Split, fits: list[Fit], nu: int) -> Floats:
+    """Return what rounding may add to the jump of each column of a fuzzy design, from its largest value in the window."""
+    total = np.zeros(split.n_columns)
+    if split.n_treatments:
+        for side, fit_ in zip(split.sides, fits, strict=True):
+            values = side.columns[:, : fit_.rows]
+            largest = np.maximum(values.max(axis=1), -values.min(axis=1)) + np.abs(side.levels)
+            total += math.factorial(nu) / fit_.bandwidth**nu * _gain(fit_, nu) * largest
+    return _ROUNDING * total
+
+
+def _gain(fit_: Fit, nu: int) -> float:
+    """Return a bound on how much larger coefficient ``nu`` can be than the values it is fitted to."""
+    return math.sqrt(abs(fit_.inverse[nu, nu] * fit_.gram[0, 0]))
 
 
 def _level(split: Split, at: int, fit_: Fit, nu: int) -> Floats:

@@ -23,6 +23,12 @@ _FEW_ROWS = 1 << 16
 _REMEMBERED = 32
 
 
+def mean_of(column: Floats) -> float:
+    """Return the mean of a column, without rounding where it has one value only: nothing is left of it then."""
+    first = float(column[0])
+    return first if column[-1] == first and not np.ptp(column) else float(column.mean())
+
+
 @dataclass(frozen=True, eq=False)
 class Side:
     """Rows on one side of a cutoff, nearest first: a line of rows, or a part of it seen from another place.
@@ -141,7 +147,7 @@ class Side:
 
     def with_columns(self, columns: Floats) -> Side:
         """Return the same rows with other columns, shape (k, n); what depends on distances only is shared."""
-        levels = columns.mean(axis=1)
+        levels = np.array([mean_of(column) for column in columns])
         made = self.line if self.whole else self._alone()
         line = made.with_columns(np.subtract(columns, levels[:, None], order="C"))
         return Side(line, self.sign, read_only(levels), read_only(np.zeros(len(levels))), 0, line.n)

@@ -81,7 +81,8 @@ def fit_parts(config: RegressionDiscontinuity, sample: Sample, parts: Sequence[P
             failed[part.name] = error.message
             continue
         values = np.zeros(sample.n)
-        values[part.rows] = row_scores(split, plan, local.bandwidths, local.combination, own.n)[:, 1]
+        if local.effect.robust_se > 0.0:
+            values[part.rows] = row_scores(split, plan, local.bandwidths, local.combination, own.n)[:, 1]
         names.append(part.name)
         found.append(local)
         scores.append(values)

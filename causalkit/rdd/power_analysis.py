@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from causalkit.core.sample import Sample
-from causalkit.errors import DesignError
+from causalkit.errors import DesignError, InferenceUnavailable
 from causalkit.kernels.arrays import Floats
 from causalkit.rdd.power_report import RDPower, RDScale
 from causalkit.rdd.side_variances import side_variances
@@ -54,7 +54,7 @@ def power(
     DesignError
         If a number is out of its range.
     InferenceUnavailable
-        If the result holds no data.
+        If the result holds no data, or its effect has no error.
     """
     for name, value in (("power", power), ("alpha", alpha)):
         if not 0.0 < value < 1.0:
@@ -62,6 +62,10 @@ def power(
     if power <= alpha:
         raise DesignError(f"power={power!r} is not above alpha={alpha!r}: any test has that power.")
     sample: Sample = result._kept()
+    if not result.found.effect.robust_se > 0.0:
+        raise InferenceUnavailable(
+            "the effect has no error in this sample, so there is nothing to plan with.", hint="Does the outcome vary?"
+        )
     scale = _scale(result, sample, _pair("bandwidth", bandwidth) or result.bandwidths[:2])
     x = sample.number("running") - result.estimator.cutoff
     wanted = 0.5 * _spread(sample.outcome, x, scale.bandwidth[0]) if effect is None else float(effect)

@@ -186,10 +186,9 @@ def _steady(result: RegressionDiscontinuityResult, found: Sweep, name: str, what
         f"{fmt.number(float(values.max()))}; it is {fmt.number(own)} in the fit."
     )
     if moved.any():
-        at = found.column(what)[int(np.argmax(moved))]
-        message += f" At a {what} of {fmt.number(at)} " + (
-            "its interval leaves that out." if off.any() else "its sign turns."
-        )
+        at = int(np.argmax(off if off.any() else moved))
+        told = "its interval leaves that out." if off.any() else "its sign turns."
+        message += f" At a {what} of {fmt.number(found.column(what)[at])} {told}"
     return Check(
         name, "warn" if moved.any() else "pass", message, float(np.ptp(values)), advice=advice if moved.any() else "",
         table=found.to_table(),

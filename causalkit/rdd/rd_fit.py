@@ -15,6 +15,7 @@ from causalkit.core.rows import Groups
 from causalkit.core.sample import Sample
 from causalkit.kernels.arrays import Floats, Ints, read_only
 from causalkit.rdd.bandwidth_rules import Plan
+from causalkit.rdd.covariates import determined
 from causalkit.rdd.local_polynomial import Jump, LocalEstimate, bandwidths, estimate
 from causalkit.rdd.rd_sample import Rows, plan_of, rows_of
 from causalkit.rdd.variance_rows import cluster_covariance, row_scores
@@ -46,6 +47,7 @@ def assemble(
 
     told = estimand(sample, estimator)
     outcome = sample.name("outcome")
+    left_out = {**rows.dropped, **_determined(rows, plan, found)}
     effects, headline = _numbers(sample, rows, plan, found, found.effect, found.combination)
     stages = None
     if found.first_stage is not None:
@@ -56,7 +58,7 @@ def assemble(
         effects=Effects(TERMS, effects),
         headline=f"effect on {outcome}",
         estimand=told,
-        checks=ledger(sample, rows.dropped),
+        checks=ledger(sample, left_out),
         sample=sample,
         n=sample.n,
         dropped=sample.dropped,
@@ -65,11 +67,22 @@ def assemble(
         found=found,
         vcov=plan.vcov,
         n_by_side=rows.split.n_by_side,
-        collinear=rows.dropped,
+        collinear=left_out,
         first_stage=None if stages is None else Effects(TERMS, stages),
     )
     vars(result)["_rows"] = rows
     return result.with_ledger()
+
+
+def _determined(rows: Rows, plan: Plan, found: LocalEstimate) -> dict[str, str]:
+    """Return covariates that are functions of the running variable next to the cutoff, and what to say of them."""
+    split = rows.split
+    if not rows.covariates:
+        return {}
+    fits = [side.fit(h, plan.order) for side, h in zip(split.sides, found.bandwidths[:2], strict=True)]
+    said = "a polynomial of the running variable, or constant, on both sides within the bandwidth"
+    explained = determined(split.sides, fits, split.n_treatments)
+    return {name: said for name, gone in zip(rows.covariates, explained, strict=True) if gone}
 
 
 def _numbers(
@@ -80,12 +93,17 @@ def _numbers(
     center = read_only(np.array([jump.corrected]))
     variance = np.array([[jump.robust_se**2]])
     split = rows.split
+    exact = jump.se == jump.robust_se == 0.0
     if plan.vcov in ("CR2", "CR3"):
-        matrix = _ERRORS @ cluster_covariance(split, plan, found.bandwidths, s) @ _ERRORS.T
+        matrix = np.zeros((3, 3))
+        if not exact:
+            matrix = _ERRORS @ cluster_covariance(split, plan, found.bandwidths, s) @ _ERRORS.T
         every = Covariance(read_only(matrix), np.full(3, np.inf), plan.vcov)
         one: Carrier = Covariance(read_only(variance), np.full(1, np.inf), plan.vcov)
         return Estimate(theta, every), Estimate(theta[:1], one, center)
-    scores = partial(row_scores, split, plan, found.bandwidths, s, sample.n)
+    scores = (
+        partial(np.zeros, (sample.n, 2)) if exact else partial(row_scores, split, plan, found.bandwidths, s, sample.n)
+    )
     ways = _ways(sample, split.left.rows)
     every_row = influence_or_covariance(
         lambda: scores() @ _ERRORS.T, (sample.n, 3), _known(scores, sample.n), lambda: sample.rows, ways, plan.vcov

@@ -13,6 +13,7 @@ from causalkit.core import format as fmt
 from causalkit.core.effects import Effects, Test
 from causalkit.core.estimate import Estimate
 from causalkit.core.passage import Passage
+from causalkit.core.presentation import plain
 from causalkit.core.result import Result
 from causalkit.core.table import Table
 from causalkit.errors import DesignError, InferenceUnavailable
@@ -329,7 +330,7 @@ class RegressionDiscontinuityResult(Result):
         if self.first_stage is not None:
             table: Table = self.first_stage.to_table()
             more["first_stage"] = [dict(zip(table.columns, row, strict=True)) for row in table.rows]
-        return {**super().to_dict(), **more}
+        return {**super().to_dict(), **plain(more)}
 
     def plot_data(self, kind: str) -> Mapping[str, Any]:
         """Return the numbers of a figure."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ from scipy import special
 from causalkit.core.features import Schema
 from causalkit.core.table import Table
 from causalkit.data.frame import Frame
-from causalkit.errors import DesignError, InferenceUnavailable
+from causalkit.errors import DesignError
 from causalkit.inference.multiplicity import adjust_pvalues
 from causalkit.kernels.arrays import Floats
 from causalkit.rdd.bandwidth_rules import Bandwidths, Plan
@@ -150,7 +151,10 @@ def over_covariates(result: RegressionDiscontinuityResult, names: Sequence[str] 
         if not np.ptp(values) > 0:
             continue
         part = split.with_outcome(values)
-        found = estimate(part, plan, _chosen(result, part, plan))
+        try:
+            found = estimate(part, plan, _chosen(result, part, plan))
+        except DesignError:  # next to the cutoff it varies too little for a bandwidth of its own
+            found = estimate(part, plan, result.bandwidths)
         rows.append((name, found.bandwidths.left, *_numbers(found)))
     at = 2 + NUMBERS.index("pvalue")
     adjusted: Any = adjust_pvalues(np.array([row[at] for row in rows]), method="holm") if rows else []
@@ -201,9 +205,10 @@ def _chosen(result: RegressionDiscontinuityResult, split: Split, plan: Plan) -> 
 def _numbers(found: LocalEstimate) -> tuple[Any, ...]:
     """Return the values of ``NUMBERS``."""
     effect = found.effect
-    if not effect.robust_se > 0:
-        raise InferenceUnavailable("an outcome without variation has no standard error.", hint="Check the outcome.")
-    statistic = effect.corrected / effect.robust_se
+    if effect.robust_se > 0:
+        statistic = effect.corrected / effect.robust_se
+    else:  # what the polynomials leave no residual of jumps for certain, or not at all
+        statistic = math.copysign(math.inf, effect.corrected) if effect.corrected else 0.0
     half = float(special.ndtri(0.975)) * effect.robust_se
     return (
         *found.n_effective,

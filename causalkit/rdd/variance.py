@@ -12,8 +12,12 @@ from causalkit.rdd.line import KERNELS
 from causalkit.rdd.moments import Side
 from causalkit.rdd.polynomial_fit import Fit
 
+#: A cluster whose leverage is that near to one has a direction of the polynomial for itself.
+_ALONE = 1e-9
 #: Up to this order power sums lose nothing that matters; above, scores are summed row by row.
 _MOMENT_ORDER = 3
+#: A variance below this share of what its power sums add up is summed row by row too.
+_CANCELLED = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,6 +86,7 @@ def variance(side: Side, weights: Weights, regression: Fit, s: Floats, vcov: str
     beta = regression.beta @ s
     kernel = KERNELS[side.kernel]
     if vcov.startswith("HC"):
+        spare_rows(regression.rows, len(beta))
         from causalkit.kernels.rd_local import leverage_scores
 
         power = {"HC2": 1, "HC3": 2}.get(vcov, 0)
@@ -100,7 +105,9 @@ def _neighbours(side: Side, weights: Weights, s: Floats, window: int) -> float:
     edge, outer = side.residual_edge(window)
     longest = max(weights.near.size, weights.far.size) - KERNELS[side.kernel].size
     if len(s) == 1 and longest <= _MOMENT_ORDER:
-        return float(s[0] ** 2) * _from_powers(side, weights, edge, outer[0])
+        value, size = _from_powers(side, weights, edge, outer[0])
+        if value >= _CANCELLED * size:
+            return float(s[0] ** 2) * value
     inner = s @ side.neighbour_residuals[:, :edge]
     rows = weights.rows
     total: float = squared_scores(side.distance, side.weights, inner, 0, min(edge, rows), *weights.parts)
@@ -109,18 +116,24 @@ def _neighbours(side: Side, weights: Weights, s: Floats, window: int) -> float:
     return total
 
 
-def _from_powers(side: Side, weights: Weights, edge: int, outer: Floats) -> float:
-    """Square the weight polynomials and put stored sums of squared residuals for the powers of the distance."""
+def _from_powers(side: Side, weights: Weights, edge: int, outer: Floats) -> tuple[float, float]:
+    """Square the weight polynomials and put stored sums of squared residuals for the powers of the distance.
+
+    The second number is the sum of the sizes of what is added up: the first has lost its digits where it is far smaller.
+    """
     from causalkit.kernels.rd_powers import weigh_squares
 
     near, near_rows, near_h, far, far_rows, far_h = weights.parts
-    value: float = weigh_squares(near, near, side.squared_residual_sums(near_rows, edge, outer, near_h))
+    parts = [(near, near, side.squared_residual_sums(near_rows, edge, outer, near_h))]
     if far.size:
-        value += weigh_squares(far, far, side.squared_residual_sums(far_rows, edge, outer, far_h))
+        parts.append((far, far, side.squared_residual_sums(far_rows, edge, outer, far_h)))
         in_far = near * (far_h / near_h) ** np.arange(near.size)
-        both = side.squared_residual_sums(min(near_rows, far_rows), edge, outer, far_h)
-        value -= 2.0 * weigh_squares(in_far, far, both)
-    return value
+        parts.append((in_far, -2.0 * far, side.squared_residual_sums(min(near_rows, far_rows), edge, outer, far_h)))
+    value, size = 0.0, 0.0
+    for a, b, sums in parts:
+        value += weigh_squares(a, b, sums)
+        size += weigh_squares(np.abs(a), np.abs(b), sums)
+    return value, size
 
 
 def _clustered(side: Side, weights: Weights, regression: Fit, outcome: Floats, beta: Floats, vcov: str) -> float:
@@ -136,27 +149,46 @@ def cluster_sums(
     from causalkit.kernels.rd_local import cluster_scores
 
     assert side.codes is not None
+    k = beta.size
+    root = np.zeros((0, 0)) if vcov == "CR1" else np.linalg.cholesky(regression.inverse)
     sizes, scores, crossed, grams, moments = cluster_scores(
         side.distance, side.weights, outcome, side.codes, side.n_clusters, *weights.parts, beta, regression.bandwidth,
-        regression.rows, KERNELS[side.kernel], vcov != "CR1",
+        regression.rows, KERNELS[side.kernel], root,
     )  # fmt: skip
     present = sizes > 0
-    n, g, k = outcome.size, int(present.sum()), beta.size
+    n, g = outcome.size, int(present.sum())
+    where = "above" if side.sign > 0 else "below"
     if g < 2:
-        where = "above" if side.sign > 0 else "below"
         raise DesignError(
             f"only {g} cluster lies in the window {where} the cutoff.",
             hint="Clustered inference needs two or more a side.",
         )
+    factor = (n - 1) / spare_rows(n, k) * g / (g - 1)
     if vcov == "CR1":
-        return scores, (n - 1) / spare_rows(n, k) * g / (g - 1)
-    at = np.add.outer(np.arange(k), np.arange(k))
-    blocks, moments, crossed = grams[present][:, at], moments[present], crossed[present]
-    adjust = (
-        _lower_leverage(regression, blocks, moments) if vcov == "CR2" else _no_leverage(regression, blocks, moments)
-    )
-    scores[present] += np.einsum("gk,gk->g", crossed, adjust)
+        return scores, factor
+    # What rounding of the inverse leaves of correlation in the basis is taken out: digits are worth that where powers are
+    # almost collinear.
+    back = np.linalg.inv(np.linalg.cholesky(grams.sum(axis=0)))
+    values, vectors = np.linalg.eigh(back @ grams[present] @ back.T)
+    if vcov == "CR3" and values.max() > 1.0 - _ALONE:
+        raise DesignError(
+            f"without one of the clusters in the window {where} the cutoff its polynomial could not be fitted, so CR3 has no "
+            "value.",
+            hint='Use vcov="CR2", a larger bandwidth, or a lower order.',
+        )
+    crossed, moments = ((part[present] @ back.T)[:, None, :] @ vectors for part in (crossed, moments))
+    scores[present] += (crossed * moments * _gains(np.maximum(values, 0.0), vcov)[:, None, :]).sum(axis=(1, 2))
     return scores, 1.0
+
+
+def _gains(leverage: Floats, vcov: str) -> Floats:
+    """Return what correcting residuals for a leverage adds to them, by unit of it (CR2: Bell and McCaffrey 2002)."""
+    room = np.maximum(1.0 - leverage, 1e-8 if vcov == "CR2" else _ALONE)
+    if vcov == "CR3":
+        return 1.0 / room
+    root = np.sqrt(room)
+    gains: Floats = 1.0 / (root * (1.0 + root))
+    return gains
 
 
 def spare_rows(n: int, k: int) -> int:
@@ -167,26 +199,3 @@ def spare_rows(n: int, k: int) -> int:
             hint="Use a larger bandwidth.",
         )
     return n - k
-
-
-def _no_leverage(regression: Fit, blocks: Floats, moments: Floats) -> Floats:
-    """Solve with each cluster left out of the Gram matrix (CR3)."""
-    left = regression.gram - blocks
-    scale = 1.0 / np.sqrt(np.diag(regression.gram))
-    scaled = left * np.outer(scale, scale)
-    solved: Floats = scale * np.einsum(
-        "gjk,gk->gj", np.linalg.pinv(scaled, rcond=1e-13, hermitian=True), scale * moments
-    )
-    return solved
-
-
-def _lower_leverage(regression: Fit, blocks: Floats, moments: Floats) -> Floats:
-    """Return what (I - H)^(-1/2) adds to each cluster's residuals (CR2; Bell and McCaffrey 2002)."""
-    root = np.linalg.cholesky(regression.inverse)
-    values, vectors = np.linalg.eigh(root.T @ blocks @ root)
-    values = np.maximum(values, 0.0)
-    gain = 1.0 / np.sqrt(np.maximum(1.0 - values, 1e-8)) - 1.0
-    factor = np.divide(gain, values, out=np.zeros_like(values), where=values >= 1e-14)
-    turned = np.einsum("gkj,gk->gj", vectors, moments @ root) * factor
-    added: Floats = np.einsum("gkj,gj->gk", vectors, turned) @ root.T
-    return added

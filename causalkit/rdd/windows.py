@@ -11,7 +11,7 @@ import numpy as np
 from causalkit.errors import DataError, DesignError
 from causalkit.kernels.arrays import Codes, Floats, Ints, read_only
 from causalkit.rdd.line import KERNELS, Line, interquartile_range
-from causalkit.rdd.moments import Side
+from causalkit.rdd.moments import Side, mean_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -301,7 +301,7 @@ def _side(
     for k, column in enumerate(values):
         gather(column, rows, pivots[k], columns[k])
         if rows.size:
-            levels[k] = columns[k].mean()
+            levels[k] = mean_of(columns[k])
             columns[k] -= levels[k]
     line = Line(
         distance=distance,

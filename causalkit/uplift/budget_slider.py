@@ -10,6 +10,8 @@ from causalkit.core import format as fmt
 from causalkit.core.slider import Slider
 from causalkit.kernels.arrays import Floats
 from causalkit.uplift.frontier import Frontier
+from causalkit.uplift.labels import SEGMENTS
+from causalkit.uplift.segment_report import NAMES
 
 
 def money(amount: float) -> str:
@@ -22,7 +24,13 @@ def money(amount: float) -> str:
 
 
 def budget_slider(
-    numbers: Frontier, band: tuple[Floats, Floats], n_people: int, arms: Sequence[str], spend: float, level: str
+    numbers: Frontier,
+    band: tuple[Floats, Floats],
+    n_people: int,
+    arms: Sequence[str],
+    spend: float,
+    level: str,
+    segments: Floats | None = None,
 ) -> Slider | None:
     """Build the slider, or None where there is no budget to move.
 
@@ -40,6 +48,8 @@ def budget_slider(
         Where the slider starts.
     level : str
         Coverage of the band in words.
+    segments : Floats, shape (k, 5), optional
+        People treated of each segment.
     """
     k = len(numbers.budget)
     if k < 2:
@@ -56,9 +66,11 @@ def budget_slider(
             (f"Given {arm}", tuple(f"{n:,.0f}" for n in counts))
             for arm, counts in zip(arms, numbers.counts.T, strict=True)
         ]
+    if segments is not None:
+        readings.append(("Segments treated", tuple(_segments_in_words(row) for row in segments)))
     last = (numbers.budget >= numbers.budget[-1]) | (numbers.price <= 0)
-    cut = tuple("budget is not short" if end else money(p) for end, p in zip(last, numbers.price, strict=True))
-    readings.append(("Cut-off: expected profit per unit of cost", cut))
+    cut = tuple("none" if end else money(p) for end, p in zip(last, numbers.price, strict=True))
+    readings.append(("Cut-off: profit per cost", cut))
     return Slider(
         label="Budget",
         stops=tuple(money(b) for b in numbers.budget),
@@ -70,6 +82,11 @@ def budget_slider(
         high=tuple(float(v) for v in high),
         ylabel="Profit",
     )
+
+
+def _segments_in_words(counts: Floats) -> str:
+    told = [f"{n:,.0f} {NAMES[segment]}" for segment, n in zip(SEGMENTS, counts, strict=True) if round(n) > 0]
+    return ", ".join(told) or "nobody"
 
 
 __all__ = ["budget_slider", "money"]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, reduce
 from itertools import combinations
-from math import ceil
+from math import ceil, isfinite
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,12 @@ from causalkit.core.estimate import stack
 from causalkit.core.passage import Passage
 from causalkit.core.result import Result
 from causalkit.core.result_map import ResultMap
-from causalkit.errors import DesignError, InferenceUnavailable
+from causalkit.errors import DataError, DesignError, InferenceUnavailable
+from causalkit.kernels.arrays import Ints
+from causalkit.uplift.evidence import _is_model, _same, _was_given
+
+#: Standard errors per difference above which the number of rows has no meaning.
+_LARGEST = 1e7
 
 
 @dataclass(frozen=True)
@@ -77,13 +83,23 @@ def sample_size(
     Raises
     ------
     DesignError
-        If the level or power is not inside (0, 1), or the difference is zero.
+        If the level or power is not inside (0, 1), the difference is zero or no number, or the two measure different things.
     InferenceUnavailable
-        If it is not known which rows belong together.
+        If it is not known which rows belong together, or the two order people alike.
     """
     for name, share in (("alpha", alpha), ("power", power)):
         if not 0.0 < share < 1.0:
             raise DesignError(f"{name}={share!r} is not between 0 and 1.")
+    if tolerance is not None and (
+        isinstance(tolerance, bool) or not isinstance(tolerance, Real) or not isfinite(tolerance)
+    ):
+        raise DesignError(f"tolerance={tolerance!r} is not a number.", hint="Pass a difference that matters.")
+    one, two = ((r.headline, getattr(r.estimator, "method", None)) for r in (a, b))
+    if one != two:
+        raise DesignError(
+            f"one result measures {_measure(*one)}, the other {_measure(*two)}.",
+            hint="Evaluate both rankings by one measure.",
+        )
     found = difference(a, b)
     told = found.estimate if tolerance is None else float(tolerance)
     if told == 0.0:
@@ -91,14 +107,92 @@ def sample_size(
             "no number of rows tells equal rankings apart.", hint="Pass tolerance=, a difference that matters."
         )
     if not found.se > 0.0:
-        raise InferenceUnavailable("the difference has no standard error.")
+        raise InferenceUnavailable(
+            "the difference has no standard error: the two order people alike.", hint="Compare rankings that differ."
+        )
     groups = getattr(found.effects.numbers.carrier, "groups", None)
     count = found.n if groups is None else groups.count
-    factor = ((special.ndtri(1.0 - alpha / 2.0) + special.ndtri(power)) * found.se / told) ** 2
+    ratio = (special.ndtri(1.0 - alpha / 2.0) + special.ndtri(power)) * (found.se / abs(told))
+    if ratio > _LARGEST:
+        raise DesignError(f"a difference of {told:g} is too small to be found with any number of rows.")
+    factor = float(ratio) ** 2
     needed = ceil(count * factor)
     rows = needed if groups is None else ceil(found.n * factor)
     sd = found.se * float(np.sqrt(count))
     return SampleSize(rows, None if groups is None else needed, told, sd, alpha, power)
+
+
+def _measure(term: str | None, method: str | None) -> str:
+    return f"{term} (method {method!r})" if method is not None and method != term else str(term)
+
+
+def named_rankings(effect: Any, score: Any) -> list[tuple[str, str, Any]]:
+    """Return (keyword, name, value) of each ranking of a comparison.
+
+    Raises
+    ------
+    DesignError
+        If rankings have no names, there are fewer than two, or two have one name.
+    """
+    hint = 'Pass score={"first": ..., "second": ...}, or effect= likewise; score= may be a list of columns.'
+    score = [score] if isinstance(score, str) else score
+    if effect is not None and not isinstance(effect, Mapping):
+        raise DesignError(f"effect= is a {type(effect).__name__}, not a mapping from names to rankings.", hint=hint)
+    if isinstance(score, list | tuple) and all(isinstance(name, str) for name in score):
+        named = [("score", name, name) for name in score]
+    elif score is None or isinstance(score, Mapping):
+        named = [("score", str(name), value) for name, value in (score or {}).items()]
+    else:
+        raise DesignError(f"score= is a {type(score).__name__}, not a mapping from names to rankings.", hint=hint)
+    rankings = [("effect", str(name), value) for name, value in (effect or {}).items()] + named
+    names = [name for _, name, _ in rankings]
+    if len(set(names)) < max(2, len(names)):
+        raise DesignError(
+            f"a comparison needs two or more rankings with names of their own, not {', '.join(names) or 'none'}.",
+            hint=hint,
+        )
+    return rankings
+
+
+def roles_of_each(rankings: Sequence[tuple[str, str, Any]], shared: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the keywords of ``fit`` by ranking: what was named for all, else of models their own, else the first model's.
+
+    Raises
+    ------
+    DesignError
+        If models were fitted on different outcomes, treatments or arms, and nothing else was named.
+    """
+    models = {name: value.roles for _, name, value in rankings if _is_model(value)}
+    first = next(iter(models), None)
+    own = {} if first is None else models[first]
+    for name, roles in models.items():
+        for role in ("outcome", "treatment", "control", "treatment_level"):
+            if not _was_given(shared[role]) and not _same(roles.get(role), own.get(role)):
+                raise DesignError(
+                    f"{name} was fitted with {role}={roles.get(role)!r}, {first} with {role}={own.get(role)!r}: "
+                    "the two do not predict one effect.",
+                    hint=f"Name {role}= to judge all rankings by it.",
+                )
+    lent = {role: own[role] for role in shared if role in own and role not in ("effect", "score", "cost")}
+    lent = {role: value for role, value in lent.items() if not _was_given(shared[role])}
+    return {name: {**shared, **({} if _is_model(value) else lent), kind: value} for kind, name, value in rankings}
+
+
+def rows_of_all(results: Sequence[Result]) -> Ints | None:
+    """Return the rows of the table that all results use; None where they use the same.
+
+    Raises
+    ------
+    DataError
+        If there is no such row.
+    """
+    used = [result.sample.rows.positions for result in results if result.sample is not None]
+    if all(np.array_equal(rows, used[0]) for rows in used):
+        return None
+    both = reduce(np.intersect1d, used)
+    if not both.size:
+        raise DataError("no row has all rankings.", hint="Look where each of them is missing.")
+    return np.asarray(both)
 
 
 class Comparison(ResultMap):
@@ -125,7 +219,14 @@ class Comparison(ResultMap):
         term : str
             Which value: ``"autoc"``, ``"qini"``, ``"auuc"``, ``"uplift_top_20"`` ...
         """
-        return difference(self._of(a, term), self._of(b, term))
+        found = difference(self._of(a, term), self._of(b, term))
+        name = f"{a} - {b}"
+        return replace(
+            found,
+            effects=Effects((name,), found.effects.numbers),
+            headline=name,
+            estimand=f"{term} of {a} minus that of {b}",
+        )
 
     def differences(self, term: str = "autoc") -> Effects:
         """Return the differences of all pairs with their joint covariance.
@@ -169,6 +270,8 @@ class Comparison(ResultMap):
         return sample_size(self._of(a, term), self._of(b, term), alpha, power, tolerance)
 
     def _of(self, name: str, term: str) -> Result:
+        if name not in self:
+            raise DesignError(f"no ranking is named {name!r}.", hint=f"There are {', '.join(self)}.")
         result = self[name]
         result.effects.index(term)
         return replace(result, headline=term)
@@ -182,6 +285,8 @@ class Comparison(ResultMap):
         """The best ranking, and whether it can be told from the next."""
         first, second = sorted(self, key=lambda name: -self[name].estimate)[:2]
         gap = self.difference(first, second)
+        if gap.estimate == 0.0 and gap.se == 0.0:
+            return f"{first} and {second} rank best, and alike (AUTOC {fmt.number(self[first].estimate, 3)})."
         said = f"{first} ranks best (AUTOC {fmt.number(self[first].estimate, 3)}), then {second}"
         told = f"difference {fmt.number(gap.estimate, 3)}, 95% interval {gap._interval_text()}"
         return f"{said}: {told}."

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from scipy import special
 
 from causalkit.errors import DataError, DesignError
 from causalkit.inference.wald import t_quantile
@@ -25,6 +26,7 @@ from causalkit.uplift.ranks import (
     Ranking,
     Scored,
     as_finite,
+    as_floats,
     checked_grid,
     free_groups,
     small_sample,
@@ -53,7 +55,9 @@ class Curve:
     n_groups : int
         Number of independent groups of positive weight.
     df : float
-        Degrees of freedom of a t statistic: G - 1 with groups, infinite without.
+        Degrees of freedom of a t statistic of the whole: G - 1 with groups, infinite without.
+    free : Floats (k,) or None
+        Degrees of freedom of each point, by which limits and bands go: few units carry a small share. None: ``df`` for all.
     """
 
     kind: str
@@ -63,6 +67,7 @@ class Curve:
     scale: float
     n_groups: int
     df: float = np.inf
+    free: Floats | None = None
 
     @property
     def se(self) -> Floats:
@@ -71,22 +76,18 @@ class Curve:
 
     def limits(self, alpha: float = 0.05) -> tuple[Floats, Floats]:
         """Pointwise limits (low, high), (k,) each."""
-        half = float(t_quantile(1.0 - alpha / 2.0, self.df)) * self.se
+        half = t_quantile(1.0 - alpha / 2.0, self.df if self.free is None else self.free) * self.se
         return self.value - half, self.value + half
 
     def band(self, alpha: float = 0.05, random_state: int | None = 0) -> tuple[Floats, Floats]:
         """Band (low, high), (k,) each, that holds at all shares of the grid at once with probability 1 - alpha.
 
         The critical value is that of the largest |t| (sup-t; Montiel Olea and Plagborg-Møller, 2019, "Simultaneous
-        confidence bands", Journal of Applied Econometrics 34). ``random_state`` shifts its integration points. Where
-        the curve has no variance the band is a point.
+        confidence bands", Journal of Applied Econometrics 34), carried from the normal to the t distribution of each point.
+        ``random_state`` shifts its integration points. Where the curve has no variance the band is a point.
         """
-        from causalkit.inference.bands import simultaneous_band, sup_t_critical
-
-        if not np.diag(self.vcov).any():
-            return self.value, self.value
-        critical = sup_t_critical(self.vcov, alpha, random_state=random_state, df=self.df)
-        return simultaneous_band(self.value, self.se, critical)
+        half = joint_half_widths(self.vcov, self.df if self.free is None else self.free, alpha, random_state)
+        return self.value - half, self.value + half
 
     def to_frame(self, alpha: float = 0.05) -> Any:
         """Table with columns ``q estimate se ci_low ci_high band_low band_high``."""
@@ -95,6 +96,17 @@ class Curve:
         (low, high), (band_low, band_high) = self.limits(alpha), self.band(alpha)
         columns = {"q": self.q, "estimate": self.value, "se": self.se, "ci_low": low, "ci_high": high}
         return pd.DataFrame({**columns, "band_low": band_low, "band_high": band_high})
+
+
+def joint_half_widths(vcov: Floats, free: float | Floats, alpha: float, random_state: int | None = 0) -> Floats:
+    """Half-widths (k,) of limits that hold for all estimates at once, each by its own degrees of freedom."""
+    from causalkit.inference.bands import sup_t_critical
+
+    se = np.sqrt(np.diag(vcov))
+    if not se.any():
+        return np.zeros(se.size)
+    beyond = special.ndtr(-sup_t_critical(vcov, alpha, random_state=random_state))
+    return np.asarray(-t_quantile(beyond, free) * se)
 
 
 def default_grid(n_grid: int = 100) -> Floats:
@@ -179,6 +191,7 @@ def curves(
             scale,
             n_groups,
             free,
+            read_only(parts.free(parts.coefficients(kind)[0], sums, n_groups)),
         )
         for kind in kinds
     }
@@ -268,8 +281,7 @@ def _checked_curve_grid(q: Floats | None) -> Floats:
 
 
 def _per_unit(amount: float | Floats, n: int, name: str) -> Floats:
-    array = np.atleast_1d(np.asarray(amount, dtype=np.float64))
-    array = as_finite(array, name)
+    array = as_finite(np.atleast_1d(as_floats(amount, name)), name)
     if array.size not in (1, n):
         raise DataError(f"{name} has {array.size} values but there are {n} scores.", column=name)
     return array

@@ -14,15 +14,15 @@ from causalkit.core.check import Check, Checks
 from causalkit.core.effects import Effects
 from causalkit.core.estimate import Estimate, Influence
 from causalkit.core.estimator import Estimator
-from causalkit.core.input_checks import missing_check
+from causalkit.core.input_checks import missing_check, outcome_check
 from causalkit.core.roles import Assignment, Role
 from causalkit.core.rows import Groups
 from causalkit.core.sample import Number, Sample
 from causalkit.data.frame import Frame
 from causalkit.effects.crossfit_study import clusters_of
 from causalkit.errors import DesignError, InferenceUnavailable
-from causalkit.kernels.arrays import Codes, Floats, read_only
-from causalkit.uplift.comparison import Comparison
+from causalkit.kernels.arrays import Codes, Floats, Ints, read_only
+from causalkit.uplift.comparison import Comparison, named_rankings, roles_of_each, rows_of_all
 from causalkit.uplift.curves import Curve, curve_psi, curves, profit_curve
 from causalkit.uplift.evaluation_result import UpliftResult, calibration_check
 from causalkit.uplift.evidence import BOUND, Evidence, gather
@@ -69,9 +69,13 @@ class UpliftEvaluation(Estimator[UpliftResult]):
     AUTOC and QINI is doubled, because the folds' rankings learned from each other's outcomes (see
     :mod:`causalkit.uplift.folds`). Effects that have seen the outcomes that judge them are refused.
 
+    Limits and bands at small shares go by the t distribution of the few people (clusters) who carry them (Satterthwaite's
+    degrees of freedom), because their standard errors are known less well than those of the whole.
+
     Every evaluation checks itself: ``placebo_treatment`` shuffles the treatment and evaluates again, ``null_model`` compares
     the predicted effects with the same effect for all, ``score_balance`` asks whether the ranking knows who was treated,
-    ``overlap`` reports the propensities, and ``held_out`` says whether the effects have seen these outcomes.
+    ``overlap`` reports the propensities, and ``held_out`` says whether the effects have seen these outcomes, as far as rows
+    can be known again: new rows of few, discrete covariates equal training rows by chance, and are then no proof.
 
     The scores assume what the model assumes: no unmeasured confounding given the covariates (or known propensities),
     and overlap.
@@ -148,7 +152,7 @@ class UpliftEvaluation(Estimator[UpliftResult]):
         DataError
             If the table holds values that can't be used.
         """
-        if isinstance(score, Mapping | list | tuple) and not _is_numeric(score):
+        if isinstance(score, Mapping) or (isinstance(score, list | tuple) and any(isinstance(s, str) for s in score)):
             raise DesignError("score= names several rankings.", hint="Use UpliftEvaluation().compare(data, score=...).")
         given = {
             "effect": effect,
@@ -168,12 +172,12 @@ class UpliftEvaluation(Estimator[UpliftResult]):
         run: UpliftEvaluation = self.seeded()  # type: ignore[assignment]
         return run._gathered(data, given, KnownScores())
 
-    def _gathered(self, data: Any, given: dict[str, Any], known: KnownScores) -> UpliftResult:
+    def _gathered(self, data: Any, given: dict[str, Any], known: KnownScores, only: Ints | None = None) -> UpliftResult:
         """Evaluate one ranking; scores that another ranking of the same people needed are not made again."""
         run, cost = self, given["cost"]
         if isinstance(cost, Real) and not isinstance(cost, bool):
             run, given = replace(run, cost=float(cost)), {**given, "cost": None}
-        evidence = gather(data, given, run.random_state or 0, known=known)
+        evidence = gather(data, given, run.random_state or 0, known=known, only=only)
         result = run._evaluate(_as_sample(evidence), evidence.checks())
         return replace(result, roles={**evidence.sample.given, "effect": given["effect"]})
 
@@ -197,6 +201,9 @@ class UpliftEvaluation(Estimator[UpliftResult]):
     ) -> Comparison:
         """Evaluate several rankings of the same people, with the standard errors of their differences.
 
+        Rows that some ranking lacks are left out of all. Rankings with the same roles are judged by the same scores (but for
+        models on their own training table, which have their own).
+
         Parameters
         ----------
         data : table
@@ -206,7 +213,7 @@ class UpliftEvaluation(Estimator[UpliftResult]):
         score : mapping of str to (str or array), or list of str, optional
             Further rankings by name; a list names columns.
         outcome, treatment, covariates, control, treatment_level, propensity, cluster, unit, weights, cost, missing
-            As for :meth:`fit`.
+            As for :meth:`fit`; by default those of the first model.
 
         Returns
         -------
@@ -216,18 +223,10 @@ class UpliftEvaluation(Estimator[UpliftResult]):
         Raises
         ------
         DesignError, DataError
-            As :meth:`fit`; or fewer than two rankings, or two of one name.
+            As :meth:`fit`; or fewer than two rankings, or two of one name, or models of different outcomes or arms.
         """
         run: UpliftEvaluation = self.seeded()  # type: ignore[assignment]
-        scored = dict(score) if isinstance(score, Mapping) else {name: name for name in score or ()}
-        rankings = [("effect", name, value) for name, value in (effect or {}).items()]
-        rankings += [("score", name, value) for name, value in scored.items()]
-        names = [name for _, name, _ in rankings]
-        if len(set(names)) < max(2, len(names)):
-            raise DesignError(
-                f"a comparison needs two or more rankings with names of their own, not {', '.join(names) or 'none'}.",
-                hint='Pass score={"first": ..., "second": ...}, or effect= likewise.',
-            )
+        rankings = named_rankings(effect, score)
         shared: dict[str, Any] = {
             "effect": None,
             "score": None,
@@ -244,10 +243,13 @@ class UpliftEvaluation(Estimator[UpliftResult]):
             "missing": missing,
         }
         table = Frame.read(data)  # one identity of its rows for all, so that results subtract
-        known = KnownScores()
-        return Comparison(
-            {name: run._gathered(table, {**shared, kind: value}, known) for kind, name, value in rankings}
-        )
+        given = roles_of_each(rankings, shared)
+        known = KnownScores(any_learner=True)
+        results = {name: run._gathered(table, roles, known) for name, roles in given.items()}
+        both = rows_of_all(list(results.values()))
+        if both is not None:
+            results = {name: run._gathered(table, roles, known, both) for name, roles in given.items()}
+        return Comparison(results)
 
     def estimate(self, sample: Sample) -> UpliftResult:
         """Evaluate the held-out scores and effects that a sample of this class holds."""
@@ -280,12 +282,13 @@ class UpliftEvaluation(Estimator[UpliftResult]):
         name = sample.arms.contrast()
         return UpliftResult(
             estimator=self,
-            effects=self._numbers(scores, scored, tests, sample, groups),
+            effects=self._numbers(scores, scored, tests, sample, groups, shapes["gain"]),
             headline="autoc",
             estimand=f"how well people are ranked by the effect of {name} (area under the targeting curve, AUTOC)",
             checks=Checks(
                 {
                     **checks,
+                    **outcome_check(sample),
                     "heterogeneity": tests["autoc"].check(self.alpha),
                     "calibration": calibration_check(line, self.alpha, is_effect=is_effect),
                     **self._guards(sample, tests["autoc"], is_effect),
@@ -330,8 +333,9 @@ class UpliftEvaluation(Estimator[UpliftResult]):
         tests: Mapping[Method, Heterogeneity],
         sample: Sample,
         groups: Groups | None,
+        gain: Curve,
     ) -> Effects:
-        """All terms with joint influence values, on one small-sample factor."""
+        """All terms with joint influence values, on one small-sample factor; few people carry a small share."""
         codes = None if groups is None else groups.codes
         ranking = scored.ranking
         scale, n_groups = small_sample(ranking, codes)
@@ -340,7 +344,8 @@ class UpliftEvaluation(Estimator[UpliftResult]):
         columns = [np.sqrt(effect.scale / scale) * effect.psi for effect in ranked]
         area = auuc_from(ranked[1].estimate, columns[1], scores, sample.optional("weights"))
         theta = np.concatenate([[effect.estimate for effect in ranked], [area.value], values])
-        df = np.full(len(theta), free_groups(n_groups, codes))
+        assert gain.free is not None
+        df = np.concatenate([np.full(3, free_groups(n_groups, codes)), gain.free[np.searchsorted(GRID, TOP)]])
         kind = "HC1" if groups is None else "CR1"
         joint = read_only(np.column_stack([*columns, area.psi, psi]))
         carrier = Influence(joint, sample.rows, groups, scale, df, kind)
@@ -376,10 +381,6 @@ def _gates(scored: Scored, effect: Floats, gain: Curve) -> GroupEffects | None:
     if scored.ranking.n_units < 2 * GROUPS:
         return None
     return group_effects(scored, scored.ranking, GROUPS, predicted=effect, gain=gain)
-
-
-def _is_numeric(values: Any) -> bool:
-    return not isinstance(values, Mapping) and all(isinstance(value, Real) for value in values)
 
 
 def _average(scores: Floats, weights: Floats | None) -> float:

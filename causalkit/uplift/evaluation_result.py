@@ -19,7 +19,7 @@ from causalkit.effects.plain_result import outcome_name
 from causalkit.errors import DesignError
 from causalkit.inference.wald import t_quantile, upper_pvalue
 from causalkit.kernels.arrays import Floats
-from causalkit.uplift.curves import Curve
+from causalkit.uplift.curves import Curve, joint_half_widths
 from causalkit.uplift.gates import Calibration, GroupEffects
 from causalkit.uplift.heterogeneity import Heterogeneity
 
@@ -176,14 +176,12 @@ class UpliftResult(Result):
 
     def _group_limits(self, simultaneous: bool) -> tuple[Floats, Floats]:
         assert self.groups is not None
-        from causalkit.inference.bands import simultaneous_band, sup_t_critical
-
         g = self.groups
-        if not g.se.any():
-            return g.value, g.value
-        pointwise = float(t_quantile(1.0 - self.alpha / 2.0, g.df))
-        critical = sup_t_critical(g.vcov, self.alpha, df=g.df) if simultaneous else pointwise
-        return simultaneous_band(g.value, g.se, critical)
+        if simultaneous:
+            half = joint_half_widths(g.vcov, g.free, self.alpha)
+        else:
+            half = t_quantile(1.0 - self.alpha / 2.0, g.free) * g.se
+        return g.value - half, g.value + half
 
     def plot_data(self, kind: str) -> Mapping[str, Any]:
         """Return the numbers of one figure."""

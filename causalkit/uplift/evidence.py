@@ -17,19 +17,21 @@ import numpy as np
 from causalkit.core import format as fmt
 from causalkit.core.check import Check
 from causalkit.core.design import Design
+from causalkit.core.estimator import Estimator
 from causalkit.core.result import Result
 from causalkit.core.roles import Role
 from causalkit.core.rows import Groups
-from causalkit.core.sample import Sample
-from causalkit.data.frame import Frame
+from causalkit.core.sample import Arms, Sample
 from causalkit.effects.crossfit_study import ROLES, clusters_of
 from causalkit.effects.plain_result import outcome_name
 from causalkit.effects.prediction import EffectPrediction
 from causalkit.errors import DataError, DesignError
 from causalkit.kernels.arrays import Codes, Floats, Ints, read_only
+from causalkit.uplift.foreign import foreign_effect
 from causalkit.uplift.held_out import KnownScores, Maker, arms_in_model, require_one_arm, scores_of
-from causalkit.uplift.leak import is_training_table, refuse_training_rows
+from causalkit.uplift.leak import Recurrence, is_training_table, refuse_training_rows, same_data
 from causalkit.uplift.line import line_prediction
+from causalkit.uplift.ranks import as_floats
 
 _T = TypeVar("_T")
 Source = Literal["out_of_fold", "new_rows", "given"]
@@ -77,6 +79,8 @@ class Evidence:
         Whether ``effect`` is in units of the outcome.
     propensity : {"known", "estimated"}
         Where the scores' propensities come from.
+    recurrence : Recurrence or None
+        How many of a model's new rows are met among those that trained it.
     of_model : mapping of str to Check
         Checks of the nuisances that what follows rests on as well: how outcomes went missing, balance and overlap.
     expected, chances : Floats, shape (n, 2)
@@ -102,6 +106,7 @@ class Evidence:
     chances: Floats
     contrasts: Floats
     levels: Floats
+    recurrence: Recurrence | None = None
     of_model: Mapping[str, Check] = field(default_factory=dict)
 
     @property
@@ -137,8 +142,8 @@ class Evidence:
             folds = fmt.plural(len(np.unique(self.folds)), "fold")
             message = f"Each person's effect comes from a model that has not seen her outcome ({folds}){scores}."
             return Check("held_out", "pass", message)
-        if self.source == "new_rows":
-            return Check("held_out", "pass", f"The model was fitted on other rows{scores}.")
+        if self.recurrence is not None:
+            return self.recurrence.check(scores)
         return Check(
             "held_out",
             "untestable",
@@ -162,6 +167,7 @@ def gather(
     *,
     all_arms: bool = False,
     known: KnownScores | None = None,
+    only: Ints | None = None,
 ) -> Evidence:
     """Bind a table and join it with effects.
 
@@ -169,43 +175,67 @@ def gather(
     ----------
     data : table
     given : mapping
-        Keywords of ``fit``: ``effect`` and/or ``score``, and roles; those that are None are the model's own.
+        Keywords of ``fit``: ``effect`` or ``score``, and roles; those that are None are the model's own.
     random_state : int
         Seed of the cross-fitting of scores, where they are not a model's own.
     all_arms : bool
         Whether the tool handles several arms; else one of several must be named by ``treatment_level``.
     known : KnownScores, optional
         Scores that were cross-fitted for the same rows before, and where to keep those made here.
+    only : Ints, optional
+        Rows of the table to keep, where other rankings of the same people lack the rest.
 
     Raises
     ------
     DesignError
-        If there is no effect, or it is a result without person-level effects; if rows that trained the model are a part
+        If there is no effect or two, or it is a result without person-level effects; if rows that trained the model are a part
         of the table; if a role is missing; if there are several arms and none is named; or if the model knows nothing of an
         arm.
     DataError
         If the table holds values that can't be used.
     """
-    effect, score = given.get("effect"), given.get("score")
+    given = {**given, **{role: _column_of_numbers(given.get(role), role) for role in ("effect", "score")}}
+    effect, score = given["effect"], given["score"]
     if effect is None and score is None:
         raise DesignError("effect= is missing.", hint="Pass a fitted model, or a column or array of predicted effects.")
+    if effect is not None and score is not None:
+        told = "is a model" if _is_model(effect) else "was given"
+        raise DesignError(f"effect= {told} and score= was given too.", hint="Leave one of them out.")
+    maker = Maker(random_state, known or KnownScores())
     if _is_model(effect):
-        if score is not None:
-            raise DesignError("effect= is a model and score= was given too.", hint="Leave one of them out.")
-        return _from_model(data, effect, given, Maker(random_state, known or KnownScores()), all_arms)
+        return _from_model(data, effect, given, maker, all_arms, only)
+    if isinstance(effect, Estimator):
+        raise DesignError(
+            f"effect= is a {type(effect).__name__} that is not fitted.",
+            hint="Pass what its fit(...) returns.",
+        )
     if isinstance(effect, Result):
         raise DesignError(
             f"{type(effect.estimator).__name__} gives average effects, not one for each person.",
             hint="Fit a model of effects, such as DRLearner, and pass that.",
         )
-    return _from_numbers(data, given, Maker(random_state, known or KnownScores()), all_arms)
+    return _from_numbers(data, given, maker, all_arms, only)
 
 
 def _is_model(effect: Any) -> bool:
+    """Whether an effect is a fitted model of this library, which knows its rows and roles."""
     return all(hasattr(effect, name) for name in ("cate", "prediction", "study"))
 
 
-def _from_model(data: Any, model: Any, given: Mapping[str, Any], maker: Maker, all_arms: bool) -> Evidence:
+def _column_of_numbers(value: Any, role: str) -> Any:
+    """Read a list of numbers as an array; a role takes one column."""
+    if not isinstance(value, list | tuple) or all(isinstance(part, str) for part in value):
+        return None if _is_empty(value) else value
+    return as_floats(value, role)
+
+
+def _is_empty(value: Any) -> bool:
+    return isinstance(value, list | tuple) and not value
+
+
+def _from_model(
+    data: Any, model: Any, given: Mapping[str, Any], maker: Maker, all_arms: bool, only: Ints | None
+) -> Evidence:
     own = {key: value for key, value in model.roles.items() if key in BOUND or key in _LEVELS}
     asked = {key: value for key, value in given.items() if _was_given(value) and key != "effect"}
     training = is_training_table(model, data)
@@ -215,17 +245,20 @@ def _from_model(data: Any, model: Any, given: Mapping[str, Any], maker: Maker, a
     if not all_arms:
         require_one_arm(sample)
     arms = arms_in_model(model, sample)
+    met = None if training else refuse_training_rows(model, data, sample)
     if training:
         sample = _rows_of_fit(sample, model.study.rows.positions)
-    else:
-        refuse_training_rows(model, data, sample)
+        _require_nested_folds(model, sample)
+    if only is not None:
+        sample = _keep(sample, only, "another ranking has no value", "effect")
     at = np.searchsorted(model.study.rows.positions, sample.rows.positions) if training else None
     changed = any(key in asked and not _same(asked[key], own.get(key)) for key in _OF_SCORES)
-    if at is None or changed:
+    own_scores = at is not None and not changed and same_data(model, sample, at, arms)
+    if at is None or not own_scores:
         made = maker.cross_fitted(sample, model.estimator)
     else:
         made = scores_of(model, at, arms)
-    inherited = {name: model.checks[name] for name in _INHERITED if training and name in model.checks}
+    inherited = {name: model.checks[name] for name in _INHERITED if own_scores and name in model.checks}
     prediction = _take_prediction(model.prediction(data, arm=int(arms[1])), sample.rows.positions)
     return Evidence(
         sample=sample,
@@ -236,19 +269,23 @@ def _from_model(data: Any, model: Any, given: Mapping[str, Any], maker: Maker, a
         groups=clusters_of(sample),
         weights=_mean_one(sample),
         source="out_of_fold" if training else "new_rows",
+        recurrence=met,
         is_effect=True,
         of_model={**inherited, **made.checks},
         **made.fields(),
     )
 
 
-def _from_numbers(data: Any, given: Mapping[str, Any], maker: Maker, all_arms: bool) -> Evidence:
+def _from_numbers(data: Any, given: Mapping[str, Any], maker: Maker, all_arms: bool, only: Ints | None) -> Evidence:
     effect = given.get("effect")
     if effect is not None and not isinstance(effect, str) and any(hasattr(effect, m) for m in ("effect", "predict")):
-        given = {**given, "effect": _predicted(data, effect, given)}
+        found = foreign_effect(data, effect, given.get("covariates"), lambda: _compared(data, given))
+        given = {**given, "effect": found}
     sample = _bind(data, {key: value for key, value in given.items() if _was_given(value)})
     if not all_arms:
         require_one_arm(sample)
+    if only is not None:
+        sample = _keep(sample, only, "another ranking has no value", "score" if sample.has("score") else "effect")
     made = maker.cross_fitted(sample)
     ranked = sample.number("score" if sample.has("score") else "effect")
     weights, groups = _mean_one(sample), clusters_of(sample)
@@ -301,10 +338,35 @@ def _refuse_old_arrays(own: Mapping[str, Any], asked: Mapping[str, Any]) -> None
 
 def _rows_of_fit(sample: Sample, used: Ints) -> Sample:
     """Keep the rows that the fit used; others of the training table have no out-of-fold effect."""
-    kept = np.isin(sample.rows.positions, used)
+    return _keep(sample, used, "the model was not fitted on the row", "effect")
+
+
+def _keep(sample: Sample, rows: Ints, why: str, role: str) -> Sample:
+    """Keep some rows of the table, and account for the others."""
+    kept = np.isin(sample.rows.positions, rows)
     if not kept.any():
-        raise DataError("no row that the model was fitted on can be used.", hint="Check the columns named here.")
-    return sample if kept.all() else sample.take(np.flatnonzero(kept))
+        raise DataError(f"no row is left: {why} anywhere.", hint="Check the columns named here.")
+    if kept.all():
+        return sample
+    gone = np.flatnonzero(~kept)
+    dropped = sample.dropped.plus(why, role, gone.size, int(sample.rows.positions[gone[0]]))
+    return replace(sample.take(np.flatnonzero(kept)), dropped=dropped)
+
+
+def _require_nested_folds(model: Any, sample: Sample) -> None:
+    """Refuse clusters that the model's folds cut: their noise would be in training and evaluation at once."""
+    groups = clusters_of(sample)
+    if groups is None:
+        return
+    folds = model.folds[np.searchsorted(model.study.rows.positions, sample.rows.positions)]
+    of_group = np.full(int(groups.codes.max()) + 1, -1, dtype=np.int64)
+    of_group[groups.codes] = folds
+    if (of_group[groups.codes] != folds).any():
+        raise DesignError(
+            f"the model's folds cut clusters of {groups.name!r}, so its out-of-fold effects have seen other rows of a cluster.",
+            hint=f"Fit the model with cluster={groups.name!r}.",
+            column=groups.name,
+        )
 
 
 def _mean_one(sample: Sample) -> Floats | None:
@@ -323,39 +385,11 @@ def _take_prediction(p: EffectPrediction, at: Ints) -> EffectPrediction:
     )
 
 
-def _predicted(data: Any, model: Any, given: Mapping[str, Any]) -> Floats:
-    """Effects of these rows by a fitted model of another library (``effect(X)`` or ``predict(X)``).
-
-    A model of arms, such as econml's, is asked for the arms that are compared here: its own default is its first two.
-    """
-    covariates = given.get("covariates")
-    names = [covariates] if isinstance(covariates, str) else list(covariates or ())
-    if not names:
-        raise DesignError(
-            f"effect= is a {type(model).__name__}, which needs covariates.",
-            hint="Pass covariates= in the order of its fit.",
-        )
-    table = Frame.read(data).select(names).collect().table.to_native()
-    call = model.effect if hasattr(model, "effect") else model.predict
-    asked: dict[str, Any] = {}
-    if getattr(model, "discrete_treatment", False) and hasattr(model, "effect"):
-        arms = _bind(data, {key: value for key, value in given.items() if _was_given(value) and key != "effect"}).arms
-        if arms.count > 2 and given.get("treatment_level") is None:
-            require_one_arm(_bind(data, {k: v for k, v in given.items() if _was_given(v) and k != "effect"}))
-        asked = {"T0": arms.control, "T1": arms.treatment_level}
-    try:
-        found = np.asarray(call(table, **asked), dtype=float)
-    except (ValueError, AssertionError, TypeError) as error:
-        raise DesignError(
-            f"{type(model).__name__} can't predict from the columns {', '.join(names)}: {error}.",
-            hint="Pass covariates= in the order of its fit, and arms that it was fitted with.",
-        ) from error
-    if found.size != len(found.reshape(len(found), -1)):
-        raise DesignError(
-            f"{type(model).__name__} predicts an array of shape {found.shape}.",
-            hint="Pass the column of the arm of interest as an array.",
-        )
-    return found.reshape(-1)
+def _compared(data: Any, given: Mapping[str, Any]) -> Arms:
+    """The arms that are compared, of which one has to be named where there are several."""
+    sample = _bind(data, {key: value for key, value in given.items() if _was_given(value) and key != "effect"})
+    require_one_arm(sample)
+    return sample.arms
 
 
 __all__ = ["BOUND", "Evidence", "gather", "seeded"]

@@ -8,7 +8,7 @@ from math import sqrt
 import numpy as np
 
 from causalkit.core.rows import Groups
-from causalkit.kernels.arrays import Floats, read_only
+from causalkit.kernels.arrays import Bools, Codes, Floats, read_only
 from causalkit.uplift.policy_value import degrees_of_freedom, profit_influence
 from causalkit.uplift.ranks import group_sums
 from causalkit.uplift.routes import Routes
@@ -127,6 +127,23 @@ def frontier(routes: Routes, held: Held, budgets: Floats) -> Frontier:
     )
 
 
+def reached(routes: Routes, kind: Codes, n_kinds: int, budgets: Floats) -> Floats:
+    """Count the people of each kind who are treated at each budget, shape (k, n_kinds).
+
+    Parameters
+    ----------
+    routes : Routes
+        Steps of one arm.
+    kind : Codes, shape (n,)
+        Kind of each person, from 0.
+    n_kinds : int
+        How many kinds there are.
+    budgets : Floats, shape (k,)
+    """
+    found = [_counts(routes, 1, kind == code) for code in range(n_kinds)]
+    return read_only(np.column_stack([_along(routes, people, np.asarray(budgets, dtype=float)) for people in found]))
+
+
 def influence_at(routes: Routes, held: Held, budget: float | None) -> tuple[float, Floats]:
     """Return the held-out profit at one budget and its influence values (n,), as :func:`frontier` has them."""
     taken = routes.taken(routes.filled(budget))
@@ -151,9 +168,10 @@ def _totals(routes: Routes, scores: Floats) -> Floats:
     return np.asarray(np.bincount(routes.group[real], worth, len(routes.group_cost)), dtype=np.float64)
 
 
-def _counts(routes: Routes, arm: int) -> Floats:
-    """People that each group of steps brings to an arm, less those it takes from it, shape (m,)."""
-    moved = routes.mass[:, None] * ((routes.arm == arm).astype(float) - (routes.start == arm))
+def _counts(routes: Routes, arm: int, who: Bools | None = None) -> Floats:
+    """People (of some) that each group of steps brings to an arm, less those it takes from it, shape (m,)."""
+    mass = routes.mass if who is None else routes.mass * who
+    moved = mass[:, None] * ((routes.arm == arm).astype(float) - (routes.start == arm))
     real = routes.group >= 0
     return np.asarray(np.bincount(routes.group[real], moved[real], len(routes.group_cost)), dtype=np.float64)
 
@@ -218,4 +236,4 @@ def _prices(routes: Routes) -> tuple[Floats, Floats]:
     return routes.spent_before, routes.group_cost
 
 
-__all__ = ["Frontier", "Held", "frontier", "influence_at"]
+__all__ = ["Frontier", "Held", "frontier", "influence_at", "reached"]

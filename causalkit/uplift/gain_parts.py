@@ -10,17 +10,21 @@ import numpy as np
 from causalkit.kernels.arrays import Codes, Floats, Ints
 from causalkit.uplift.ranks import Path, Ranking, Scored
 
+#: Degrees of freedom that a point has at least.
+_LEAST = 4.0
+
 Kind = Literal["gain", "uplift", "toc", "excess"]
 
 
 class PatternSums(NamedTuple):
     """Sums over independent units of what their influence is made of; ``by_group`` is None where rows are the units.
 
-    ``powers`` (3, P): sums of squared weight times score to the power 0, 1, 2 by pattern. ``by_group``: sparse sums of
-    weight times score, and of weights, by group and pattern, (G, P) each.
+    ``powers`` (3, P): sums of squared weight times score to the power 0, 1, 2 by pattern; ``fourth`` (P,): of weights to
+    the power 4. ``by_group``: sparse sums of weight times score, and of weights, by group and pattern, (G, P) each.
     """
 
     powers: Floats | None
+    fourth: Floats | None
     by_group: tuple[Any, Any] | None
 
 
@@ -102,16 +106,36 @@ class GainParts:
         w, score = self.ranking.weights, self.centred
         if groups is None:
             square = w * w
-            powers = [np.add.reduceat(square, self.first)]
+            powers, fourth = [np.add.reduceat(square, self.first)], np.add.reduceat(square * square, self.first)
             for _ in range(2):
                 square *= score
                 powers.append(np.add.reduceat(square, self.first))
-            return PatternSums(np.array(powers), None)
+            return PatternSums(np.array(powers), fourth, None)
         from scipy.sparse import coo_array
 
         shape = (int(groups.max()) + 1, self.first.size)
         cells = (groups[self.ranking.order], self.pattern)
-        return PatternSums(None, (coo_array((w * score, cells), shape).tocsr(), coo_array((w, cells), shape).tocsr()))
+        return PatternSums(
+            None, None, (coo_array((w * score, cells), shape).tocsr(), coo_array((w, cells), shape).tocsr())
+        )
+
+    def free(self, a: Floats, sums: PatternSums, n_groups: int) -> Floats:
+        """Degrees of freedom (k,) of estimates whose influence is ``weight * score * a[pattern]`` and terms of less noise.
+
+        Few people at the top carry a point of a small share, whatever the size of the table: with pulls c by unit (group) a
+        variance estimate is as sure as one of ``sum(c^2)^2 / sum(c^4)`` units (Satterthwaite 1946, as in Bell and McCaffrey
+        2002, for equal noise), here at most G - 1, and no fewer than four, below which limits have no meaning at all.
+        """
+        if sums.by_group is not None:
+            pull = np.asarray(sums.by_group[1] @ a) ** 2
+            second, fourth = pull.sum(axis=0), (pull * pull).sum(axis=0)
+        else:
+            assert sums.powers is not None
+            assert sums.fourth is not None
+            second, fourth = sums.powers[0] @ a**2, sums.fourth @ a**4
+        size = np.full(second.shape, np.inf)
+        np.divide(second * second, fourth, out=size, where=fourth > 0)
+        return np.minimum(np.maximum(size, _LEAST), max(n_groups - 1.0, 1.0))
 
     def cross_products(self, kind: Kind, sums: PatternSums) -> Floats:
         """``psi' psi``, or the same of the sums over groups, without the matrix of influence values."""
@@ -134,7 +158,9 @@ def _patterns(grid: Floats, edges: Floats) -> tuple[Ints, Floats]:
     first = np.unique(np.concatenate(([0], beyond, within, within + 1)))
     first = first[(first >= 0) & (first < n_blocks)]
     lower, upper = edges[first][:, None], edges[first + 1][:, None]
-    return first, np.clip((grid - lower) / (upper - lower), 0.0, 1.0)
+    inside = np.asarray(grid >= upper, dtype=np.float64)  # of blocks without width, which rounding leaves at the end
+    np.divide(grid - lower, upper - lower, out=inside, where=upper > lower)
+    return first, np.clip(inside, 0.0, 1.0)
 
 
 def _local_mean(path: Path, ranking: Ranking, grid: Floats) -> Floats:

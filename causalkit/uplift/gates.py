@@ -10,6 +10,7 @@ import numpy as np
 from causalkit.errors import DesignError, InferenceUnavailable
 from causalkit.kernels.arrays import Codes, Floats, read_only
 from causalkit.uplift.curves import Curve, curve
+from causalkit.uplift.gain_parts import GainParts
 from causalkit.uplift.ranks import (
     Ranking,
     Scored,
@@ -19,6 +20,7 @@ from causalkit.uplift.ranks import (
     free_groups,
     psi_vcov,
     rank_units,
+    small_sample,
 )
 
 
@@ -38,14 +40,17 @@ class GroupEffects:
     vcov : Floats (k, k)
         Joint covariance, small-sample factor included.
     df : float
-        Degrees of freedom of a t statistic: G - 1 with clusters, infinite without.
+        Degrees of freedom of a t statistic of the whole: G - 1 with clusters, infinite without.
+    free : Floats (k,)
+        Degrees of freedom of each group, by which limits go.
     """
 
     upper: Floats
     value: Floats
     mean_priority: Floats
     vcov: Floats
-    df: float = np.inf
+    df: float
+    free: Floats
 
     @property
     def se(self) -> Floats:
@@ -144,6 +149,8 @@ def group_effects(
         gain, known = curve(scored, ranking, "gain", upper, groups=groups), np.arange(n_quantiles)
     # mean of group j = (gain(upper_j) - gain(upper_{j-1})) * number of groups
     steps = n_quantiles * (np.eye(n_quantiles) - np.eye(n_quantiles, k=-1))
+    parts, (_, n_groups) = GainParts.of(scored, upper), small_sample(ranking, groups)
+    free = parts.free(parts.inside @ steps.T, parts.sums(groups), n_groups)
     shown = ranking.values if predicted is None else as_finite(predicted, "predicted").take(ranking.order)
     return GroupEffects(
         read_only(upper),
@@ -151,6 +158,7 @@ def group_effects(
         read_only(_group_means(shown, scored, upper)),
         read_only(steps @ gain.vcov[np.ix_(known, known)] @ steps.T),
         gain.df,
+        read_only(free),
     )
 
 

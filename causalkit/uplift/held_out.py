@@ -8,14 +8,17 @@ from typing import Any
 
 import numpy as np
 
+from causalkit.core import format as fmt
 from causalkit.core.check import Check
 from causalkit.core.roles import LEVELS
 from causalkit.core.sample import Sample
-from causalkit.effects.crossfit_study import ROLES, cross_fit
+from causalkit.effects.crossfit_study import ROLES, arm_names, clusters_of, cross_fit
 from causalkit.errors import DesignError
 from causalkit.kernels.arrays import Floats, Ints, read_only
 
 N_FOLDS = 5
+#: Share of the outcome's spread that is rounding.
+_ROUNDING = 1e-11
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,8 +61,15 @@ class HeldOut:
 
 @dataclass(frozen=True, eq=False)
 class KnownScores:
-    """Scores of one table that were cross-fitted before, so that rankings of the same people share them."""
+    """Scores of one table that were cross-fitted before, so that rankings of the same people share them.
 
+    Parameters
+    ----------
+    any_learner : bool
+        Whether rankings share scores whatever learners their models ask for: those of the first are used.
+    """
+
+    any_learner: bool = False
     found: list[tuple[tuple[Any, ...], HeldOut]] = field(default_factory=list)
 
     def get(self, asked: tuple[Any, ...]) -> HeldOut | None:
@@ -86,7 +96,8 @@ class Maker:
     def cross_fitted(self, sample: Sample, by: Any = None) -> HeldOut:
         """Return the scores of a sample with the learners of an estimator ``by`` (those by default, where it has none)."""
         learners = [getattr(by, key, None) for key in ("regressor", "classifier")]
-        asked = (sample.rows.positions, *learners, *(sample.given.get(role) for role in (*ROLES, *LEVELS)))
+        wanted = () if self.known.any_learner else learners
+        asked = (sample.rows.positions, *wanted, *(sample.given.get(role) for role in (*ROLES, *LEVELS)))
         made = self.known.get(asked)
         if made is None:
             made = _cross_fit(sample, self.random_state, *learners)
@@ -99,7 +110,7 @@ def scores_of(model: Any, at: Ints, arms: Ints) -> HeldOut:
     nuisances, chances = model.nuisances, model.nuisances.propensity
     contrasts = np.asarray(model.scores).reshape(len(model.nuisances.mu), -1)
     return HeldOut(
-        contrasts=contrasts[at][:, arms[1:] - 1],
+        contrasts=_settled(contrasts[at][:, arms[1:] - 1], model.study.scale.unit),
         levels=nuisances.scores[at][:, arms],
         mu=nuisances.mu[at][:, arms],
         chances=chances.values[at][:, arms],
@@ -145,6 +156,27 @@ def arms_in_model(model: Any, sample: Sample) -> Ints:
     return np.array([known.index(level) for level in arms.levels], dtype=np.int64)
 
 
+def _settled(contrasts: Floats, unit: float) -> Floats:
+    """Scores that differ by rounding only (nothing is left of the outcome given arm and covariates) are all their mean."""
+    flat = np.ptp(contrasts, axis=0) <= _ROUNDING * unit
+    return np.where(flat, contrasts.mean(axis=0), contrasts) if flat.any() else contrasts
+
+
+def _require_rows(sample: Sample) -> None:
+    """Refuse an arm that is too small for the folds, which are not the caller's to choose."""
+    groups, arms = clusters_of(sample), sample.arms
+    for arm, name in enumerate(arm_names(arms)):
+        rows = np.flatnonzero(arms.codes == arm)
+        count = len(rows) if groups is None else len(np.unique(groups.codes[rows]))
+        if count < N_FOLDS:
+            raise DesignError(
+                f"arm {name!r} has {fmt.plural(count, 'row' if groups is None else 'cluster')}, and held-out scores need "
+                f"{N_FOLDS} in each arm.",
+                hint="Pass more rows" + (" or leave this arm out." if arms.count > 2 else "."),
+                column=arms.name,
+            )
+
+
 def _alike(a: Any, b: Any) -> bool:
     return a is b or (type(a) is type(b) and bool(np.array_equal(np.asarray(a), np.asarray(b))))
 
@@ -153,8 +185,12 @@ def _cross_fit(sample: Sample, random_state: int, regressor: Any, classifier: An
     from causalkit.core.settings import n_jobs_or_default
     from causalkit.effects.checks import overlap_check
 
-    # Scores must not depend on what they will judge: the canonical order of rows sees every numeric role.
-    bare = replace(sample, columns={role: c for role, c in sample.columns.items() if role in ROLES})
+    # What the scores will judge says only how to order rows that are equal in all that makes scores: else the user's order
+    # would say which of them is in which fold.
+    order = sample.canonical_order
+    back = np.argsort(order)
+    bare = replace(sample, columns={role: c for role, c in sample.columns.items() if role in ROLES}).take(order)
+    _require_rows(bare)
     run = cross_fit(
         bare, n_folds=N_FOLDS, random_state=random_state, n_jobs=n_jobs_or_default(None),
         regressor=regressor, classifier=classifier,
@@ -163,10 +199,10 @@ def _cross_fit(sample: Sample, random_state: int, regressor: Any, classifier: An
     nuisances = study.in_outcome_units()
     return HeldOut(
         # The contrast is taken on the learning scale: a difference of levels would lose digits far from zero.
-        contrasts=study.scale.unit * study.contrasts,
-        levels=nuisances.scores,
-        mu=nuisances.mu,
-        chances=nuisances.propensity.values,
+        contrasts=_settled(study.scale.unit * study.contrasts[back], study.scale.unit),
+        levels=nuisances.scores[back],
+        mu=nuisances.mu[back],
+        chances=nuisances.propensity.values[back],
         propensity=nuisances.propensity.source,
         checks={"overlap": overlap_check(study)},
     )

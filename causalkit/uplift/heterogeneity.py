@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from causalkit.core import format as fmt
 from causalkit.core.check import Check
 from causalkit.inference.wald import upper_pvalue
@@ -27,12 +29,15 @@ class Heterogeneity:
     pvalue : float
         One-sided: of a ranking no better than chance against one that is better.
     is_constant : bool
-        Whether everybody has the same rank, so that there is nothing to test.
+        Whether everybody has the same rank or the same score, so that there is nothing to test.
+    is_flat : bool
+        Whether it is the scores that are all the same.
     """
 
     effect: RankWeighted
     pvalue: float
     is_constant: bool
+    is_flat: bool = False
 
     def found(self, alpha: float) -> bool:
         """Whether the ranking is better than a random one, at one-sided level ``alpha``."""
@@ -40,6 +45,8 @@ class Heterogeneity:
 
     def verdict(self, alpha: float) -> str:
         """Say in one sentence what was found."""
+        if self.is_flat:
+            return f"{NOT_FOUND}: all held-out scores are the same, so nothing can be learned about the ranking."
         if self.is_constant:
             return f"{NOT_FOUND}: everybody has the same predicted effect, so there is no ranking."
         told = f"{self.effect.method.upper()} {fmt.number(self.effect.estimate, 3)}"
@@ -73,8 +80,10 @@ def heterogeneities(
         assert not isinstance(priority, Ranking)
         assert not isinstance(scores, Scored)
         return {method: heterogeneity(scores, priority, method, weights, groups, folds) for method in METHODS}
-    found = rank_weighted_effects(scores, priority, weights, groups)
-    return {method: _tested(effect, groups) for method, effect in found.items()}
+    scored = Scored.of(scores, priority, weights)
+    found = rank_weighted_effects(scored, scored.ranking, None, groups)
+    flat = not scored.centred.any()
+    return {method: _tested(effect, groups, flat) for method, effect in found.items()}
 
 
 def heterogeneity(
@@ -92,11 +101,11 @@ def heterogeneity(
     """
     if folds is not None:
         found = by_fold(scores, priority, folds, method, weights, groups)
-        return Heterogeneity(found.effect, found.pvalue, not found.fold_se.any())
-    return _tested(rank_weighted_effect(scores, priority, method, weights, groups), groups)
+        return Heterogeneity(found.effect, found.pvalue, not found.fold_se.any(), not np.ptp(scores))
+    return _tested(rank_weighted_effect(scores, priority, method, weights, groups), groups, not np.ptp(scores))
 
 
-def _tested(effect: RankWeighted, groups: Codes | None) -> Heterogeneity:
+def _tested(effect: RankWeighted, groups: Codes | None, flat: bool) -> Heterogeneity:
     free = free_groups(effect.n_groups, groups)
     pvalue = float(upper_pvalue(effect.estimate / effect.se, free)) if effect.se > 0 else 1.0
-    return Heterogeneity(effect, pvalue, not effect.psi.any())
+    return Heterogeneity(effect, pvalue, not effect.psi.any(), flat)

@@ -5,7 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from causalkit.kernels.arrays import Bools, Codes, Floats, Ints
-from causalkit.uplift.routes import ROUNDING, SAME, Routes
+from causalkit.uplift.routes import ROUNDING, Routes, dense_ranks
+
+#: Losses that differ by less than this decimal of the largest are one.
+_DIGITS = 12
 
 
 def draw(probability: Floats, cost: Floats, budget: float | None, order: Ints, random_state: int) -> Bools:
@@ -82,15 +85,13 @@ def profit_rank(gain: Floats, cost: Floats) -> Ints:
     Ints, shape (n,)
         Dense rank: larger is earlier, equals share one.
     """
-    with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = np.where(gain > 0, gain / cost, np.minimum(gain, 0.0))
-    free = np.isinf(ratio)
-    scale_up = float(np.max(ratio, initial=0.0, where=~free))
-    scale_down = float(-np.min(ratio, initial=0.0))
-    scale = np.where(ratio > 0, scale_up or 1.0, scale_down or 1.0)
-    with np.errstate(invalid="ignore"):
-        key = np.where(free, np.inf, np.round(np.where(free, 0.0, ratio) / scale, SAME))
-    # Rounding must not move a gain to the side of the losses.
-    key = np.where((gain > 0) & (key <= 0), np.finfo(float).tiny, key)
-    rank = np.unique(key, return_inverse=True)[1].astype(np.int64)
-    return np.asarray(rank)
+    worth = gain > 0
+    with np.errstate(divide="ignore"):
+        ahead = dense_ranks(gain[worth] / cost[worth])
+    loss = -np.minimum(gain, 0.0)
+    scale = float(loss.max(initial=0.0)) or 1.0
+    behind = np.unique(-np.round(loss[~worth] / scale, _DIGITS), return_inverse=True)[1]
+    rank = np.empty(len(gain), dtype=np.int64)
+    rank[~worth] = behind
+    rank[worth] = ahead + int(behind.max(initial=-1)) + 1
+    return rank

@@ -149,8 +149,8 @@ def perfect_qini_without_harm(rows: Rows) -> Functional:
 
 def perfect_gain(rows: Rows) -> Functional:
     """Area above the line of the ranking by whether the arm and the outcome agree (scikit-uplift's perfect ranking)."""
-    t, y = rows.treated, rows.outcome
-    more = np.sum((y == 1) & ~t) > np.sum((y == 0) & t)
+    t, y, w = rows.treated, rows.outcome, rows.weights
+    more = w[(y == 1) & ~t].sum() > (1.0 + 1e-12) * w[(y == 0) & t].sum()  # equal sums differ by rounding
     best = 2.0 * (y == t) + (y if more else t)
     return above_line(*joint_area(rows, best, "gain"), rows)
 

@@ -13,6 +13,9 @@ from causalkit.uplift.curves import curve_psi
 from causalkit.uplift.observed import Functional, Rows
 from causalkit.uplift.ranks import rank_units
 
+#: Share of all weight that is rounding.
+_ROUNDING = 1e-12
+
 
 def qini(rows: Rows, score: Floats, method: str) -> Functional:
     """Area between the curve of a ranking and that of a random one, in the units of a library."""
@@ -77,7 +80,7 @@ def top(rows: Rows, score: Floats, weights: Floats | None, q: float, method: str
             curve_psi(amount, ranking, "gain", share) for amount in (one * rows.outcome, one, none * rows.outcome, none)
         )
     )
-    if min(n.value, m.value) < 0.5 / score.size:
+    if min(n.value, m.value) < _ROUNDING:
         raise DataError(f"one arm has no row among the first {100 * q:g} %.", hint="Use a larger q.")
     return a / n - c / m
 

@@ -16,7 +16,7 @@ from causalkit.core.check import Checks
 from causalkit.core.effects import Effects
 from causalkit.core.estimate import Estimate, Influence
 from causalkit.core.estimator import Estimator
-from causalkit.core.input_checks import missing_check
+from causalkit.core.input_checks import missing_check, outcome_check
 from causalkit.core.result import Result
 from causalkit.core.roles import Role
 from causalkit.core.sample import Sample
@@ -26,7 +26,7 @@ from causalkit.uplift import observed_methods
 from causalkit.uplift.curves import curve_psi
 from causalkit.uplift.observed import Functional, Rows
 from causalkit.uplift.ranking import rank_weighted_effect
-from causalkit.uplift.ranks import free_groups, rank_units, small_sample
+from causalkit.uplift.ranks import as_floats, free_groups, rank_units, small_sample
 
 QiniMethod = Literal["grf", "sklift", "sklift_nonnegative", "causalml", "causalml_raw", "libuplift", "libuplift_raw"]
 AuucMethod = Literal["gain", "sklift", "causalml", "causalml_raw", "libuplift", "libuplift_joint"]
@@ -74,10 +74,10 @@ class _Observed(Estimator[Result]):
     }
 
     def __post_init__(self) -> None:
+        known = _METHODS.get(self.measure, ())
+        if known and self.method not in known:
+            raise DesignError(f"{self.measure} has no method={self.method!r}.", hint=f"Use one of {', '.join(known)}.")
         super().__post_init__()
-        if self.method not in _METHODS[self.measure]:
-            known = ", ".join(_METHODS[self.measure])
-            raise DesignError(f"{self.measure} has no method={self.method!r}.", hint=f"Use one of {known}.")
 
     def fit(self, data: Any, **given: Any) -> Result:
         """Bind the arrays and compute."""
@@ -103,7 +103,7 @@ class _Observed(Estimator[Result]):
             effects=Effects((name,), Estimate(np.array([value]), carrier).folded()),
             headline=name,
             estimand=f"{name} (method {self.method!r}) of a ranking by the effect of {sample.arms.contrast()}",
-            checks=Checks({"missing": missing_check(sample)}),
+            checks=Checks({"missing": missing_check(sample), **outcome_check(sample)}),
             sample=sample,
             n=sample.n,
             dropped=sample.dropped,
@@ -117,6 +117,7 @@ class _Observed(Estimator[Result]):
                 hint="Keep the rows of two arms, or use UpliftEvaluation with treatment_level=.",
             )
         treated, score = sample.arms.codes == 1, sample.number("score")
+        _require_two_in_each_arm(sample)
         if self.method in _ON_SCORES:
             return self._on_scores(_scores(sample, treated, weights), score, weights)
         if sample.has("propensity"):
@@ -143,6 +144,17 @@ class _Observed(Estimator[Result]):
         if self.measure == "qini":
             return Functional(area.estimate, area.psi)
         return auuc_from(area.estimate, area.psi, scores, weights)
+
+
+def _require_two_in_each_arm(sample: Sample) -> None:
+    """Refuse an arm of one row: nothing is known of its noise, so a standard error would be a fiction."""
+    counts = np.bincount(sample.arms.codes, minlength=2)
+    if counts.min() < 2:
+        raise DataError(
+            f"the arm {sample.arms.levels[int(counts.argmin())]!r} has one row; a standard error needs two in each arm.",
+            hint="Pass more rows.",
+            column=sample.arms.name,
+        )
 
 
 def auuc_from(qini: float, psi: Floats, scores: Floats, weights: Floats | None) -> Functional:
@@ -320,10 +332,12 @@ def _run(measure: str, method: str, q: float, given: Mapping[str, Any]) -> Resul
     from causalkit.data.frame import Frame
     from causalkit.data.identity import token_of
 
-    outcome = given["outcome"]
-    frame = Frame(Frame.read({"outcome": np.asarray(outcome, dtype=float)}).table, token_of(outcome))
+    run, outcome = _Observed(measure=measure, method=method, q=q), given["outcome"]
+    frame = Frame(Frame.read({"outcome": as_floats(outcome, "outcome")}).table, token_of(outcome))
     roles = {key: given[key] for key in ("treatment", "score", "propensity", "weights", "cluster")}
     arrays = {key: np.asarray(value) for key, value in roles.items() if np.ndim(value) > 0}
+    for key, value in roles.items():
+        if value is not None and key not in arrays and key != "propensity":
+            raise DesignError(f"{key}={value!r} is no array.", hint="Pass one value for each row.")
     single = {key: given[key] for key in ("propensity", "control") if given[key] is not None and key not in arrays}
-    run = _Observed(measure=measure, method=method, q=q)
     return run.fit(frame, outcome="outcome", **single, **arrays)

@@ -17,7 +17,7 @@ from causalkit.core.roles import Role
 from causalkit.core.sample import Sample
 from causalkit.effects.averages import estimate_of, shares
 from causalkit.effects.crossfit_study import clusters_of
-from causalkit.errors import DataError, DesignError
+from causalkit.errors import DataError, DesignError, InferenceUnavailable
 from causalkit.kernels.arrays import Floats
 from causalkit.uplift.off_policy_arrays import Logged, logged
 from causalkit.uplift.off_policy_result import OffPolicyResult, weight_checks
@@ -40,6 +40,7 @@ class _OffPolicy(Estimator[OffPolicyResult]):
         "score": Role("number"),
         "own": Role("number"),
         "policy": Role("number"),
+        "unseen": Role("number"),
         "weights": Role("weights", required=False),
         "cluster": Role("label", required=False),
     }
@@ -62,18 +63,22 @@ class _OffPolicy(Estimator[OffPolicyResult]):
 
     def estimate(self, sample: Sample) -> OffPolicyResult:
         """Compute from importance weights, outcomes and expected outcomes."""
-        rows = Logged(sample.number("score"), sample.outcome, sample.number("own"), sample.number("policy"))
-        weights = sample.optional("weights")
+        numbers = [sample.number(role) for role in ("score", "outcome", "own", "policy", "unseen")]
+        rows, weights = Logged(*numbers), sample.optional("weights")
+        if sample.n < 2:
+            raise InferenceUnavailable("one decision has no standard error.", hint="Pass more of the log.")
         share = shares(sample.n, weights)
+        if self.method in USES_WEIGHTS and not rows.ratio.any():
+            raise DataError("the policy takes none of the decisions that were logged.", hint='Use method="dm".')
         value, psi = _value(rows, share, self.method, self.cutoff)
         groups = clusters_of(sample)
-        numbers = estimate_of(np.array([value]), psi[:, None], groups, sample.rows)
+        found = estimate_of(np.array([value]), psi[:, None], groups, sample.rows)
         ledger = {"missing": missing_check(sample)}
         if self.method in USES_WEIGHTS:
-            ledger |= weight_checks(rows.ratio, share, groups)
+            ledger |= weight_checks(rows.ratio, share, groups, float(share @ rows.unseen))
         return OffPolicyResult(
             estimator=self,
-            effects=Effects(("value",), numbers.folded()),
+            effects=Effects(("value",), found.folded()),
             headline="value",
             estimand="expected outcome of a decision under the policy",
             checks=Checks(ledger),
@@ -123,7 +128,8 @@ def off_policy_value(
         Probability of each arm under the policy to be judged (rows sum to one), or the one arm it takes. It must not have
         been learned from these outcomes.
     propensity : float, array of shape (n,) or (n, k), or mapping
-        Probability, under the policy that was logged, of the arm that was taken (n values), or of each arm.
+        Probability, under the policy that was logged, of the arm that was taken (n values), or of each arm. With those of
+        each arm the check ``overlap`` also tells how often the policy takes an arm that the log could not have taken.
     expected : array of shape (n, k), or mapping, optional
         Expected outcome under each arm, from a model that has not seen the row's outcome. Needed by all but ``ips`` and
         ``snips``.
@@ -145,7 +151,10 @@ def off_policy_value(
     DesignError
         If arrays don't fit together, expected outcomes or a cutoff are missing, or an arm is unknown.
     DataError
-        If probabilities are no probabilities, or a decision was taken that had no chance.
+        If probabilities are no probabilities, a decision was taken that had no chance, or the policy takes none of the
+        decisions of the log (but for ``dm``).
+    InferenceUnavailable
+        If there is one decision only.
 
     References
     ----------
@@ -164,10 +173,12 @@ def off_policy_value(
             hint='Pass out-of-fold predictions, or use method="snips".',
         )
     rows = logged(outcome, treatment, policy, propensity, expected)
-    table = {"outcome": rows.outcome, "ratio": rows.ratio, "own": rows.own, "model": rows.model}
+    table = {
+        "outcome": rows.outcome, "ratio": rows.ratio, "own": rows.own, "model": rows.model, "unseen": rows.unseen
+    }  # fmt: skip
     frame = replace(Frame.read(table), token=token_of(outcome))
     options = {key: None if v is None else np.asarray(v) for key, v in (("weights", weights), ("cluster", cluster))}
-    return run.fit(frame, outcome="outcome", score="ratio", own="own", policy="model", **options)
+    return run.fit(frame, outcome="outcome", score="ratio", own="own", policy="model", unseen="unseen", **options)
 
 
 def _value(rows: Logged, share: Floats, method: str, cutoff: float | None) -> tuple[float, Floats]:
@@ -187,7 +198,7 @@ def _value(rows: Logged, share: Floats, method: str, cutoff: float | None) -> tu
         w = np.where(w <= (cutoff or np.inf), w, 0.0)
     elif method == "dr_os":
         assert cutoff is not None
-        w = cutoff * w / (w**2 + cutoff)
+        w = w / (w * (w / cutoff) + 1.0)
     return _mean(rows.model + w * (y - rows.own), share)
 
 
@@ -199,8 +210,6 @@ def _mean(values: Floats, share: Floats) -> tuple[float, Floats]:
 def _ratio(w: Floats, values: Floats, share: Floats) -> tuple[float, Floats]:
     """Weighted mean whose weights sum to one, with the influence values of a ratio."""
     mass = float(share @ w)
-    if mass == 0.0:
-        raise DataError("the policy takes none of the decisions that were logged.", hint='Use method="dm".')
     mean = float(share @ (w * values)) / mass
     return mean, share * w * (values - mean) / mass
 

@@ -11,9 +11,12 @@ import numpy as np
 from causalkit.data.frame import first_rows
 from causalkit.errors import DataError, DesignError
 from causalkit.kernels.arrays import Codes, Floats
+from causalkit.uplift.ranks import as_floats
 
-#: How far a row of probabilities may be from one.
-SUM_TOLERANCE = 1e-6
+#: How far the sum of a row of probabilities may be from one: of the policy, and of the log, where it may be rounded.
+SUM_TOLERANCE, LOGGED_TOLERANCE = 1e-6, 1e-2
+#: Importance weights above this can't be squared.
+_LARGEST = 1e150
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,35 +32,49 @@ class Logged:
         Expected outcome of the decision taken (zero where there is no model).
     model : Floats, shape (n,)
         Expected outcome under the policy (zero where there is no model).
+    unseen : Floats, shape (n,)
+        Probability that the policy takes an arm which the log had no chance of taking here, as far as propensities of all
+        arms were given (zero where only that of the decision is known).
     """
 
     ratio: Floats
     outcome: Floats
     own: Floats
     model: Floats
+    unseen: Floats
 
 
 def logged(outcome: Any, treatment: Any, policy: Any, propensity: Any, expected: Any) -> Logged:
     """Read the arrays of :func:`causalkit.uplift.off_policy_value`."""
-    y = np.asarray(outcome, dtype=float)
+    y = as_floats(outcome, "outcome")
     n = y.size
     taken = np.asarray(treatment)
+    for name, value in (("policy", policy), ("propensity", propensity)):
+        if (
+            value is None
+            or isinstance(value, str)
+            or (name == "policy" and np.ndim(value) == 0 and not _is_mapping(value))
+        ):
+            raise DesignError(f"{name}={value!r} is no array.", hint="Pass one value a decision, or a mapping by arm.")
     if y.ndim != 1 or taken.shape != (n,):
         raise DesignError(
             f"outcome= has shape {y.shape} and treatment= {taken.shape}.", hint="Pass one value a decision."
         )
+    policy, propensity, expected = (_by_arm(table, taken) for table in (policy, propensity, expected))
     levels = _levels(taken, policy, propensity, expected)
     codes = _codes(taken, levels, "treatment")
     chances = _chances(policy, levels, n)
-    before = _propensities(propensity, levels, codes, n)
+    before, unseen = _propensities(propensity, levels, codes, chances)
     everyone = np.arange(n)
-    ratio = chances[everyone, codes] / before
+    with np.errstate(over="ignore"):
+        ratio = chances[everyone, codes] / before
+    _refuse(ratio > _LARGEST, "propensity", "It is too close to zero to divide by; look for unset values.")
     if expected is None:
-        return Logged(ratio, y, np.zeros(n), np.zeros(n))
+        return Logged(ratio, y, np.zeros(n), np.zeros(n), unseen)
     q = _matrix(expected, levels, n, "expected")
     # An arm that the policy never takes may lack a prediction.
     model = np.sum(np.where(chances > 0, chances * q, 0.0), axis=1)
-    return Logged(ratio, y, np.where(ratio > 0, q[everyone, codes], 0.0), model)
+    return Logged(ratio, y, np.where(ratio > 0, q[everyone, codes], 0.0), model, unseen)
 
 
 def _levels(taken: Any, *tables: Any) -> tuple[Any, ...]:
@@ -72,6 +89,14 @@ def _levels(taken: Any, *tables: Any) -> tuple[Any, ...]:
         return tuple(range(max(wide)))
     policy = np.asarray(tables[0])
     return tuple(sorted({*taken.tolist(), *policy.tolist()}, key=lambda level: (str(type(level)), level)))
+
+
+def _by_arm(table: Any, taken: Any) -> Any:
+    """Turn a table that is no mapping (of polars, say) into one where its columns bear the names of arms."""
+    if _is_mapping(table) or not (hasattr(table, "columns") and hasattr(table, "to_numpy")):
+        return table
+    named = set(taken.tolist()) & set(table.columns)
+    return {name: table[name].to_numpy() for name in table.columns} if named else table.to_numpy()
 
 
 def _is_mapping(table: Any) -> bool:
@@ -99,9 +124,12 @@ def _matrix(table: Any, levels: tuple[Any, ...], n: int, name: str) -> Floats:
         missing = [level for level in levels if level not in table.keys()]  # noqa: SIM118 - tables have no `in`
         if missing:
             raise DesignError(f"{name}= lacks the arm {missing[0]!r}.", hint="Give every arm a column.")
-        columns = [np.broadcast_to(np.asarray(table[level], dtype=float), (n,)) for level in levels]
-        return np.column_stack(columns)
-    matrix = np.asarray(table, dtype=float)
+        columns = [as_floats(table[level], f"{name}[{level!r}]") for level in levels]
+        wrong = [level for level, column in zip(levels, columns, strict=True) if column.shape not in ((), (n,))]
+        if wrong:
+            raise DesignError(f"{name}= does not have one value a decision for the arm {wrong[0]!r}.")
+        return np.column_stack([np.broadcast_to(column, (n,)) for column in columns])
+    matrix = as_floats(table, name)
     if matrix.shape != (n, len(levels)):
         raise DesignError(
             f"{name}= has shape {matrix.shape} for {n} decisions and {len(levels)} arms.",
@@ -125,19 +153,27 @@ def _chances(policy: Any, levels: tuple[Any, ...], n: int) -> Floats:
     return chances
 
 
-def _propensities(propensity: Any, levels: tuple[Any, ...], codes: Codes, n: int) -> Floats:
-    """Probability of the decision that was taken."""
+def _propensities(propensity: Any, levels: tuple[Any, ...], codes: Codes, chances: Floats) -> tuple[Floats, Floats]:
+    """Probability of the decision that was taken, and the policy's probability of arms that had none."""
+    n = len(codes)
+    unseen = np.zeros(n)
     if not _is_mapping(propensity) and np.ndim(propensity) < 2:
-        given = np.asarray(propensity, dtype=float)
+        given = as_floats(propensity, "propensity")
         if given.shape not in ((), (n,)):
             raise DesignError(f"propensity= has shape {given.shape} for {n} decisions.")
         before = np.broadcast_to(given, (n,))
     else:
-        before = _matrix(propensity, levels, n, "propensity")[np.arange(n), codes]
+        every = _matrix(propensity, levels, n, "propensity")
+        before = every[np.arange(n), codes]
+        unseen = np.asarray(np.sum(np.where(every == 0.0, chances, 0.0), axis=1))
+        total = every.sum(axis=1)  # arms that were not taken may be unknown
+        _refuse(
+            np.abs(total - 1.0) > LOGGED_TOLERANCE, "propensity", "Propensities of all arms sum to one in every row."
+        )
     with np.errstate(invalid="ignore"):
         bad = ~((before > 0) & (before <= 1))
     _refuse(bad, "propensity", "It is the probability of the arm that was taken, which can't be zero.")
-    return np.asarray(before)
+    return np.asarray(before), unseen
 
 
 def _refuse(bad: Any, name: str, hint: str) -> None:

@@ -14,6 +14,7 @@ from causalkit.core.rows import Groups
 from causalkit.inference.vcov import sandwich
 from causalkit.inference.wald import t_pvalue
 from causalkit.kernels.arrays import Floats
+from causalkit.uplift.off_policy_arrays import SUM_TOLERANCE
 
 #: Below this share of decisions, or with one decision above this share of all weight, a few decisions carry the answer.
 FEW, HEAVY = 0.1, 0.05
@@ -52,16 +53,29 @@ class OffPolicyResult(Result):
 def effective_size(ratio: Floats, share: Floats) -> float:
     """Kish's effective sample size of importance weights times the weights of rows."""
     mass = share * ratio
-    power = float(mass @ mass)
-    return float(mass.sum() ** 2 / power) if power > 0 else 0.0
+    largest = float(mass.max(initial=0.0))
+    if not largest > 0:
+        return 0.0
+    mass = mass / largest
+    return float(mass.sum() ** 2 / (mass @ mass))
 
 
-def weight_checks(ratio: Floats, share: Floats, groups: Groups | None) -> dict[str, Check]:
-    """Check that enough decisions carry the answer, and that importance weights average one as they must."""
-    return {"overlap": _carried(ratio, share), "propensity": _mean_one(ratio, share, groups)}
+def weight_checks(ratio: Floats, share: Floats, groups: Groups | None, unseen: float = 0.0) -> dict[str, Check]:
+    """Check that enough decisions carry the answer, and that importance weights average one as they must.
+
+    Parameters
+    ----------
+    ratio, share : Floats, shape (n,)
+        Importance weight of each decision, and its share in the average.
+    groups : Groups or None
+        Clusters.
+    unseen : float
+        Share of the policy's decisions that the log could not have taken.
+    """
+    return {"overlap": _carried(ratio, share, unseen), "propensity": _mean_one(ratio, share, groups)}
 
 
-def _carried(ratio: Floats, share: Floats) -> Check:
+def _carried(ratio: Floats, share: Floats, unseen: float) -> Check:
     size, n = effective_size(ratio, share), len(ratio)
     mass = share * ratio
     heaviest = float(mass.max() / mass.sum()) if mass.sum() > 0 else 1.0
@@ -73,6 +87,13 @@ def _carried(ratio: Floats, share: Floats) -> Check:
         return Check(
             "overlap", "fail", message, size / n, advice="The log holds no decision that the policy would take."
         )
+    if unseen > SUM_TOLERANCE:
+        lost = f"{fmt.share(unseen)} of what the policy decides had no chance in the log"
+        advice = (
+            "No data tell what these decisions earn: ips and snips leave them out, dr and its like trust expected= there. "
+            "Judge a policy that keeps to the arms that were logged, or take the value of the rest from elsewhere."
+        )
+        return Check("overlap", "fail", f"{lost}. {message}", size / n, advice=advice)
     if size < FEW * n or heaviest > HEAVY:
         advice = "A few decisions carry the answer: use switch_dr or dr_os, or log more exploration."
         return Check("overlap", "warn", message, size / n, advice=advice)

@@ -14,6 +14,7 @@ from causalkit.uplift.curves import Curve
 from causalkit.uplift.folds import FoldEffect, by_fold_sequential
 from causalkit.uplift.gain_parts import Kind
 from causalkit.uplift.ranking import Method
+from causalkit.uplift.ranks import as_floats
 
 
 def curve(
@@ -48,7 +49,9 @@ def curve(
     DesignError
         If the kind is unknown, or there are too many shares.
     """
-    return _curves.curve(_floats(dr_scores), _floats(priority), kind, q, _optional(weights), _codes(cluster))
+    return _curves.curve(
+        as_floats(dr_scores, "dr_scores"), as_floats(priority, "priority"), kind, q, _optional(weights), _codes(cluster)
+    )
 
 
 def profit_curve(
@@ -81,7 +84,13 @@ def profit_curve(
         As :func:`curve`.
     """
     return _curves.profit_curve(
-        _floats(dr_scores), _floats(priority), value, cost, q, _optional(weights), _codes(cluster)
+        as_floats(dr_scores, "dr_scores"),
+        as_floats(priority, "priority"),
+        value,
+        cost,
+        q,
+        _optional(weights),
+        _codes(cluster),
     )
 
 
@@ -116,7 +125,7 @@ def sequential_rate(
     ----------
     Wager (2024), "Sequential validation of treatment heterogeneity", arXiv:2405.05534.
     """
-    stages = _floats(stage)
+    stages = as_floats(stage, "stage")
     odd = np.flatnonzero(~(np.isfinite(stages) & (stages >= 0) & (stages == np.floor(stages))))
     if odd.size:
         raise DataError(
@@ -124,16 +133,17 @@ def sequential_rate(
             hint="Number the stages 0, 1, 2, ...",
         )
     return by_fold_sequential(
-        _floats(dr_scores), _floats(priority), stages.astype(np.int32), method, _optional(weights), _codes(cluster)
+        as_floats(dr_scores, "dr_scores"),
+        as_floats(priority, "priority"),
+        np.unique(stages, return_inverse=True)[1].astype(np.int32),
+        method,
+        _optional(weights),
+        _codes(cluster),
     )
 
 
-def _floats(values: Any) -> Floats:
-    return np.asarray(values, dtype=np.float64)
-
-
-def _optional(values: Any) -> Floats | None:
-    return None if values is None else _floats(values)
+def _optional(weights: Any) -> Floats | None:
+    return None if weights is None else as_floats(weights, "weights")
 
 
 def _codes(labels: Any) -> Codes | None:

@@ -114,7 +114,13 @@ def passages(plan: TargetingPlan) -> tuple[Passage, ...]:
 def _other_budgets(plan: TargetingPlan) -> tuple[Passage, ...]:
     """What other budgets would earn: a slider on an HTML page, a table everywhere."""
     slider = budget_slider(
-        plan.frontier_numbers, plan.band, plan.n, plan.arms, plan.spend, _percent(1 - plan.tool.alpha)
+        plan.frontier_numbers,
+        plan.band,
+        plan.n,
+        plan.arms,
+        plan.spend,
+        _percent(1 - plan.tool.alpha),
+        plan.segment_counts,
     )
     if slider is None:
         return ()
@@ -127,6 +133,8 @@ def _other_budgets(plan: TargetingPlan) -> tuple[Passage, ...]:
         f"With each budget {family}, and the profit is net of treating nobody. The band holds at all budgets at once, so "
         "a budget may be chosen by looking at it."
     )
+    if plan.segment_counts is not None:
+        said += " Segments are those that Segmentation finds at its defaults."
     return (Passage("action", "What another budget would earn", (said,), slider.to_table(_SHOWN), slider=slider),)
 
 
@@ -170,17 +178,17 @@ def _by_share(plan: TargetingPlan) -> dict[str, Any]:
     share, q = plan.chosen.n_treated / plan.n, path["share"].to_numpy()
     reference = plan.n * plan.path_numbers.average * q
     value = path["profit"].to_numpy()
+    beside: dict[str, Any] = {"reference": reference, "reference_label": "a random order"}
     order = "Share treated, those with the most profit per cost first"
     if plan.policy == "random_share":  # the plan is a point on the line of a random order
         low, high = plan.candidates[1].profit.ci()
         value, order = reference, "Share treated, in random order"
-        data = {"low": low * q / share, "high": high * q / share}
+        data, beside = {"low": low * q / share, "high": high * q / share}, {}
     return {
         "q": q,
         "value": value,
         **data,
-        "reference": reference,
-        "reference_label": "a random order",
+        **beside,
         "marker": share,
         "xlabel": order,
     }

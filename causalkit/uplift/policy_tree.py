@@ -55,7 +55,8 @@ def _cost_field() -> Any:
 class PolicyTree(Estimator[PolicyTreeResult]):
     """Learn who should get which arm as a tree of a few cuts, and estimate honestly what the rule is worth.
 
-    The rule maximises the sum of doubly robust scores, net of costs, among all trees of the depth: exactly to depth two;
+    The rule maximises the sum of doubly robust scores, net of costs, among all trees of the depth: exactly to depth two
+    (of a category with more than five levels, divisions along an order by gain are tried rather than all);
     beyond, cut by cut, each the first cut of the best tree of depth two (``method="hybrid"``), or exactly for small tables
     (``method="exact"``). Any number of arms.
 
@@ -75,7 +76,8 @@ class PolicyTree(Estimator[PolicyTreeResult]):
     value : float
         Money per unit of the outcome; negative for an outcome to be avoided.
     cost : float or dict
-        Money per person who gets an arm other than the control: one number, or one for each of these arms by its level.
+        Money per person who gets an arm other than the control: one number, or one for each of these arms by its level (and
+        for the control where it costs something too).
     n_folds : int
         Folds of the scores and of the value.
     regressor, classifier : learner, optional
@@ -183,8 +185,8 @@ class PolicyTree(Estimator[PolicyTreeResult]):
         Raises
         ------
         DesignError
-            If there is no column to cut on, ``effect`` is no fitted model, a cost is given for an arm that does not exist,
-            or an exact search would take too long.
+            If there is no column to cut on, ``effect`` is no fitted model, a cost is given for an arm that does not exist or
+            left out for one that does, or an exact search would take too long.
         DataError
             If a cost is negative, or the table holds values that can't be used.
         """
@@ -269,9 +271,7 @@ class PolicyTree(Estimator[PolicyTreeResult]):
                 )
             prices[:, 1:] = cost[:, None]
         elif isinstance(self.cost, dict):
-            for level, amount in self.cost.items():
-                prices[:, _arm_of(level, arms.levels)] = amount
-            prices -= prices[:, :1]
+            prices[:] = _prices(self.cost, arms.levels, sample.given.get("treatment_level") is not None)
         else:
             prices[:, 1:] = self.cost
         return np.asarray(self.value * scores.gains - prices)
@@ -300,6 +300,18 @@ class PolicyTree(Estimator[PolicyTreeResult]):
 
 def _is_amount(cost: Any) -> bool:
     return isinstance(cost, Mapping) or (isinstance(cost, Real) and not isinstance(cost, bool))
+
+
+def _prices(cost: Mapping[Any, float], levels: tuple[object, ...], one_arm: bool) -> Floats:
+    """What each arm costs more than the control, shape (n_arms,); each arm that the rule may give needs a cost."""
+    told = {_arm_of(level, levels): amount for level, amount in cost.items()}
+    for code in range(1, 2 if one_arm else len(levels)):
+        if code not in told:
+            raise DesignError(
+                f"cost= has no amount for the arm {levels[code]!r}.",
+                hint=f"Give one for each of {', '.join(map(repr, levels[1:]))}; 0 for an arm that is free.",
+            )
+    return np.array([told.get(code, 0.0) for code in range(len(levels))]) - told.get(0, 0.0)
 
 
 def _arm_of(level: object, levels: tuple[object, ...]) -> int:

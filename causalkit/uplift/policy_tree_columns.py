@@ -68,7 +68,10 @@ class Rule:
             return f"{self.name} is {_either([str(self.labels[code]) for code in mine])}{tail}"
         if not isfinite(self.threshold):
             return f"{self.name} is missing" if left == self.gaps_left else f"{self.name} is known"
-        return f"{self.name} {'≤' if left else '>'} {self.threshold:,.10g}".replace("-", "−") + tail
+        limit = f"{self.threshold:,}".removesuffix(".0").replace(
+            "-", "−"
+        )  # all digits: the cut lies between two values
+        return f"{self.name} {'≤' if left else '>'} {limit}{tail}"
 
     def to_dict(self) -> dict[str, Any]:
         """Return a JSON-ready dictionary of what goes left."""
@@ -131,7 +134,7 @@ def candidate_columns(features: Features, scores: Floats) -> list[Column]:
 
 
 def dense_codes(columns: list[Column], most: int | None = None) -> Any:
-    """Dense ranks of the columns, int32 of shape (p, n).
+    """Ranks of the columns, int32 of shape (p, n): dense, or those at quantiles.
 
     Parameters
     ----------

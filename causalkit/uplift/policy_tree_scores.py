@@ -50,16 +50,19 @@ def scores_of_sample(tool: Any, sample: Sample, n_jobs: int, **learners: Any) ->
     """Cross-fit the scores of a bound sample."""
     from dataclasses import replace
 
-    # Scores do not depend on what a treatment costs or on what a rule may use.
-    bare = replace(sample, columns={role: c for role, c in sample.columns.items() if role in ROLES})
+    # Scores do not depend on what a treatment costs or on what a rule may use: these only order rows that are equal in all
+    # that makes scores, so that which of them is in which fold does not follow the user's order.
+    order = sample.canonical_order
+    back = np.argsort(order)
+    bare = replace(sample, columns={role: c for role, c in sample.columns.items() if role in ROLES}).take(order)
     chosen = {"regressor": tool.regressor, "classifier": tool.classifier, **learners}
     run = cross_fit(bare, n_folds=tool.n_folds, random_state=tool.random_state, n_jobs=n_jobs, **chosen)
     study = run.in_user_order(bare)
     return ArmScores(
-        gains=_with_control(study.scale.unit * study.contrasts),
-        folds=study.nuisances.folds,
-        weights=study.weights,
-        groups=study.groups,
+        gains=_with_control(study.scale.unit * study.contrasts[back]),
+        folds=study.nuisances.folds[back],
+        weights=None if study.weights is None else study.weights[back],
+        groups=clusters_of(sample),
         checks=effect_checks(bare, study),
     )
 

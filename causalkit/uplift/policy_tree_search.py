@@ -65,7 +65,7 @@ def grow(
     Parameters
     ----------
     codes : int32, shape (p, n)
-        Dense ranks of each column's values.
+        Ranks of each column's values.
     scores : Floats, shape (n, n_actions)
         Score of each action for each row (times its weight). Only differences between actions matter for the cuts.
     depth : int
@@ -93,7 +93,7 @@ def grow(
     maximization over trees", *JOSS* 5; Zhou, Athey and Wager (2023), "Offline multi-action policy learning".
     """
     if search == "exact" and depth > 2:
-        cuts = float(sum(int(column.max()) for column in codes))
+        cuts = float(sum(len(np.unique(column)) - 1 for column in codes))  # codes may have gaps
         work = cuts ** (depth - 2) * len(codes) ** 2 * scores.shape[0]
         if work > WORK:
             raise DesignError(

@@ -148,13 +148,14 @@ def holdout_for(
     # allowed * h * (N - h) = variance_treated * h + variance_held * (N - h): the smaller root
     middle = allowed * n_people - variance_treated + variance_held
     inside = middle**2 - 4.0 * allowed * variance_held * n_people
-    if middle <= 0 or inside < 0:
+    possible = middle > 0 and inside >= 0
+    # the stable form of the smaller root
+    size = max(2, ceil(2.0 * variance_held * n_people / (middle + sqrt(inside)) - 1e-9)) if possible else 2
+    if size > n_people - 2:
+        raise InferenceUnavailable(f"{n_people:,} people are too few for a hold-out.", hint="Roll out to more people.")
+    if not possible or variance_treated / (n_people - size) + variance_held / size > allowed * (1.0 + 1e-9):
         raise InferenceUnavailable(
             f"no hold-out among {n_people:,} people proves a profit of {profit_per_head:.4g} a head with power {power:g}.",
             hint="Roll out to more people, or ask for less power.",
         )
-    # the stable form of the smaller root
-    size = max(2, ceil(2.0 * variance_held * n_people / (middle + sqrt(inside)) - 1e-9))
-    if size > n_people - 2:
-        raise InferenceUnavailable(f"{n_people:,} people are too few for a hold-out.", hint="Roll out to more people.")
     return size

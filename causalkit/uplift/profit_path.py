@@ -40,11 +40,16 @@ class Path:
     average: float
     df: float
 
+    @property
+    def se(self) -> Floats:
+        """Standard errors of the totals, shape (k,)."""
+        return self.n * np.sqrt(np.maximum(np.diag(self.curve.vcov), 0.0))  # no variance may come out as less than none
+
     def limits(self, alpha: float) -> tuple[Floats, Floats, Floats, Floats]:
         """Return pointwise limits and the band that holds at all shares at once, as totals: low, high, band low, high."""
         from causalkit.inference.bands import simultaneous_band, sup_t_critical
 
-        value, se = self.n * self.curve.value, self.n * self.curve.se
+        value, se = self.n * self.curve.value, self.se
         low, high = t_interval(value, se, self.df, alpha)
         if not se.any():
             return low, high, value, value

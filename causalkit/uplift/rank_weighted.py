@@ -19,7 +19,7 @@ from causalkit.core.roles import Role
 from causalkit.core.sample import Sample
 from causalkit.uplift.curves import Curve, curve
 from causalkit.uplift.ranking import rank_weighted_effect
-from causalkit.uplift.ranks import free_groups
+from causalkit.uplift.ranks import as_floats, free_groups
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -128,7 +128,7 @@ def rate(
     """
     from causalkit.data.frame import Frame
 
-    scores = np.asarray(dr_scores, dtype=float)
+    scores = as_floats(dr_scores, "dr_scores")
     frame = Frame(Frame.read({"dr_scores": scores}).table, _token(dr_scores))
     options = {key: _column(value) for key, value in (("weights", weights), ("cluster", cluster))}
     return _Rate(method=method).fit(frame, outcome="dr_scores", score=_column(priority), **options)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,8 @@ from causalkit.kernels.arrays import Codes, Floats, Ints, read_only
 
 #: Below this many rows an indirect sort takes no time.
 SMALL = 50_000
+#: Share of a total, or of the size of a score, that is rounding.
+_ROUNDING = float(np.finfo(np.float64).eps)
 
 _T = TypeVar("_T", bound=np.generic)
 
@@ -27,7 +29,8 @@ class Ranking:
     n : int
         Number of rows in the arrays the ranking was made from.
     order : Ints (m,)
-        Row of each ranked unit; rows of weight zero are left out, as if dropped.
+        Row of each ranked unit; rows of weight zero (or of no more than the rounding of the total) are left out, as if
+        dropped.
     starts : Ints (B,)
         Position at which each block of equal priority begins.
     sizes : Ints (B,)
@@ -121,10 +124,12 @@ def rank_units(priority: Floats, weights: Floats | None = None) -> Ranking:
         w = np.full(n, 1.0 / n)
     else:
         weights = _checked_weights(weights, n)
-        if not weights.all():
-            order = order[weights[order] > 0]
+        w = weights / weights.sum()
+        counts = w > _ROUNDING
+        if not counts.all():
+            order = order[counts[order]]
             ranked = priority[order]
-        w = weights[order] / weights.sum()
+        w = w[order]
     differs = ranked[1:] != ranked[:-1]
     if differs.all():
         starts, sizes = np.arange(order.size), np.broadcast_to(np.int64(1), order.size)
@@ -162,6 +167,9 @@ def centred_scores(scores: Floats, ranking: Ranking) -> tuple[Floats, float]:
     if scores.size != ranking.n:
         raise DataError(f"There are {scores.size} scores but {ranking.n} priorities.")
     ranked = scores.take(ranking.order)
+    low, high = float(ranked.min()), float(ranked.max())
+    if high - low <= 4.0 * _ROUNDING * max(abs(low), abs(high)):
+        return np.zeros(ranked.size), low + (high - low) / 2.0  # one value: what is left is rounding, and no evidence
     # two passes: the second removes what a huge common level costs in the first
     mean = float(ranking.weights @ ranked)
     ranked -= mean
@@ -182,6 +190,7 @@ class Path(NamedTuple):
         share, total = np.zeros(ranking.starts.size + 1), np.zeros(ranking.starts.size + 1)
         np.cumsum(ranking.sums(ranking.weights), out=share[1:])
         np.cumsum(ranking.sums(ranking.weights * centred), out=total[1:])
+        np.minimum(share, 1.0, out=share)  # sums of many weights pass one by rounding
         share[-1], total[-1] = 1.0, 0.0
         return cls(share, total)
 
@@ -289,9 +298,24 @@ def as_ranking(priority: Floats | Ranking, weights: Floats | None) -> Ranking:
     return priority
 
 
-def as_finite(values: Floats, name: str) -> Floats:
+def as_floats(values: Any, name: str) -> Floats:
+    """Return ``values`` as an array of numbers, or say that they are something else (text, dates)."""
+    found = np.asarray(values)
+    try:
+        if found.dtype.kind in "mMSU":
+            raise ValueError
+        return np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise DataError(
+            f"{name} must be numbers, not {type(values).__name__} of {found.dtype}.",
+            hint="Pass an array of numbers, one for each row.",
+            column=name,
+        ) from None
+
+
+def as_finite(values: Any, name: str) -> Floats:
     """Return ``values`` as a float vector, or say where it is not finite."""
-    array = np.asarray(values, dtype=np.float64)
+    array = as_floats(values, name)
     if array.ndim != 1:
         raise DataError(f"{name} must be one column, not an array of shape {array.shape}.")
     finite = np.isfinite(array)
@@ -308,7 +332,7 @@ def as_finite(values: Floats, name: str) -> Floats:
 
 def checked_grid(q: Floats) -> Floats:
     """Return shares as an array, or raise when one lies outside (0, 1]."""
-    grid = np.atleast_1d(np.asarray(q, dtype=np.float64))
+    grid = np.atleast_1d(as_floats(q, "q"))
     if grid.ndim != 1 or not np.all((grid > 0) & (grid <= 1)):
         raise DataError("q must be shares above 0 and at most 1.", hint="For the first tenth pass 0.1.")
     return grid

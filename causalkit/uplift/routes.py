@@ -18,9 +18,7 @@ import numpy as np
 
 from causalkit.kernels.arrays import Codes, Floats, Ints, read_only
 
-#: Gains per cost that differ by less than this share of the largest are one.
-SAME = 12
-#: Share of a budget that is rounding.
+#: Share of a number that is rounding: gains per cost that differ by less are one.
 ROUNDING = 1e-12
 
 
@@ -177,13 +175,10 @@ def _gather(arm: Codes, start: Codes, gain: Floats, cost: Floats, mass: Floats, 
     real = arm > 0
     with np.errstate(divide="ignore"):
         slope = np.where(cost[real] > 0, gain[real] / np.where(cost[real] > 0, cost[real], 1.0), np.inf)
-    free = np.isinf(slope)
-    scale = float(np.max(slope, initial=0.0, where=~free)) or 1.0
-    key = np.where(free, np.inf, np.maximum(np.round(np.where(free, 0.0, slope) / scale, SAME), np.finfo(float).tiny))
-    values, rank = np.unique(key, return_inverse=True)
-    group[real] = len(values) - 1 - rank
+    rank = dense_ranks(slope)
+    m = int(rank.max(initial=-1)) + 1
+    group[real] = m - 1 - rank
     heavy = np.broadcast_to(mass[:, None], arm.shape)[real]
-    m = len(values)
     gains, costs = (np.asarray(np.bincount(group[real], heavy * v[real], m), dtype=np.float64) for v in (gain, cost))
     return Routes(
         read_only(arm), read_only(start), read_only(group), read_only(gain), read_only(cost),
@@ -191,4 +186,17 @@ def _gather(arm: Codes, start: Codes, gain: Floats, cost: Floats, mass: Floats, 
     )  # fmt: skip
 
 
-__all__ = ["ROUNDING", "SAME", "Routes", "find_routes"]
+def dense_ranks(values: Floats) -> Ints:
+    """Rank positive numbers (infinity may be one) from 0, the smallest: those that differ by rounding only share a rank.
+
+    A number is compared with its neighbour, not with the largest one: a person who costs next to nothing has a huge gain per
+    cost, and the others still differ.
+    """
+    order = np.argsort(values, kind="stable")
+    ordered = values[order]
+    rank = np.empty(len(values), dtype=np.int64)
+    rank[order] = np.concatenate(([0], np.cumsum(ordered[1:] * (1.0 - ROUNDING) > ordered[:-1])))[: len(values)]
+    return rank
+
+
+__all__ = ["ROUNDING", "Routes", "dense_ranks", "find_routes"]

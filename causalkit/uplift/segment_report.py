@@ -244,14 +244,17 @@ class SegmentReport(Report):
         tool = self.tool
         gone = sum(self.withdrawn.values())
         kept = "every label was borne out" if not gone else f"{gone:,} labels were not borne out and are withdrawn"
-        moved = f"above {fmt.number(tool.tolerance)}" if tool.tolerance else "above zero"
+        wanted = tool.value > 0
+        limit = fmt.number(tool.tolerance if wanted else -tool.tolerance) if tool.tolerance else "zero"
+        moved, sides = ("above", "above or below") if wanted else ("below", "below or above")
         adjusted = "Benjamini-Hochberg" if tool.method == "bh" else "Benjamini-Yekutieli"
         return (
             f"Of the labels given, at most {fmt.share(tool.alpha, 0)} are expected to be wrong ({adjusted}; people share "
-            f"one model, so their errors are dependent). Persuadable: effect on {self.outcome} {moved}; sleeping dog: "
+            f"one model, so their errors are dependent). Persuadable: effect on {self.outcome} {moved} {limit}; sleeping dog: "
             f"the mirror image. Sure thing and lost cause: effect within {fmt.number(self.margin, 3)} of zero, and "
-            f"{self.outcome} without treatment above or below {fmt.number(self.cutoff, 3)}. Labels were then held against "
-            f"held-out outcomes, the surest of each segment first: {kept}."
+            f"{self.outcome} without treatment {sides} {fmt.number(self.cutoff, 3)}. Labels were then held against held-out "
+            f"outcomes, the surest of each segment first: {kept}. The same outcomes make the table, so the mean of a segment "
+            "that barely stayed is a little too far from zero."
         )
 
     def _profile_extract(self, most: int = 4) -> Table | None:
@@ -277,7 +280,7 @@ class SegmentReport(Report):
             "codes": self.codes,
             "names": [NAMES[name] for name in SEGMENTS],
             "baseline_cut": self.cutoff,
-            "effect_cut": self.tool.tolerance,
+            "effect_cut": self.tool.tolerance if self.tool.value > 0 else -self.tool.tolerance,
             "xlabel": f"Predicted {self.outcome} without treatment",
             "ylabel": f"Predicted effect on {self.outcome}",
         }
@@ -303,7 +306,7 @@ class SegmentReport(Report):
         """Return everything but the person-level rows as a JSON-ready dictionary."""
         profile = [dict(zip(self.profile_table.columns, row, strict=True)) for row in self.profile_table.rows]
         rules = [dict(zip(self.rule_table.columns, row, strict=True)) for row in self.rule_table.rows]
-        tool = {name: getattr(self.tool, name) for name in ("alpha", "tolerance", "method", "random_state")}
+        tool = {name: getattr(self.tool, name) for name in ("alpha", "tolerance", "value", "method", "random_state")}
         said = {
             "n": self.n,
             "outcome": self.outcome,
@@ -320,11 +323,13 @@ class SegmentReport(Report):
         return plain({**super().to_dict(), **said})  # type: ignore[no-any-return]
 
 
-def validation_check(effects: Effects, tolerance: float, alpha: float, withdrawn: Mapping[str, int]) -> Check:
+def validation_check(
+    effects: Effects, tolerance: float, alpha: float, withdrawn: Mapping[str, int], sign: float = 1.0
+) -> Check:
     """Check the labels against held-out scores: no segment's mean effect may contradict what its label claims."""
     lost = ", ".join(f"{count:,} {NAMES[name]}" for name, count in withdrawn.items())
     gone = f" Withdrawn, because held-out outcomes did not bear them out: {lost}." if lost else ""
-    claims = {"persuadable": 1.0, "sleeping_dog": -1.0}
+    claims = {"persuadable": sign, "sleeping_dog": -sign}
     told, wrong = [], []
     low, high = effects.ci(alpha, simultaneous=True) if len(effects) and effects.se.any() else (effects.values,) * 2
     for at, name in enumerate(effects.terms):

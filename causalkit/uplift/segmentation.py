@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from causalkit.errors import DesignError
 from causalkit.inference.wald import t_interval
 from causalkit.kernels.arrays import Codes, Floats, read_only
 from causalkit.uplift.evidence import Evidence, gather, seeded
-from causalkit.uplift.heterogeneity import heterogeneity
+from causalkit.uplift.heterogeneity import Heterogeneity, heterogeneity
 from causalkit.uplift.label_validation import OUT_OF_FOLD_VARIANCE, kept_labels, parts_of
 from causalkit.uplift.labels import SEGMENTS, UNDECIDED, Labels, claim_pvalues, label
 from causalkit.uplift.segment_report import SegmentReport, validation_check
@@ -41,6 +41,9 @@ class Segmentation:
     undecided      none of these can be claimed
     =============  =====================================================================================
 
+    Of an outcome to be avoided (``value=-1``) it is the other way round: a persuadable has an effect below ``-tolerance``, and
+    a sure thing a low outcome without treatment.
+
     Each label is a claim that was tested with the errors of the person's predicted effect and baseline: among all labels
     given, the expected share of wrong ones is at most ``alpha`` (false discovery rate), as far as these errors are right.
     Then held-out outcomes have their say: from the surest label of a segment downwards, slice by slice, a label stays only
@@ -58,6 +61,9 @@ class Segmentation:
     cutoff : float, optional
         Where a high outcome without treatment begins: by default 0.5 for a 0/1 outcome, the mean outcome of untreated
         people otherwise.
+    value : float
+        What a unit of the outcome is worth, as for :class:`~causalkit.uplift.targeting.Targeting`. Only its sign counts here:
+        negative for an outcome to be avoided, such as churn.
     method : {"bh", "by"}
         Adjustment for the number of people: Benjamini-Hochberg, or Benjamini-Yekutieli.
     random_state : int, optional
@@ -73,7 +79,9 @@ class Segmentation:
     the effect, people near the step are labelled with too much confidence. Each segment is therefore cut into slices by
     confidence, large enough to be judged, and each slice's mean held-out score tested one-sided at ``alpha / 2``; labels from
     the first slice that fails are withdrawn (``withdrawn`` counts them). For a model on its own training table the variance
-    of these means is doubled, because the folds' labels and scores taught each other. A kept slice is right on average, not
+    of these means is doubled, because the folds' labels and scores taught each other. The same scores make ``validation``:
+    intervals of the segments as they are shown hold together, but the mean of a segment that barely stayed is a little too far
+    from zero. A kept slice is right on average, not
     person by person: use a flexible learner, and ``tolerance`` to stay away from the boundary (``docs/coverage.md``).
 
     A person's interval is that of the model's prediction. Where the model found no differences between people, everybody
@@ -95,11 +103,17 @@ class Segmentation:
     tolerance: float = params.number(0.0, low=0.0)
     margin: float | None = params.number(None, low=0.0, open_low=True)
     cutoff: float | None = params.number(None)
+    value: float = params.number(1.0)
     method: str = params.choice("bh", "bh", "by")
     random_state: int | None = params.seed()
 
     def __post_init__(self) -> None:
         params.enforce(self)
+        if self.value == 0:
+            raise DesignError(
+                "value=0: of an outcome that is worth nothing there is nobody to persuade.",
+                hint="Pass value=1, or value=-1 for an outcome to be avoided.",
+            )
         if self.margin is not None and self.margin < self.tolerance:
             raise DesignError(
                 f"margin={self.margin:g} is below tolerance={self.tolerance:g}, so effects between them have no segment.",
@@ -162,20 +176,12 @@ class Segmentation:
 
     def _segment(self, evidence: Evidence) -> SegmentReport:
         p = evidence.prediction
-        margin, cutoff = self._margin(evidence), self._cutoff(evidence)
-        found = heterogeneity(
-            evidence.scores, evidence.priority, "autoc", evidence.weights, evidence.codes, evidence.folds
-        )
-        claims = claim_pvalues(p, self.tolerance, margin, cutoff)
-        if not found.found(self.alpha):
-            claims = np.maximum(claims, claim_pvalues(_averaged(evidence), self.tolerance, margin, cutoff))
-        first = label(claims, self.alpha, self.method)  # type: ignore[arg-type]
-        labels = self._borne_out(first, evidence, margin, cutoff, sliced=found.found(self.alpha))
+        first, labels, found, margin, cutoff = self._labelled(evidence)
         low, high = t_interval(p.effect, p.effect_se, p.df, self.alpha)
         validation = _validate(evidence, labels.codes)
         ledger = {**evidence.checks(), "heterogeneity": found.check(self.alpha)}
         withdrawn = _count(first.codes[labels.codes != first.codes])
-        ledger["validation"] = validation_check(validation, self.tolerance, self.alpha, withdrawn)
+        ledger["validation"] = validation_check(validation, self.tolerance, self.alpha, withdrawn, self._sign)
         return SegmentReport(
             tool=self,
             checks=Checks(ledger),
@@ -196,15 +202,29 @@ class Segmentation:
             withdrawn=withdrawn,
         )
 
-    def _borne_out(self, labels: Labels, evidence: Evidence, margin: float, cutoff: float, sliced: bool) -> Labels:
-        """Withdraw labels that held-out scores do not bear out."""
-        control = evidence.arm_scores[:, 0]
-        parts = {
-            code: parts_of(code, evidence.prediction, evidence.scores, control, self.tolerance, margin, cutoff)
-            for code in range(UNDECIDED)
-        }
+    @property
+    def _sign(self) -> float:
+        return 1.0 if self.value > 0 else -1.0
+
+    def _labelled(self, evidence: Evidence) -> tuple[Labels, Labels, Heterogeneity, float, float]:
+        """Labels by the errors of predictions, those that held-out scores bore out, the ranking's verdict, and the limits."""
+        margin, cutoff, sign = self._margin(evidence), self._cutoff(evidence), self._sign
+        scores = sign * evidence.scores
+        found = heterogeneity(
+            scores, sign * evidence.priority, "autoc", evidence.weights, evidence.codes, evidence.folds
+        )
+        wanted = _signed(evidence.prediction, sign)
+        limits = (self.tolerance, margin, sign * cutoff)
+        claims = claim_pvalues(wanted, *limits)
+        if not found.found(self.alpha):
+            claims = np.maximum(claims, claim_pvalues(_signed(_averaged(evidence), sign), *limits))
+        first = label(claims, self.alpha, self.method)  # type: ignore[arg-type]
+        control = sign * evidence.arm_scores[:, 0]
+        parts = {code: parts_of(code, wanted, scores, control, *limits) for code in range(UNDECIDED)}
         variance = OUT_OF_FOLD_VARIANCE if evidence.source == "out_of_fold" else 1.0
-        return kept_labels(labels, parts, self.alpha, variance, evidence.weights, evidence.codes, sliced)
+        sliced = found.found(self.alpha)
+        labels = kept_labels(first, parts, self.alpha, variance, evidence.weights, evidence.codes, sliced)
+        return first, labels, found, margin, cutoff
 
     def _margin(self, evidence: Evidence) -> float:
         if self.margin is not None:
@@ -222,6 +242,16 @@ class Segmentation:
 
 def _count(codes: Codes) -> dict[str, int]:
     return {SEGMENTS[code]: int(n) for code, n in enumerate(np.bincount(codes, minlength=UNDECIDED)) if n}
+
+
+def segment_codes(tool: Segmentation, evidence: Evidence) -> Codes:
+    """Return the segment of each person, as a position in :data:`~causalkit.uplift.labels.SEGMENTS`."""
+    return tool._labelled(evidence)[1].codes
+
+
+def _signed(p: EffectPrediction, sign: float) -> EffectPrediction:
+    """The prediction of what is wanted: the outcome, or its opposite."""
+    return replace(p, baseline=sign * p.baseline, effect=sign * p.effect)
 
 
 def _averaged(evidence: Evidence) -> EffectPrediction:
@@ -289,4 +319,4 @@ def _columns(features: Any) -> list[tuple[str, Floats]]:
     return out
 
 
-__all__ = ["Segmentation"]
+__all__ = ["Segmentation", "segment_codes"]

@@ -15,13 +15,15 @@ from causalkit.kernels.arrays import Floats, read_only
 from causalkit.uplift.arm_evidence import ArmEvidence, gather_arms, price_of
 from causalkit.uplift.better import BetterThanEven
 from causalkit.uplift.evidence import seeded
-from causalkit.uplift.frontier import Held, frontier
+from causalkit.uplift.frontier import Held, frontier, reached
 from causalkit.uplift.heterogeneity import Heterogeneity, heterogeneity
 from causalkit.uplift.knapsack import assign, profit_rank
+from causalkit.uplift.labels import SEGMENTS
 from causalkit.uplift.plan_choice import Candidate, Field, better_than_even, corrected, field_of, tested
 from causalkit.uplift.policy_value import policy_profit
 from causalkit.uplift.profit_path import Path, profit_path
 from causalkit.uplift.routes import Routes, find_routes
+from causalkit.uplift.segmentation import Segmentation, segment_codes
 from causalkit.uplift.targeting_plan import TargetingPlan
 
 #: Budgets on the frontier, beside that of the plan.
@@ -200,6 +202,7 @@ class Targeting:
         }
         single = evidence.n_arms == 1
         probability = chosen.probability.reshape(len(gain), -1)
+        curve = frontier(routes, held, _budgets(routes, chosen.spend))
         return TargetingPlan(
             tool=self,
             checks=Checks(ledger),
@@ -213,7 +216,8 @@ class Targeting:
             candidates=candidates,
             policy=chosen.name,
             heterogeneity=found,
-            frontier_numbers=frontier(routes, held, _budgets(routes, chosen.spend)),
+            frontier_numbers=curve,
+            segment_counts=self._by_segment(evidence, routes, curve.budget) if single else None,
             path_numbers=_path(held, gain, candidates[-1]) if single else None,
             planned_profit=float(np.sum(ranked.mass[:, None] * probability * gain)),
             shadow_price=_shadow_price(chosen, ranked, reach),
@@ -221,6 +225,11 @@ class Targeting:
             cheapest=cheapest,
             outcome=base.outcome,
         )
+
+    def _by_segment(self, evidence: ArmEvidence, routes: Routes, budgets: Floats) -> Floats:
+        """People of each segment who are treated at each budget."""
+        tool = Segmentation(alpha=self.alpha, value=self.value, random_state=self.random_state)
+        return reached(routes, segment_codes(tool, evidence.base), len(SEGMENTS), budgets)
 
     def _verdict(
         self, evidence: ArmEvidence, field: Field, gain: Floats, price: Floats

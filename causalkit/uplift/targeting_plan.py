@@ -21,6 +21,7 @@ from causalkit.uplift import plan_words
 from causalkit.uplift.better import BetterThanEven
 from causalkit.uplift.frontier import Frontier
 from causalkit.uplift.heterogeneity import Heterogeneity
+from causalkit.uplift.labels import SEGMENTS
 from causalkit.uplift.plan_choice import Candidate, tested
 from causalkit.uplift.policy_value import Profit, holdout_for
 from causalkit.uplift.profit_path import Path
@@ -60,6 +61,9 @@ class TargetingPlan(Report):
         Test of the ranking by profit.
     frontier_numbers : Frontier
         Profit at every budget, of the family of policies that was put to the test.
+    segment_counts : Floats, shape (k, 5), or None
+        People of each segment (:data:`~causalkit.uplift.labels.SEGMENTS`, of a Segmentation at its defaults) who are treated
+        at each budget of the frontier; None with several arms.
     path_numbers : Path or None
         Profit along the ranking of people; None with several arms.
     planned_profit : float
@@ -87,6 +91,7 @@ class TargetingPlan(Report):
     policy: str
     heterogeneity: Heterogeneity | BetterThanEven
     frontier_numbers: Frontier
+    segment_counts: Floats | None
     path_numbers: Path | None
     planned_profit: float
     shadow_price: float
@@ -228,7 +233,7 @@ class TargetingPlan(Report):
             "budget_share": p.spend / whole if whole > 0 else np.full(len(p.spend), np.nan),
             "planned_profit": p.planned,
             "profit": n * p.curve.value,
-            "se": n * p.curve.se,
+            "se": p.se,
             "low": low,
             "high": high,
             "band_low": band_low,
@@ -302,6 +307,9 @@ class TargetingPlan(Report):
             "shadow_price": self.shadow_price,
             "has_evidence": self.has_evidence,
             "frontier": self.frontier.to_dict(orient="list"),
+            "segments": None
+            if self.segment_counts is None
+            else dict(zip(SEGMENTS, self.segment_counts.T.tolist(), strict=True)),
             "value": tool.value,
             "cost": self._said_cost(),
             "budget": tool.budget,

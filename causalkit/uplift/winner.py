@@ -23,6 +23,8 @@ from causalkit.kernels.arrays import Floats
 #: Share of alpha that pays for the interval that holds for all candidates.
 BETA = 0.1
 _STEPS = 80
+#: Limits this close together, in standard errors, leave no digits to a difference of probabilities.
+_NARROW = 1e-5
 
 
 @dataclass(frozen=True)
@@ -107,8 +109,7 @@ def two_sided_pvalue(x: float, se: float, choice: Choice, df: float = np.inf) ->
         reach, tail = _levels(choice, alpha)
         if abs(x) > reach * scale:
             return True
-        below = _below(x, 0.0, scale, choice, reach)
-        return below <= tail or below >= 1.0 - tail
+        return min(_tails(x, 0.0, scale, choice, reach)) <= tail
 
     low, high = -300.0, 0.0  # of log10 alpha
     if excluded(10.0**low):
@@ -134,19 +135,31 @@ def _stretch(alpha: float, df: float) -> float:
     return float(t_quantile(alpha / 2.0, df)) / float(t_quantile(alpha / 2.0, np.inf)) if alpha < 1.0 else 1.0
 
 
-def _below(x: float, mean: float, scale: float, choice: Choice, reach: float) -> float:
-    """Probability that a normal number, truncated by the choice and to ``mean +- reach * scale``, is below ``x``."""
+def _tails(x: float, mean: float, scale: float, choice: Choice, reach: float) -> tuple[float, float]:
+    """Probabilities that a normal number, truncated by the choice and to ``mean +- reach * scale``, is below and above ``x``."""
     low = max((choice.low - mean) / scale, -reach)
     high = min((choice.high - mean) / scale, reach)
     z = min(max((x - mean) / scale, low), high)
     if high <= low:
-        return 0.5
-    if low > 0:  # keep the digits of an upper tail
-        low, z, high = -low, -z, -high
-        whole = ndtr(low) - ndtr(high)
-        return float((ndtr(low) - ndtr(z)) / whole) if whole > 0 else 1.0
-    whole = ndtr(high) - ndtr(low)
-    return float((ndtr(z) - ndtr(low)) / whole) if whole > 0 else 0.0
+        return 0.5, 0.5
+    below, above = _mass(low, z), _mass(z, high)
+    whole = below + above
+    if whole > 0:
+        return below / whole, above / whole
+    return (1.0, 0.0) if low > 0 else (0.0, 1.0)
+
+
+def _mass(low: float, high: float) -> float:
+    """Probability that a standard normal number lies between two limits, to full digits in the tails and close together."""
+    width = high - low
+    if width < _NARROW:
+        middle = 0.5 * (low + high)
+        return float(
+            np.exp(-0.5 * middle**2) / np.sqrt(2.0 * np.pi) * width * (1.0 + (middle**2 - 1.0) * width**2 / 24.0)
+        )
+    if low > 0:
+        low, high = -high, -low
+    return float(ndtr(high) - ndtr(low))
 
 
 def _solve(x: float, scale: float, choice: Choice, reach: float, target: float) -> float:
@@ -154,7 +167,7 @@ def _solve(x: float, scale: float, choice: Choice, reach: float, target: float) 
     low, high = x - reach * scale, x + reach * scale
     for _ in range(_STEPS):
         middle = 0.5 * (low + high)
-        low, high = (middle, high) if _below(x, middle, scale, choice, reach) > target else (low, middle)
+        low, high = (middle, high) if _tails(x, middle, scale, choice, reach)[0] > target else (low, middle)
     return 0.5 * (low + high)
 
 

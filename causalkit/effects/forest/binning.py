@@ -70,25 +70,18 @@ class Binning:
         padded, scale, below, steps = found
         return (*cuts, read_only(padded), read_only(scale), read_only(below), read_only(steps))
 
-    def code(self, x: Floats, first: int = 0, stop: int | None = None) -> Bytes:
-        """Return the codes of rows ``first ... stop``, shape (p, rows)."""
-        stop = len(x) if stop is None else stop
-        out = np.empty((self.n_features, stop - first), np.uint8)
-        code_columns(frozen(x), first, 0, self.n_features, self.ruler, out)
-        return out
-
     def pairs(self, x: Floats, first: int = 0, stop: int | None = None) -> Bytes:
         """Return what :func:`causalkit.kernels.forest_leaves.find_leaves` reads of rows ``first ... stop``."""
-        stop = len(x) if stop is None else stop
-        out = np.empty((stop - first, 2 * self.n_features), np.uint8)
-        code_pairs(frozen(x), first, stop - first, self.ruler, out)
+        rows = frozen(x[first:stop])
+        out = np.empty((len(rows), 2 * self.n_features), np.uint8)
+        code_pairs(rows, 0, len(rows), self.ruler, out)
         return out
 
     def code_all(self, x: Floats, n_jobs: int = 1) -> Bytes:
         """Return the codes of all rows, shape (p, n), covariates in parallel."""
         out, x, ruler = np.empty((self.n_features, len(x)), np.uint8), frozen(x), self.ruler
         with ThreadPoolExecutor(n_jobs) as pool:
-            list(pool.map(lambda f: code_columns(x, 0, f, f + 1, ruler, out), range(self.n_features)))
+            list(pool.map(lambda f: code_columns(x, f, f + 1, ruler, out), range(self.n_features)))
         return out
 
     @classmethod

@@ -103,6 +103,10 @@ def grow_forest(
     )
     y, w = np.ascontiguousarray(y[kept], dtype=float), np.ascontiguousarray(w[kept])
     s = np.ones(len(kept)) if weights is None else np.asarray(weights[kept], dtype=float)
+    weighted, e = (
+        bool((s != 1.0).any()),
+        np.empty((len(kept), 0)) if extra is None else np.asarray(extra[kept], dtype=float),
+    )
     codes = binning.code_all(x[kept] if len(kept) < len(x) else x, n_jobs)
     own_arms = np.full(len(kept), -1, np.int32) if arms is None else np.ascontiguousarray(arms[kept], dtype=np.int32)
     training = Training(
@@ -112,7 +116,8 @@ def grow_forest(
         w=w,
         arms=own_arms,
         n_arms=0 if arms is None else w.shape[1] + 1,
-        parts=leaf_parts(y, w, s, np.empty((len(kept), 0)) if extra is None else np.asarray(extra[kept], dtype=float)),
+        parts=leaf_parts(y, w, s if weighted else None, e),
+        weighted=weighted,
         own_unit=None if groups is None else units[kept],
         n_units=n_units,
         binning=binning,
@@ -161,11 +166,20 @@ def _grow(
 
     with ThreadPoolExecutor(n_jobs) as pool:
         trees = chain.from_iterable(pool.map(one, range(bits.shape[1])))
-        forest = join(trees, training.binning, training.w.shape[1], growth.group_size)
+        forest = join(
+            trees,
+            training.binning,
+            training.w.shape[1],
+            growth.group_size,
+            weighted=training.weighted,
+            n_trees=n_groups * growth.group_size,
+        )
     if not (forest.ways.roots >= 0).any():
+        kind, share = "rows" if training.own_unit is None else "clusters", growth.sample_fraction
+        small = f"Raise sample_fraction: {share:g} of {n_units} {kind} are few. " if share < 0.5 else ""
         raise DesignError(
             "no tree of the causal forest has every arm in its leaves: an arm is too rare, or the treatment doesn't vary.",
-            hint="Use AIPW for the average effect, or merge arms.",
+            hint=f"{small}Use AIPW for the average effect, or merge arms.",
         )
     return forest, Bags(read_only(bits), read_only(units))
 

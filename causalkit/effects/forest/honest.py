@@ -80,8 +80,10 @@ class Training:
         Arms; -1 for a dose.
     n_arms : int
         Number of arms; 0 for a dose.
-    parts : Floats, shape (n, 2 + 2 k + k k + e)
-        What the means of leaves are taken of (see :class:`causalkit.effects.forest.trees.Forest`).
+    parts : Floats, shape (n, 2 + 2 k + k k + e) or one column less
+        What the means of leaves are taken of (see :func:`leaf_parts`).
+    weighted : bool
+        Whether weights differ from one.
     own_unit : Codes, shape (n,), or None
         The unit of each row; None where each row is one.
     n_units : int
@@ -95,6 +97,7 @@ class Training:
     arms: Codes
     n_arms: int
     parts: Floats
+    weighted: bool
     own_unit: Codes | None
     n_units: int
     binning: Binning
@@ -106,14 +109,15 @@ class Training:
         return np.flatnonzero(drawn if self.own_unit is None else drawn[self.own_unit])
 
 
-def leaf_parts(y: Floats, w: Floats, s: Floats, extra: Floats) -> Floats:
+def leaf_parts(y: Floats, w: Floats, s: Floats | None, extra: Floats) -> Floats:
     """Return what predictions are made of, row by row: ``s``, ``s y``, ``s w``, ``s w y``, ``s w w'`` and ``s extra``.
 
-    Shapes are (n,), (n, k) for ``w`` and (n, e) for ``extra``; that of the result is (n, 2 + 2 k + k k + e).
+    Shapes are (n,), (n, k) for ``w`` and (n, e) for ``extra``; that of the result is (n, 2 + 2 k + k k + e). Where ``s`` is
+    None all weights are one, and there is no column for them.
     """
-    products = (w[:, :, None] * w[:, None, :]).reshape(len(y), -1)
-    ones, outcome = np.ones((len(y), 1)), y[:, None]
-    return np.ascontiguousarray(s[:, None] * np.hstack([ones, outcome, w, w * outcome, products, extra]))
+    outcome, products = y[:, None], (w[:, :, None] * w[:, None, :]).reshape(len(y), -1)
+    parts = np.hstack([outcome, w, w * outcome, products, extra])
+    return np.ascontiguousarray(parts if s is None else s[:, None] * np.hstack([np.ones((len(y), 1)), parts]))
 
 
 def honest_tree(training: Training, growth: Growth, bag: Ints, rng: np.random.Generator) -> Tree:
@@ -125,23 +129,29 @@ def honest_tree(training: Training, growth: Growth, bag: Ints, rng: np.random.Ge
     splitting, filling = t.rows_of(units[:cut]), t.rows_of(units[cut:used])
     feature, threshold, child, missing_left, sets = _grow(t, growth, splitting, rng)
     codes, kind = t.pairs[filling], t.binning.is_category
-    nodes = np.arange(len(feature), dtype=np.int32)
-    leaf = Ways.of(feature, threshold, child, missing_left, sets, kind, nodes).leaves(codes)[0]
+
+    def ends_of_rows() -> Ints:
+        """The node in which each row ends."""
+        ways = Ways.of(feature, threshold, child, missing_left, sets, kind)
+        nodes: Ints = np.flatnonzero(feature < 0)[ways.leaves(codes)[0]]
+        return nodes
+
+    leaf = ends_of_rows()
     seen = _seen(t, filling, leaf, feature, child)
     if not seen.all():
         prune(seen, feature, threshold, child, missing_left)
-        leaf = Ways.of(feature, threshold, child, missing_left, sets, kind, nodes).leaves(codes)[0]
-    old, place, leaves = (np.empty(len(feature), np.int32) for _ in range(3))
-    count = compact(feature, child, old, place, leaves)
-    kept, ends = old[:count], leaves[: int((feature[old[:count]] < 0).sum())]
+        leaf = ends_of_rows()
+    old, new_child, leaves = (np.empty(len(feature), np.int32) for _ in range(3))
+    count = compact(feature, child, old, new_child, leaves)
+    kept, ends = old[:count], leaves[: (count + 1) // 2]
     number = np.empty(len(feature), np.int64)
     number[ends] = np.arange(len(ends))
     leaf_number = number[leaf]
     means, size = means_by_leaf(leaf_number, len(ends), t.parts[filling])
-    rows = filling[np.argsort(leaf_number, kind="stable")].astype(np.int32) if growth.keep_rows else None
-    place = place[:count].copy()
-    ways = Ways.of(feature[kept], threshold[kept], place, missing_left[kept], sets, kind, place)
-    return Tree(ways, means, size, bool(seen[0]), rows)
+    ways = Ways.of(feature[kept], threshold[kept], new_child[:count], missing_left[kept], sets, kind)
+    if not growth.keep_rows:
+        return Tree(ways, means, bool(seen[0]))
+    return Tree(ways, means, bool(seen[0]), size, filling[np.argsort(leaf_number, kind="stable")].astype(np.int32))
 
 
 def means_by_leaf(leaf: Ints, n_leaves: int, parts: Floats) -> tuple[Floats, Codes]:
@@ -187,7 +197,7 @@ def _grow(
     return feature, threshold, child, missing_left, sets[:0]
 
 
-def _seen(t: Training, rows: Ints, leaf: Codes, feature: Codes, child: Codes) -> Bools:
+def _seen(t: Training, rows: Ints, leaf: Ints, feature: Codes, child: Codes) -> Bools:
     """Tell for each node whether every arm has a row below it, or every dose varies."""
     nodes = len(feature)
     if t.n_arms > 0:

@@ -161,8 +161,9 @@ class LocalLinear:
 
     @staticmethod
     def _leaf_values(forest: Forest, leaves: Codes, column: int) -> Floats:
-        """One column of the means of leaves, shape (trees, m); zero where a tree does not speak."""
-        out: Floats = np.where(leaves >= 0, forest.means[leaves, column], 0.0)
+        """One column of the whole means of leaves, shape (trees, m); zero where a tree does not speak."""
+        at = column - (not forest.weighted)
+        out: Floats = np.where(leaves >= 0, 1.0 if at < 0 else forest.means[leaves, at], 0.0)
         return out
 
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from causalkit.effects.forest.binning import frozen
 from causalkit.effects.forest.debias import debiased_variance, monte_carlo_variance
 from causalkit.effects.forest.growing import Bags
 from causalkit.effects.forest.moments import influences, solve
@@ -77,12 +76,12 @@ def predict(forest: Forest, x: Floats, *, n_jobs: int = 1) -> Floats:
         means of the extras with these weights.
     """
     _check_columns(forest, x)
-    mean, x = np.empty((len(x), forest.n_outputs)), frozen(x)
+    mean = np.empty((len(x), forest.n_outputs))
     speaking = int((forest.ways.roots >= 0).sum())
 
     def one(first: int, stop: int) -> None:
-        sums = forest.ways.add_means(x, first, stop, forest.binning, forest.means)
-        mean[first:stop] = solve(sums / speaking, forest.n_treatments)[0]
+        sums = forest.ways.add_means(x[first:stop], forest.binning, forest.means)
+        mean[first:stop] = solve(forest.whole(sums / speaking), forest.n_treatments)[0]
 
     _by_block(len(x), one, n_jobs, BLOCK_ROWS)
     return mean
@@ -142,7 +141,7 @@ def _spread(forest: Forest, x: Floats, bags: Bags | None, local: LocalLinear | N
         )
     n, q = len(x), forest.n_outputs
     mean, covariance, n_groups = np.empty((n, q)), np.empty((n, q, q)), np.zeros(n, np.int32)
-    x, chance = frozen(x), np.empty((n, q))
+    chance = np.empty((n, q))
 
     def one(first: int, stop: int) -> None:
         leaves = find(forest, x, first, stop)
@@ -219,4 +218,4 @@ def average(forest: Forest, leaves: Codes) -> Floats:
             f"every tree has seen {int((count == 0).sum())} of the rows, so none can predict them out of bag.",
             hint="Grow more trees.",
         )
-    return means / count[:, None]
+    return forest.whole(means / count[:, None])

@@ -31,9 +31,8 @@ def load_binning():
     return Binning.from_edges([np.array(e) for e in edges])
 
 
-def load_tree(nodes, binning, *, weights=None):
+def load_tree(nodes, binning, weighted):
     """Number the nodes so that children are neighbours, as ours are."""
-    s = np.ones(len(Y)) if weights is None else weights
     order, at = [0], 0
     feature, threshold, child, rows = [], [], [], []
     while at < len(order):
@@ -41,7 +40,7 @@ def load_tree(nodes, binning, *, weights=None):
         if node[0] < 0:
             feature.append(-1)
             threshold.append(0)
-            child.append(len(rows))
+            child.append(0)
             rows.append(node[1])
         else:
             edges = binning.edges[binning.starts[node[0]] : binning.starts[node[0] + 1]]
@@ -52,16 +51,18 @@ def load_tree(nodes, binning, *, weights=None):
         at += 1
     leaf = np.repeat(np.arange(len(rows)), [len(r) for r in rows])
     own = np.concatenate([np.array(r, dtype=int) for r in rows])
-    means, size = means_by_leaf(leaf, len(rows), leaf_parts(Y[own], W[own, None], s[own], np.empty((len(own), 0))))
+    s = np.ones(len(own)) if weighted else None
+    means, size = means_by_leaf(leaf, len(rows), leaf_parts(Y[own], W[own, None], s, np.empty((len(own), 0))))
     feature, threshold, child = (np.array(a, dtype=np.int32) for a in (feature, threshold, child))
     nowhere, sets = np.ones(len(feature), bool), np.empty((0, 4), np.uint64)
-    return Tree(Ways.of(feature, threshold, child, nowhere, sets, binning.is_category, child), means, size)
+    return Tree(Ways.of(feature, threshold, child, nowhere, sets, binning.is_category), means, True, size, own)
 
 
-@pytest.fixture(scope="module")
-def forest():
+@pytest.fixture(scope="module", params=[False, True], ids=["no weights", "weights of one"])
+def forest(request):
     binning = load_binning()
-    return join([load_tree(nodes, binning) for nodes in GRF["trees"]], binning, 1)
+    trees = [load_tree(nodes, binning, request.param) for nodes in GRF["trees"]]
+    return join(trees, binning, 1, weighted=request.param)
 
 
 def test_the_trees_are_whole(forest):

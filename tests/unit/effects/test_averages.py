@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from causalkit.core.rows import Groups
-from causalkit.effects.averages import average_effect, target_effect
+from causalkit.effects.averages import average_effect, group_effects, target_effect
 from causalkit.errors import DesignError
 
 
@@ -76,3 +76,18 @@ def test_treated_and_control_average_to_all():
 def test_unknown_target():
     with pytest.raises(DesignError, match="'treated'"):
         target_effect("att", np.zeros(2), np.zeros(2, np.int32), np.zeros((2, 2)), np.full((2, 2), 0.5))
+
+
+@pytest.mark.parametrize("slope", [False, True])
+def test_degrees_of_freedom_of_small_groups(slope):
+    rng = np.random.default_rng(0)
+    scores, v = rng.normal(size=40), rng.normal(size=40) if slope else None
+    by = Groups(np.repeat([0, 1], [37, 3]).astype(np.int32), ("many", "few"))
+    np.testing.assert_array_equal(group_effects(scores, by, slope=v).df, [36, 2])
+    shops = Groups((np.arange(40) % 10).astype(np.int32), tuple(range(10)), "shop")
+    np.testing.assert_array_equal(group_effects(scores, by, slope=v, groups=shops).df, [9, 2])
+    halves = Groups((np.arange(40) % 2).astype(np.int32), (0, 1), "half")
+    np.testing.assert_array_equal(group_effects(scores, by, slope=v, groups=(shops, halves)).df, [1, 1])
+    nested = Groups(np.where(by.codes == 1, 9, np.arange(40) % 9).astype(np.int32), tuple(range(10)), "shop")
+    with pytest.raises(DesignError, match="group 'few' lies in one cluster of 'shop'"):
+        group_effects(scores, by, slope=v, groups=nested)

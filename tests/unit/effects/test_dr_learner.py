@@ -254,3 +254,19 @@ def test_figures(model):
         assert model.plot(kind).axes
     assert model.plot_data("effect_histogram")["average"] == model.estimate
     assert model.passages()[1].figure == "effect_histogram"
+
+
+def test_a_group_in_one_cluster_has_no_error():
+    rng = np.random.default_rng(2)
+    shop = np.repeat(np.arange(12), [80, *[20] * 11])  # the first shop holds more than a fifth of the rows
+    v = np.where(shop == 0, -5.0, np.where(shop < 6, 0.0, 1.0))
+    arm = rng.permutation(np.repeat([0, 1], 150))
+    table = {"y": arm * v + 0.1 * rng.normal(size=300), "arm": arm, "v": v, "shop": shop, "far": v < -1}
+    found = ck.TLearner(regressor="linear", n_folds=2, random_state=0).fit(
+        table, outcome="y", treatment="arm", covariates=["v", "far"], cluster="shop", propensity=0.5
+    )
+    drawn = found.plot_data("calibration")
+    assert min(drawn["estimate"]) > -4.9  # no fifth that is all of one shop
+    assert np.isfinite(drawn["low"]).all()
+    with pytest.raises(DesignError, match="lies in one cluster of 'shop'"):
+        found.gate("far")

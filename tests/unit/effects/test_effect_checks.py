@@ -149,3 +149,20 @@ def test_attrition_that_varies_by_cluster_is_not_held_against_the_arms():
         sample = ck.AIPW().bind(table, outcome="y", treatment="arm", cluster="village")
         rejected += missing_outcomes_check(sample).pvalue < 0.05
     assert rejected <= 20  # 5 % and three standard errors; rows as units reject about five times as often
+
+
+@pytest.mark.parametrize(("clusters", "treated", "status"), [(60, 30, "pass"), (60, 5, "warn"), (20, 10, "warn")])
+def test_few_clusters_are_told(clusters, treated, status):
+    rng = np.random.default_rng(0)
+    shop = np.repeat(np.arange(clusters), 6)
+    data = {"y": rng.normal(size=6 * clusters), "arm": (shop < treated).astype(int), "shop": shop}
+    roles = {"outcome": "y", "treatment": "arm"}
+    fit = ck.AIPW(random_state=0, n_folds=2).fit
+    found = fit(data, **roles, cluster="shop").checks["few_clusters"]
+    assert (found.status, found.statistic) == (status, clusters)
+    assert ("only 5 have arm=1" in found.message) == (treated == 5)
+    assert "few_clusters" not in fit(data, **roles).checks
+    assert fit(data, **roles, unit="shop").checks["few_clusters"].status == status
+    dose = {**data, "arm": rng.normal(size=6 * clusters), "half": shop // 2}
+    slope = ck.DoubleML(random_state=0, n_folds=2).fit(dose, **roles, cluster=["shop", "half"])
+    assert slope.checks["few_clusters"].statistic == clusters / 2

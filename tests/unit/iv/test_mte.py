@@ -224,3 +224,9 @@ def test_kind_of_a_policy_is_checked():
         ck.MarginalTreatmentEffects(vcov="HC1").fit(
             _study(n=300), outcome="y", treatment="D", instruments="z", cluster="town"
         )
+
+
+def test_more_columns_than_rows_are_refused_not_tripped_over():
+    table = pd.DataFrame({"y": [1.0, 2, 4, 3], "D": [0, 1, 0, 1], "z": list("abca"), "x": [0.1, 0.5, 0.2, 0.9]})
+    with pytest.raises(DesignError):
+        ck.MarginalTreatmentEffects().fit(table, outcome="y", treatment="D", instruments="z", covariates=["x"])

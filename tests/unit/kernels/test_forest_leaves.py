@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from causalkit.kernels.forest_leaves import climb, compact, find_leaves, pack, prune
+from causalkit.kernels.forest_leaves import climb, compact, find_leaves, mark_leaves, pack, prune
 
 #        0
 #      1   2        splits: 0 on covariate 0 at 3, 1 on covariate 1 at 5, 4 on covariate 0 at 1
@@ -27,9 +27,10 @@ def find(arrays, sets, kind, roots, codes):
     words, set_of, levels = np.empty(n, np.uint64), np.zeros(n, np.int32), np.zeros(len(roots), np.int32)
     pack(feature, threshold, child, missing_left, kind, words, set_of, levels, np.zeros(n, np.int32))
     rows = np.ascontiguousarray(np.vstack([codes, codes + np.uint8(1)]).T)
-    out, place = np.empty((len(roots), m), np.int32), np.arange(n, dtype=np.int32)
-    find_leaves(rows, words, place, set_of, sets, roots, levels, out)
-    return out, levels
+    out, marks = np.empty((len(roots), m), np.int32), np.zeros((n // 64 + 1, 2), np.uint64)
+    mark_leaves(words, marks)
+    find_leaves(rows, words, marks, set_of, sets, roots, levels, out)
+    return np.where(out >= 0, np.flatnonzero(feature < 0)[out], -1), levels  # nodes
 
 
 def leaves(arrays, codes=CODES):
@@ -113,11 +114,11 @@ def test_two_blank_siblings_become_their_parent():
 def test_compact_drops_what_nothing_leads_to():
     arrays = tree()
     prune(np.array([True, True, True, False, True, True, True]), *arrays)
-    old, place, ends = (np.full(7, -9, np.int32) for _ in range(3))
-    count = compact(arrays[0], arrays[2], old, place, ends)
+    old, child, ends = (np.full(7, -9, np.int32) for _ in range(3))
+    count = compact(arrays[0], arrays[2], old, child, ends)
     kept = old[:count]
-    small = arrays[0][kept], arrays[1][kept], place[:count], arrays[3][kept]
+    small = arrays[0][kept], arrays[1][kept], child[:count], arrays[3][kept]
     assert small[0].tolist() == [0, 0, -1, -1, -1]
-    assert small[2].tolist() == [1, 3, 0, 1, 2]
+    assert small[2][:2].tolist() == [1, 3]
     assert ends[:3].tolist() == [2, 5, 6]
-    assert [ends[small[2][leaf]] for leaf in leaves(small)] == leaves(arrays)
+    assert [kept[leaf] for leaf in leaves(small)] == leaves(arrays)

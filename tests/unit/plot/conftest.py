@@ -86,6 +86,15 @@ def numbers() -> dict[str, dict[str, Any]]:
                 for name, shift in (("CallawaySantAnna", 0.0), ("TWFE", 0.1))
             },
         },
+        "cohort_paths": {
+            "position": [2018.0, 2019.0, 2020.0, 2021.0], "cohorts": ["2020", "2021", "never"], "start": [2020.0, 2021.0, np.nan],
+            "mean": [[4.0, 4.1, 4.6, 4.9], [3.8, np.nan, 4.0, 4.5], [4.2, 4.3, 4.4, 4.5]], "units": [12, 7, 40],
+            "xlabel": "year", "ylabel": "Average sales",
+        },
+        "timing": {
+            "position": [2018.0, 2019.0, 2020.0, 2021.0], "cohort": ["2020", "2020", "2021", "never"], "units": [10, 2, 7, 40],
+            "status": [[0, 0, 1, 1], [0, -1, 1, 1], [0, 0, 0, 1], [0, 0, 0, 0]], "xlabel": "year",
+        },
         "sensitivity": {
             "magnitude": [0.0, 0.5, 1.0, 1.5, 2.0], "low": [0.9, 0.7, 0.3, -0.2, -0.8], "high": [1.9, 2.1, 2.5, 3.0, 3.6],
             "estimate": 1.4, "original_low": 0.95, "original_high": 1.85, "null": 0.0, "breakdown": 1.31,

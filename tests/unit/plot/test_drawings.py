@@ -114,3 +114,24 @@ def test_label_is_one_short_clean_line():
 def test_contract_refuses_a_matrix():
     with pytest.raises(DesignError, match=r"shape \(2, 2\)"):
         contract.vector({"q": np.ones((2, 2))}, "q")
+
+
+def test_propensities_that_are_all_alike_can_still_be_seen(owner):
+    figure = drawn(owner, "overlap", values=([0.5] * 9, [0.5] * 8), low=0.05, high=0.95)
+    axes = figure.axes[0]
+    edges = next(patch for patch in axes.patches if hasattr(patch, "get_data")).get_data().edges
+    low, high = axes.get_xlim()
+    assert edges[-1] - edges[0] >= 0.008 * (high - low)
+
+
+def test_the_name_of_a_falling_line_stands_left_of_it(owner):
+    q = np.asarray(owner.data["gain"]["q"])
+    names = [
+        next(text for text in drawn(owner, "gain", reference=slope * q).axes[0].texts).get_ha() for slope in (1.0, -1.0)
+    ]
+    assert names == ["left", "right"]
+
+
+def test_both_sides_of_a_cutoff_have_their_colours_in_every_figure(owner):
+    lines = drawn(owner, "density").axes[0].lines
+    assert [line.get_color() for line in lines[:2]] == [theme.ORANGE, theme.BLUE]

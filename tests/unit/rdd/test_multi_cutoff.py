@@ -7,6 +7,7 @@ import pytest
 import causalkit as ck
 from causalkit.errors import DesignError, InferenceUnavailable
 from causalkit.rdd.boundary import distance_to_line
+from causalkit.rdd.boundary_checks import side_of_line
 
 
 @pytest.fixture(scope="module")
@@ -149,6 +150,32 @@ def test_the_distance_to_a_line_of_points():
     points = np.array([[0.0, 0.0], [0.0, 2.0], [3.0, 2.0]])
     rows = np.array([[1.0, 1.0], [-1.0, -1.0], [2.0, 2.5], [4.0, 2.0], [0.0, 1.0]])
     np.testing.assert_allclose(distance_to_line(rows, points), [1.0, np.sqrt(2.0), 0.5, 1.0, 0.0], atol=1e-15)
+
+
+def test_rows_treated_on_the_other_side_are_counted(map_):
+    """Treatment taken is not the side: its distances have the wrong sign, and the effect came out at half its size."""
+    design, roles = ck.BoundaryRD(boundary=POINTS), {"outcome": "y", "running": ["east", "north"]}
+    right = design.fit(map_, **roles, treatment="inside").checks["sides"]
+    assert (right.status, right.statistic) == ("pass", 0.0)
+    again = ck.BoundaryRD(boundary=POINTS[::-1]).fit(map_, **roles, treatment="inside").checks["sides"]
+    assert again.message == right.message
+    rng = np.random.default_rng(0)
+    took = map_.assign(took=np.where(rng.random(len(map_)) < 0.2, ~map_["inside"], map_["inside"]))
+    wrong = design.fit(took, **roles, treatment="took").checks["sides"]
+    assert wrong.status == "fail"
+    assert wrong.statistic == pytest.approx(0.2, abs=0.06)
+    moved = ck.BoundaryRD(boundary=((0.3, 1), (0.3, 0), (1, 0))).fit(map_, **roles, treatment="inside")
+    assert moved.checks["sides"].status == "fail"
+    assert "sides" not in ck.BoundaryRD(boundary=((0.0, 0.0),)).fit(map_, **roles, treatment="inside").checks
+
+
+def test_sides_of_a_line_with_a_bend():
+    line = np.array([[0.0, 2.0], [0.0, 0.0], [2.0, 0.0]])
+    rows = np.array([[1.0, 1.0], [0.5, 0.2], [-1.0, 1.0], [1.0, -1.0], [-0.5, -0.4], [0.0, 1.0], [0.3, 3.0]])
+    side, distance = side_of_line(rows, line)
+    np.testing.assert_array_equal(side, [1, 1, -1, -1, -1, 0, 0])
+    np.testing.assert_allclose(distance, distance_to_line(rows, line), atol=1e-15)
+    assert side_of_line(np.zeros((3, 3)), np.zeros((2, 3))) is None
 
 
 def test_bad_boundaries_teach(map_):

@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 
+from causalkit.errors import DesignError
 from causalkit.rdd.bandwidth_rules import Bandwidths, Plan
 from causalkit.rdd.line import KERNELS
 from causalkit.rdd.local_polynomial import estimate
+from causalkit.rdd.variance import coefficient_weights, variance
 from causalkit.rdd.variance_rows import cluster_covariance, row_scores
 from causalkit.rdd.windows import split
 
@@ -95,3 +97,66 @@ def test_row_scores_square_to_the_variance(vcov, widths):
 def test_kernels_integrate_alike():
     for coefficients in KERNELS.values():
         assert np.polynomial.Polynomial(coefficients).integ()(1.0) == pytest.approx(0.5)
+
+
+def left_out(x, y, cluster, width, order):
+    """Return the CR3 variance of the intercept on one side, each cluster's residuals from a fit without it."""
+    kernel = 1.0 - x / width
+    root, design = np.sqrt(kernel), np.vander(x / width, order + 1, increasing=True)
+    q, r = np.linalg.qr(design * root[:, None])
+    row = np.linalg.solve(r, q.T * root)[0]
+    total = 0.0
+    for code in np.unique(cluster):
+        own = cluster == code
+        beta = np.linalg.lstsq((design * root[:, None])[~own], (y * root)[~own], rcond=1e-15)[0]
+        total += float(row[own] @ (y[own] - design[own] @ beta)) ** 2
+    return total
+
+
+@pytest.mark.parametrize("order", [1, 3, 5])
+def test_cr3_leaves_clusters_out_however_collinear_the_powers_are(order):
+    rng = np.random.default_rng(4)
+    x = np.concatenate([-rng.lognormal(size=40), rng.lognormal(size=40)])
+    x, cluster = x / 8.0, rng.integers(0, 9, 80)
+    x = np.clip(x, -0.999, 0.999)
+    y = np.sin(x) + rng.normal(size=80)
+    parts = split(x, y, 0.0, cluster=cluster, bias_order=order + 1)
+    found = estimate(parts, Plan(order, order + 1, 0, "CR3"), Bandwidths(1.0, 1.0, 1.0, 1.0)).effect
+    expected = sum(left_out(np.abs(x[s]), y[s], cluster[s], 1.0, order) for s in (x < 0, x >= 0))
+    assert found.se**2 == pytest.approx(expected, rel=1e-8)
+
+
+def test_cr3_without_a_fit_that_leaves_a_cluster_out_is_refused():
+    """A pseudo-inverse gave a number that was arbitrary, and often far too small."""
+    x = np.concatenate([-np.linspace(0.1, 0.9, 12), [0.1, 0.3, 0.5, 0.7]])
+    cluster = np.concatenate([np.arange(12) % 4, [0, 1, 2, 2]])
+    y = np.random.default_rng(0).normal(size=16)
+    parts = split(x, y, 0.0, cluster=cluster, bias_order=2)
+    wide = Bandwidths(1.0, 1.0, 1.0, 1.0)
+    with pytest.raises(DesignError, match="above the cutoff its polynomial could not be fitted"):
+        estimate(parts, Plan(1, 2, 0, "CR3"), wide)
+    assert estimate(parts, Plan(1, 2, 0, "CR2"), wide).effect.robust_se > 0
+
+
+@pytest.mark.parametrize("vcov", ["HC0", "HC1", "HC2", "HC3"])
+def test_as_many_rows_as_coefficients_have_no_residuals_to_go_by(vcov):
+    x = np.concatenate([[-0.5, -0.3, -0.1], np.linspace(0.05, 0.95, 30)])
+    y = np.random.default_rng(1).normal(size=33)
+    parts, wide = split(x, y, 0.0, bias_order=2), Bandwidths(1.0, 1.0, 1.0, 1.0)
+    with pytest.raises(DesignError, match="3 rows for 3 coefficients"):
+        estimate(parts, Plan(1, 2, 0, vcov), wide)
+    assert estimate(parts, Plan(1, 2, 0, "NN"), wide).effect.robust_se > 0
+
+
+@pytest.mark.parametrize("far", [5.0, 20.0])
+def test_power_sums_that_cancel_are_summed_row_by_row(far):
+    """Next to a far row, coefficients of high powers are huge and their sums cancel: a variance could be negative."""
+    rng = np.random.default_rng(0)
+    distance = np.concatenate([rng.uniform(0.005, 0.05, 12), [far]])
+    x = np.concatenate([-distance, distance])
+    side = split(x, rng.normal(size=x.size), 0.0, bias_order=3).right
+    fit = side.fit(side.reach * 1.0001, 3)
+    weights = coefficient_weights(fit, side.kernel, 3)
+    row = np.polynomial.polynomial.polyval(side.distance / fit.bandwidth, weights.near)
+    expected = float(np.sum((row * side.neighbour_residuals[0]) ** 2))
+    assert variance(side, weights, fit, np.ones(1), "NN", fit.rows) == pytest.approx(expected, rel=1e-10)

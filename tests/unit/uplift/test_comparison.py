@@ -93,6 +93,54 @@ def test_refusals_teach(comparison) -> None:
         comparison.sample_size("x", "good", power=1.5)
     with pytest.raises(ck.DesignError, match="equal rankings"):
         comparison.sample_size("x", "x")
+    for tolerance in (np.nan, np.inf, "x", True):
+        with pytest.raises(ck.DesignError, match="tolerance="):
+            comparison.sample_size("x", "good", tolerance=tolerance)
+    with pytest.raises(ck.DesignError, match="too small"):
+        comparison.sample_size("x", "good", tolerance=1e-200)
+    with pytest.raises(ck.DesignError, match="no ranking is named 'best'"):
+        comparison.difference("x", "best")
+    for wrong in (
+        {"effect": ["x", "good"]},
+        {"effect": "x", "score": ["good"]},
+        {"score": [np.ones(600), np.ones(600)]},
+    ):
+        with pytest.raises(ck.DesignError, match="mapping from names"):
+            run.compare(trial(), **wrong, **ROLES)
+    with pytest.raises(ck.DesignError, match="not xy"):
+        run.compare(trial(), score="xy", **ROLES)
+    scores = np.random.default_rng(0).normal(size=50)
+    with pytest.raises(ck.DesignError, match="one result measures autoc, the other qini"):
+        ck.uplift.sample_size(ck.uplift.rate(scores, scores), ck.uplift.rate(scores, scores, "qini"))
+
+
+def test_rankings_are_compared_on_the_same_people() -> None:
+    data = trial()
+    part = np.where(data["x"] > 0.5, np.nan, data["x"])
+    run = ck.UpliftEvaluation(random_state=0)
+    found = run.compare({**data, "part": part}, score=["x", "part"], **ROLES)
+    assert found["x"].n == found["part"].n == np.isfinite(part).sum()
+    assert found.difference("x", "part").estimate == 0.0
+    assert found["x"].n + found["x"].n_dropped == 600
+    assert "another ranking has no value" in found["x"].checks["missing"].message
+    assert found.answer.startswith("x and part rank best, and alike")
+
+
+def test_a_difference_says_what_it_is_of(comparison) -> None:
+    found = comparison.difference("x", "poor", "uplift_top_20")
+    assert found.estimand == "uplift_top_20 of x minus that of poor"
+    assert found.headline == "x - poor"
+
+
+def test_numbers_beside_a_model_take_its_roles_and_models_agree_on_the_outcome(campaign, model, fresh, quick) -> None:
+    run = ck.UpliftEvaluation(random_state=0)
+    found = run.compare(fresh, effect={"model": model}, score=["recency"])
+    np.testing.assert_array_equal(
+        found["model"].sample.number("held_out_score"), found["recency"].sample.number("held_out_score")
+    )
+    other = quick(campaign.assign(visits=campaign["purchase"] > 0), outcome="visits")
+    with pytest.raises(ck.DesignError, match="do not predict one effect"):
+        run.compare(fresh, effect={"model": model, "other": other})
 
 
 def test_profit_curve_of_an_evaluation() -> None:
@@ -115,7 +163,10 @@ def test_public_curves_and_stages() -> None:
     assert drawn.df == 9
     frame = drawn.to_frame()
     assert frame["estimate"].iloc[-1] == pytest.approx(scores.mean())
-    assert frame["ci_high"].iloc[0] - frame["estimate"].iloc[0] == pytest.approx(stats.t(9).ppf(0.975) * drawn.se[0])
+    assert frame["ci_high"].iloc[0] - frame["estimate"].iloc[0] == pytest.approx(
+        stats.t(drawn.free[0]).ppf(0.975) * drawn.se[0]
+    )
+    assert 4.0 <= drawn.free[0] < drawn.free[1] == 9.0
     money = ck.uplift.profit_curve(scores, priority, value=2.0, cost=0.5, q=[0.5])
     top = np.argsort(-priority)[:150]
     assert money.value[0] == pytest.approx((2.0 * scores[top] - 0.5).sum() / 300)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -101,7 +103,8 @@ def test_standard_errors_match_the_spread_over_samples(levels: float | None) -> 
 def test_band_agrees_with_a_multiplier_bootstrap(kind: str) -> None:
     scores, priority, weights, _ = draw(500, 6, None)
     q = default_grid(10)
-    result = curve(scores, priority, kind, q, weights)
+    by_point = curve(scores, priority, kind, q, weights)
+    result = replace(by_point, free=None)  # a multiplier bootstrap takes standard errors as known
     _, psi = curve_psi(scores, priority, kind, q, weights)
     varies = result.se > 0
     draws = np.random.default_rng(0).normal(size=(10_000, 500)) @ psi[:, varies]
@@ -110,6 +113,7 @@ def test_band_agrees_with_a_multiplier_bootstrap(kind: str) -> None:
     half = (high - low)[varies] / (2 * result.se[varies])
     assert half == pytest.approx(np.full(half.size, critical), rel=0.02)
     assert result.band(alpha=0.5)[0][0] > low[0]
+    assert (by_point.band()[0] <= low + 1e-12).all()
 
 
 def test_band_of_a_constant_priority_is_a_point() -> None:
@@ -160,3 +164,48 @@ def test_errors() -> None:
         profit_curve(scores, priority, 1.0, np.ones(3))
     with pytest.raises(DataError, match="value holds 1 missing"):
         profit_curve(scores, priority, float("nan"), 1.0)
+
+
+def test_a_small_share_is_judged_by_the_few_who_carry_it() -> None:
+    """Satterthwaite: at a share q of n equal people the uplift rests on q n of them; at all on n."""
+    scores, priority = np.random.default_rng(0).normal(size=(2, 300))
+    found = curve(scores, priority, "uplift", np.array([0.02, 0.1, 0.5, 1.0]))
+    assert found.free == pytest.approx([6, 30, 150, 299])
+    groups = (np.arange(300) // 10).astype(np.int32)
+    clustered = curve(scores, groups.astype(float), "gain", np.array([0.1, 0.2, 1.0]), groups=groups)
+    assert clustered.free == pytest.approx([4, 6, 29])  # three villages, six, all; never fewer than four
+
+
+def test_bands_hold_where_clusters_are_few() -> None:
+    held = 0
+    for seed in range(120):
+        rng = np.random.default_rng(seed)
+        village = np.repeat(np.arange(30), 10).astype(np.int32)
+        priority = rng.normal(size=30)[village] + 0.3 * rng.normal(size=300)
+        arm = rng.permutation(np.arange(30) % 2)[village]
+        outcome = rng.normal(size=300) + rng.normal(size=30)[village]
+        means = [outcome[arm == a].mean() for a in (0, 1)]
+        scores = 2.0 * np.where(arm == 1, outcome - means[1], means[0] - outcome)
+        low, high = curve(scores, priority, "toc", default_grid(50), groups=village).band()
+        held += bool(((low <= 0) & (high >= 0)).all())
+    assert held / 120 >= 0.88  # by t(29) at every share it is 0.82
+
+
+def test_weights_of_rounding_size_are_no_weights() -> None:
+    scores, priority = np.random.default_rng(0).normal(size=(2, 40))
+    tiny = np.r_[np.ones(20), np.full(20, 1e-20)]
+    for levels in (priority, np.round(priority)):
+        found = rank_weighted_effect(scores, levels, "autoc", tiny)
+        exact = rank_weighted_effect(scores[:20], levels[:20], "autoc", np.ones(20))
+        assert [found.estimate, found.se] == pytest.approx([exact.estimate, exact.se], abs=1e-12)
+        assert np.isfinite(curve(scores, levels, "toc", weights=tiny).vcov).all()
+    heavy = np.r_[1.0, np.full(39, 1e-14)]
+    assert np.isfinite(rank_weighted_effect(scores, np.round(priority), "autoc", heavy).se)
+
+
+def test_scores_that_differ_by_rounding_are_no_evidence() -> None:
+    rng = np.random.default_rng(0)
+    level = 0.1 + np.spacing(0.1) * rng.integers(0, 3, 200)
+    for weights in (None, rng.uniform(0.2, 2.0, 200)):
+        found = rank_weighted_effect(level, rng.normal(size=200), "autoc", weights)
+        assert (found.estimate, found.se) == (0.0, 0.0)

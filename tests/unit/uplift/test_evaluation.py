@@ -245,4 +245,43 @@ def test_few_clusters_are_judged_by_t(fresh, model):
     t = found.estimate / found.se
     assert found.heterogeneity.pvalue == pytest.approx(stats.t(11).sf(t), rel=1e-9)
     assert found.pvalue == pytest.approx(2 * stats.t(11).sf(abs(t)), rel=1e-9)
-    assert (found.effects.df == 11).all()
+    assert (found.effects.df[:3] == 11).all()
+    assert (found.effects.df[3:] <= 11).all()
+
+
+def test_the_training_table_with_other_outcomes_is_judged_by_those(campaign, model, result):
+    """Rows are known again by their covariates; scores of the fit's outcomes are not those of new ones."""
+    doubled = ck.UpliftEvaluation(random_state=0).fit(campaign.assign(purchase=2 * campaign["purchase"]), effect=model)
+    assert doubled.average == pytest.approx(2 * result.average, rel=0.1)
+    assert doubled.estimate == pytest.approx(2 * result.estimate, rel=0.2)
+    swapped = campaign["arm"].map({"coupon": "no_coupon", "no_coupon": "coupon"}).fillna(campaign["arm"])
+    other = ck.UpliftEvaluation(random_state=0).fit(campaign.assign(arm=swapped), effect=model)
+    assert other.average == pytest.approx(-result.average, rel=0.1)
+
+
+def test_outcomes_that_do_not_vary_are_told(fresh, roles):
+    flat = ck.UpliftEvaluation(random_state=0).fit(fresh.assign(purchase=0.1), effect="recency", **roles)
+    assert (flat.estimate, flat.se, flat.pvalue) == (0.0, 0.0, 1.0)
+    assert "all held-out scores are the same" in flat.answer
+    assert flat.checks["outcome"].status == "fail"
+    treated = fresh["arm"] != "no_coupon"
+    fixed = fresh.assign(purchase=0.3 * treated + 0.1 * fresh["recency"])
+    linear = ck.UpliftEvaluation(random_state=0).fit(fixed.assign(purchase=0.3 * treated), effect="recency", **roles)
+    assert (linear.estimate, linear.se) == (0.0, 0.0)
+    assert linear.average == pytest.approx(0.3)
+
+
+def test_more_refusals_teach(fresh, campaign, roles, model):
+    run = ck.UpliftEvaluation(random_state=0)
+    with pytest.raises(ck.DesignError, match="score= was given too"):
+        run.fit(fresh, effect="recency", score="loyalty", **roles)
+    with pytest.raises(ck.DesignError, match="effect= is missing"):
+        run.fit(fresh, score=[], **roles)
+    with pytest.raises(ck.DesignError, match="that is not fitted"):
+        run.fit(fresh, effect=ck.DRLearner(), **roles)
+    with pytest.raises(ck.DesignError, match="held-out scores need 5 in each arm"):
+        run.fit(fresh.iloc[:8], effect="recency", **roles)
+    with pytest.raises(ck.DesignError, match="folds cut clusters"):
+        run.fit(campaign.assign(village=np.arange(len(campaign)) // 10), effect=model, cluster="village")
+    listed = run.fit(fresh, score=fresh["recency"].tolist(), **roles)
+    assert listed.estimate == run.fit(fresh, score="recency", **roles).estimate

@@ -39,3 +39,5 @@ def test_arms_are_drawn_within_the_budget():
 def test_ranks_put_the_worthwhile_first_and_losses_by_size():
     rank = profit_rank(np.array([1.0, 4.0, -1.0, -3.0, 0.5]), np.array([1.0, 8.0, 1.0, 1.0, 0.5]))
     assert rank.tolist() == [3, 2, 1, 0, 3]
+    tiny = profit_rank(np.array([1.0, 3.0, 2.0, -1.0, 0.0, 1.0]), np.array([1e-14, 1.0, 1.0, 1.0, 0.0, 0.0]))
+    assert tiny.tolist() == [4, 3, 2, 0, 1, 5]  # a huge gain per cost does not make equals of the others

@@ -126,3 +126,40 @@ def test_a_constant_score_ranks_nothing(measure, method):
     treated = (rng.random(500) < 0.45).astype(int)
     found = getattr(ck.uplift, measure)(rng.normal(size=500) + treated, treated, np.ones(500), method=method)
     assert (found.estimate, found.se, found.pvalue) == (0.0, 0.0, 1.0)
+
+
+def test_what_is_no_array_of_numbers_is_refused() -> None:
+    rng = np.random.default_rng(0)
+    outcome, arm, score = rng.integers(0, 2, 60), np.arange(60) % 2, rng.normal(size=60)
+    for name in ("weights", "cluster"):  # a name of a column is no column here, and was left out without a word
+        with pytest.raises(ck.DesignError, match=f"{name}='g' is no array"):
+            ck.uplift.qini(outcome, arm, score, **{name: "g"})
+    with pytest.raises(ck.DataError, match="outcome must be numbers"):
+        ck.uplift.qini(np.array(["a"] * 60), arm, score)
+    with pytest.raises(ck.DataError, match="dr_scores must be numbers"):
+        ck.uplift.curve(np.array(["a"] * 60), score)
+    with pytest.raises(ck.DataError, match="dr_scores must be numbers"):
+        ck.uplift.rate(np.arange(60).astype("datetime64[D]"), score)
+    with pytest.raises(ck.DesignError, match=r"qini has no method='gain'\. Use one of grf"):
+        ck.uplift.qini(outcome, arm, score, method="gain")
+    with pytest.raises(ck.DataError, match="one row; a standard error needs two"):
+        ck.uplift.uplift_at([1, 0], [1, 0], [2, 1])
+
+
+def test_light_rows_are_rows() -> None:
+    rng = np.random.default_rng(0)
+    outcome, arm, score = rng.normal(size=100), np.arange(100) % 2, rng.normal(size=100)
+    weights = np.where(arm == 1, 1.0, 1e-4)
+    found = ck.uplift.uplift_at(outcome, arm, score, q=0.2, method="overall", weights=weights)
+    assert np.isfinite(found.se)
+
+
+@pytest.mark.parametrize("method", ["sklift", "libuplift", "libuplift_joint"])
+def test_weights_are_copies_of_rows(method: str) -> None:
+    rng = np.random.default_rng(3)
+    for _ in range(20):
+        outcome, arm, score = rng.integers(0, 2, 30), np.arange(30) % 2, rng.integers(0, 6, 30)
+        copies = rng.integers(1, 4, 30)
+        weighted = ck.uplift.auuc(outcome, arm, score, method=method, weights=copies)
+        copied = ck.uplift.auuc(*(np.repeat(v, copies) for v in (outcome, arm, score)), method=method)
+        assert weighted.estimate == pytest.approx(copied.estimate, abs=1e-12)

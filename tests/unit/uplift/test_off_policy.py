@@ -150,3 +150,55 @@ def test_the_order_of_a_mapping_means_nothing_to_arrays():
 def test_a_policy_that_was_never_logged_has_no_ratio():
     with pytest.raises(ck.DataError, match="none of the decisions that were logged"):
         ck.uplift.off_policy_value(np.arange(20.0), np.zeros(20, int), np.ones(20, int), 0.5, method="snips")
+
+
+def test_arms_that_the_log_could_not_take_are_told():
+    """The log never takes arm 2 in the first half; two in a hundred of the policy's decisions rest on nothing."""
+    rng = np.random.default_rng(0)
+    chances = np.full((400, 3), 1 / 3)
+    chances[:200] = [0.5, 0.5, 0.0]
+    taken = (rng.random(400)[:, None] > chances.cumsum(axis=1)).sum(axis=1)
+    outcome = rng.normal(size=400)
+    policy = np.tile([0.48, 0.48, 0.04], (400, 1))
+    for method in ("ips", "snips", "dr"):
+        found = ck.uplift.off_policy_value(
+            outcome, taken, policy, chances, expected=np.zeros((400, 3)), method=method
+        ).checks["overlap"]
+        assert found.status == "fail"
+        assert found.message.startswith("2.0% of what the policy decides had no chance")
+    kept = np.tile([0.5, 0.5, 0.0], (400, 1))
+    assert ck.uplift.off_policy_value(outcome, taken, kept, chances, method="snips").checks["overlap"].status != "fail"
+
+
+def test_more_refusals_teach(log):
+    rng = np.random.default_rng(0)
+    outcome, taken, policy = rng.normal(size=60), np.arange(60) % 2, np.full((60, 2), 0.5)
+    value = ck.uplift.off_policy_value
+    for method in ("ips", "snips"):
+        with pytest.raises(ck.DataError, match="takes none of the decisions"):
+            value(outcome, taken, np.full(60, 7), 0.5, method=method)
+    with pytest.raises(ck.InferenceUnavailable, match="one decision"):
+        value(outcome[:1], taken[:1], policy[:1], 0.5, method="ips")
+    for wrong in (None, "policy", 1):
+        with pytest.raises(ck.DesignError, match="policy="):
+            value(outcome, taken, wrong, 0.5, method="ips")
+    with pytest.raises(ck.DesignError, match="propensity="):
+        value(outcome, taken, policy, None, method="ips")
+    with pytest.raises(ck.DataError, match="outcome must be numbers"):
+        value(np.arange(60).astype("datetime64[D]"), taken, policy, 0.5, method="ips")
+    with pytest.raises(ck.DataError, match="sum to one"):
+        value(outcome, taken, policy, 0.25 * np.ones((60, 2)), method="ips")
+    with pytest.raises(ck.DataError, match="too close to zero"):
+        value(outcome, taken, policy, np.where(np.arange(60) == 3, 1e-300, 0.5), method="ips")
+
+
+def test_tables_of_polars_name_their_arms():
+    import polars as pl
+
+    rng = np.random.default_rng(0)
+    outcome, taken = rng.normal(size=60), np.array(["a", "b"])[np.arange(60) % 2]
+    policy = {"b": np.full(60, 0.25), "a": np.full(60, 0.75)}
+    told = ck.uplift.off_policy_value(outcome, taken, policy, 0.5, method="snips")
+    assert (
+        ck.uplift.off_policy_value(outcome, taken, pl.DataFrame(policy), 0.5, method="snips").estimate == told.estimate
+    )

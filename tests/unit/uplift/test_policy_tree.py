@@ -145,6 +145,8 @@ def test_refusals_teach(table):
         ck.PolicyTree(**QUICK).fit(table, **{**ROLES, "covariates": []})
     with pytest.raises(ck.DesignError, match="names the arm 'd'"):
         ck.PolicyTree(**QUICK, cost={"d": 1.0}).fit(table, **ROLES)
+    with pytest.raises(ck.DesignError, match="no amount for the arm 'c'"):
+        ck.PolicyTree(**QUICK, cost={"b": 1.0}).fit(table, **ROLES)
     with pytest.raises(ck.DesignError, match="cost="):
         ck.PolicyTree(cost=-1.0)
     with pytest.raises(ck.DesignError, match="value=0"):
@@ -153,3 +155,21 @@ def test_refusals_teach(table):
         ck.PolicyTree(**QUICK).fit({**table, "price": -np.ones(len(table["y"]))}, **ROLES, cost="price")
     with pytest.raises(ck.DesignError, match="takes too long"):
         ck.PolicyTree(**QUICK, depth=3, method="exact").fit(table, **ROLES)
+
+
+def test_equal_rows_do_not_fall_into_folds_by_the_order_of_the_table():
+    """A 0/1 outcome and no covariates: rows differ in nothing but what the rule may cut on."""
+    rng = np.random.default_rng(5)
+    n = 300
+    data = {"y": rng.integers(0, 2, n), "arm": rng.integers(0, 2, n), "x": rng.normal(size=n)}
+    order = rng.permutation(n)
+    tool, roles = ck.PolicyTree(**QUICK), {"outcome": "y", "treatment": "arm", "terms": "x", "propensity": 0.5}
+    one, two = tool.fit(data, **roles), tool.fit({k: v[order] for k, v in data.items()}, **roles)
+    assert one.estimate == pytest.approx(two.estimate, rel=1e-9)
+    np.testing.assert_array_equal(one.assign()[order], two.assign())
+
+
+def test_what_the_control_costs_is_taken_off(table):
+    one = ck.PolicyTree(**QUICK, cost={"a": 0.1, "b": 0.3, "c": 0.2}).fit(table, **ROLES)
+    two = ck.PolicyTree(**QUICK, cost={"b": 0.3 - 0.1, "c": 0.2 - 0.1}).fit(table, **ROLES)
+    np.testing.assert_allclose(one.effects.values, two.effects.values, atol=1e-12)

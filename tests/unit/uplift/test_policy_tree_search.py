@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import causalkit as ck
 from causalkit.core.features import Features, Schema
-from causalkit.uplift.policy_tree_columns import candidate_columns, dense_codes, simplest_between
+from causalkit.uplift.policy_tree_columns import Rule, candidate_columns, dense_codes, simplest_between
 from causalkit.uplift.policy_tree_nodes import Branch, leaf_words
 from causalkit.uplift.policy_tree_search import grow
 
@@ -167,3 +167,15 @@ def test_a_search_without_end_is_refused():
     x = np.random.default_rng(0).normal(size=(3000, 5))
     with pytest.raises(ck.DesignError, match="takes too long"):
         grow(_codes(x), np.zeros((3000, 2)), 3, 1, "exact")
+    columns = candidate_columns(Features(x, Schema(tuple("abcde"), (None,) * 5)), np.zeros((3000, 2)))
+    scores = np.column_stack([np.zeros(3000), np.where((x[:, 0] > 0) & (x[:, 1] > 0) & (x[:, 2] > 0), 1.0, -1.0)])
+    assert (
+        Branch.of(grow(dense_codes(columns, 8), scores, 3, 20, "exact"), columns).depth == 3
+    )  # with fewer cuts it ends
+
+
+def test_a_limit_is_written_with_all_its_digits_and_a_name_as_it_is():
+    rule = Rule(0, "pre-spend", threshold=1_700_000_012_345.5)
+    assert rule.words(True) == "pre-spend ≤ 1,700,000,012,345.5"
+    assert Rule(0, "x", threshold=-1200.0).words(False) == "x > −1,200"
+    assert Rule(0, "x", threshold=0.25).words(True) == "x ≤ 0.25"

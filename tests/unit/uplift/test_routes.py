@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import linprog
 
-from causalkit.uplift.routes import find_routes
+from causalkit.uplift.routes import dense_ranks, find_routes
 
 
 class allocate:
@@ -125,3 +125,19 @@ def test_nobody_worth_treating_has_no_route():
     assert routes.n_steps == 0
     np.testing.assert_array_equal(routes.probability(5.0), np.zeros((1, 2)))
     assert routes.price(5.0) == 0.0
+
+
+def test_a_person_who_costs_next_to_nothing_does_not_make_equals_of_the_others():
+    """Gains per cost were compared with the largest: one cost of 1e-14 made a lottery of everybody else."""
+    gain = np.array([1.0, 3.0, 2.0, 1.0])
+    cost = np.array([1e-14, 1.0, 1.0, 1.0])
+    plan = allocate(gain, cost, 1.5)
+    assert plan.probability == pytest.approx([1.0, 1.0, 0.5, 0.0], abs=1e-12)
+    assert plan.shadow_price == pytest.approx(2.0)
+    assert allocate(gain[1:], cost[1:] * (1 + 4e-16), 1.5).probability == pytest.approx([1.0, 0.5, 0.0])
+
+
+def test_ranks_join_what_differs_by_rounding_only():
+    third = np.array([0.1 * 3, 0.3, np.inf, 1e-300, 0.3 * (1 + 1e-9), np.inf])
+    assert dense_ranks(third).tolist() == [1, 1, 3, 0, 2, 3]
+    assert dense_ranks(np.empty(0)).size == 0

@@ -222,3 +222,46 @@ def test_the_default_limits(strong_model, strong, model, campaign):
     binary = ck.Segmentation(random_state=0).fit(campaign, effect=model)
     assert (binary.margin, binary.cutoff) == (0.05, 0.5)
     assert ck.Segmentation(tolerance=0.2, random_state=0).fit(campaign, effect=model).margin == 0.2
+
+
+def test_equal_rows_do_not_fall_into_folds_by_the_order_of_the_table():
+    """A 0/1 outcome and no covariates: rows differ in nothing but the effect that is judged."""
+    rng = np.random.default_rng(6)
+    n = 400
+    arm, e = rng.integers(0, 2, n), rng.normal(size=n)
+    data = {"y": (rng.random(n) < 0.2 + 0.5 * arm * (e > 0)).astype(int), "arm": arm, "e": e}
+    roles = {"effect": "e", "outcome": "y", "treatment": "arm", "propensity": 0.5}
+    order = rng.permutation(n)
+    tool = ck.Segmentation(random_state=0)
+    one, two = tool.fit(data, **roles).to_frame(), tool.fit({k: v[order] for k, v in data.items()}, **roles).to_frame()
+    assert np.ptp(one["effect"]) > 0.1
+    for column in ("effect", "effect_low", "baseline", "pvalue"):
+        np.testing.assert_allclose(one[column].to_numpy()[order], two[column], rtol=1e-9, atol=1e-12)
+
+
+def test_an_outcome_to_be_avoided_is_the_mirror_image():
+    """Those whom the treatment keeps from leaving are persuadable, and whoever stays anyway is a sure thing."""
+    rng = np.random.default_rng(7)
+    n = 2000
+    arm, kind = rng.integers(0, 2, n), rng.integers(0, 4, n)
+    effect, base = np.array([0.5, -0.5, 0.0, 0.0])[kind], np.array([0.25, 0.75, 0.9, 0.05])[kind]
+    stayed = (rng.random(n) < base + effect * arm).astype(int)
+    data = {"stayed": stayed, "left": 1 - stayed, "arm": arm, "x": np.eye(4)[kind][:, 0], "z": np.eye(4)[kind][:, 1]}
+    data["u"] = np.eye(4)[kind][:, 2]
+    roles = {"treatment": "arm", "covariates": ["x", "z", "u"], "propensity": 0.5}
+    model = ck.DRLearner(random_state=0, regressor="linear").fit(data, outcome="left", **roles)
+    mirror = ck.DRLearner(random_state=0, regressor="linear").fit(data, outcome="stayed", **roles)
+    margin = {"margin": 0.2, "random_state": 0}
+    avoided = ck.Segmentation(value=-1.0, **margin).fit(data, effect=model)
+    wanted = ck.Segmentation(**margin).fit(data, effect=mirror)
+    assert np.mean(avoided.segments == wanted.segments) > 0.97  # folds are drawn in the order of the outcome
+    for code, name in enumerate(("persuadable", "sleeping_dog", "sure_thing", "lost_cause")):
+        assert np.mean(avoided.segments[kind == code] == name) > 0.9, name
+    assert avoided.checks["validation"].status == "pass"
+    assert "below zero" in avoided.passages()[1].text[0]
+    assert "below or above" in avoided.passages()[1].text[0]
+    upside_down = ck.Segmentation(**margin).fit(data, effect=model)
+    assert upside_down.counts["persuadable"] == pytest.approx(avoided.counts["sleeping_dog"], rel=0.1)
+    assert avoided.to_dict()["value"] == -1.0
+    with pytest.raises(ck.DesignError, match="value=0"):
+        ck.Segmentation(value=0.0)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import causalkit as ck
+from causalkit.uplift.labels import SEGMENTS
 from causalkit.uplift.policy_value import Profit, holdout_for
 
 
@@ -199,6 +200,23 @@ def test_holdout_size_has_the_power_it_promises():
         holdout_for(0.001, 100, 9.0, 4.0, alpha=0.05, power=0.8)
     with pytest.raises(ck.DesignError, match="power"):
         holdout_for(0.3, 5000, 9.0, 4.0, alpha=0.05, power=1.0)
+
+
+def test_the_holdout_is_the_smallest_that_serves():
+    rng = np.random.default_rng(0)
+    for _ in range(300):
+        n, one, zero = int(rng.integers(4, 300)), *rng.choice([0.0, 0.3, 2.0], 2)
+        gain = abs(rng.normal()) * rng.choice([0.1, 1.0])
+        sizes = np.arange(2, n - 1)
+        enough = sizes[one / (n - sizes) + zero / sizes <= (gain / 2.8015852) ** 2]
+        if enough.size:
+            assert holdout_for(gain, n, one, zero, alpha=0.025, power=0.8) == enough[0]
+        else:
+            with pytest.raises(ck.InferenceUnavailable):
+                holdout_for(gain, n, one, zero, alpha=0.025, power=0.8)
+    # Nobody varies untreated, but too few are treated.
+    with pytest.raises(ck.InferenceUnavailable, match="no hold-out"):
+        holdout_for(0.434, 12, 0.259, 0.0, alpha=0.025, power=0.8)
 
 
 def test_the_plan_says_how_to_prove_it(big):
@@ -446,3 +464,19 @@ def test_the_report_says_what_was_run(big):
         "random_state": 5,
     }
     assert len(told["frontier"]["budget"]) >= 51
+
+
+def test_the_slider_says_which_segments_a_budget_reaches(big):
+    data, model = big
+    plan = ck.Targeting(value=10.0, cost=0.5, random_state=0).fit(data, effect=model)
+    segments = ck.Segmentation(random_state=0).fit(data, effect=model).segments
+    probability = plan.tested.probability
+    at = int(np.argmin(np.abs(plan.frontier_numbers.budget - plan.tested.spend)))
+    for code, name in enumerate(SEGMENTS):
+        reached = float(probability[segments == name].sum())
+        assert plan.segment_counts[at, code] == pytest.approx(reached, abs=1e-6)
+        assert plan.to_dict()["segments"][name][at] == pytest.approx(reached, abs=1e-6)
+    np.testing.assert_allclose(plan.segment_counts.sum(axis=1), plan.frontier_numbers.n_treated, atol=1e-6)
+    told = dict(plan.passages()[2].slider.readings)["Segments treated"]
+    assert told[0] == "nobody"
+    assert "persuadables" in told[at]

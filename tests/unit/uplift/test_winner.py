@@ -67,3 +67,21 @@ def test_it_covers_and_is_median_unbiased(mean, correlation):
         above += median_unbiased(x[best], 1.0, choice, 0.05) > mean[best]
     assert covered / runs >= 0.95 - 3 * np.sqrt(0.95 * 0.05 / runs)
     assert above / runs == pytest.approx(0.5, abs=3 * np.sqrt(0.25 / runs))
+
+
+@pytest.mark.parametrize("df", [1.0, 2.0, 5.0, 14.0])
+@pytest.mark.parametrize("choice", [Choice(-1.0, 3.0, 2), Choice(0.2, np.inf, 3), Choice(-np.inf, 2.5, 2)])
+def test_with_few_clusters_a_pvalue_does_not_vanish_in_the_tails(choice, df):
+    """At a tiny level the stretched error makes the truncation narrow: the p-value was 0 while the interval held zero."""
+    p = two_sided_pvalue(1.0, 1.0, choice, df)
+    for alpha, inside in ((0.99 * p, True), (1.01 * p, False)):
+        low, high = hybrid_interval(1.0, 1.0, choice, alpha, df)
+        assert (low < 0 < high) == inside
+
+
+def test_a_narrow_truncation_keeps_its_digits():
+    """Between limits that are close together the density is flat: a number in the middle says nothing about the mean."""
+    for x in (0.25, 0.5, 0.75):
+        assert two_sided_pvalue(x, 1e20, Choice(0.0, 1.0, 1)) > 0.2
+        low, high = hybrid_interval(x, 1e20, Choice(0.0, 1.0, 1), 0.05)
+        assert low < -1e20 < 1e20 < high

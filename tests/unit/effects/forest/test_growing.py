@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pickle
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -9,6 +9,7 @@ import pytest
 from causalkit.effects.forest.growing import grow_forest
 from causalkit.effects.forest.honest import Growth
 from causalkit.effects.forest.predicting import oob_predict, predict, predict_spread
+from causalkit.effects.forest.trees import Tree, join, marks_of
 from causalkit.errors import DesignError
 
 SMALL = Growth(n_trees=60)
@@ -46,7 +47,7 @@ def test_the_seed_matters_and_fixes(data):
 
 
 def test_trees_are_honest_halves_of_halves(data):
-    forest, bags = grow(data)
+    forest, bags = grow(data, growth=replace(SMALL, keep_rows=True))
     n = len(data.y)
     in_bag = np.unpackbits(bags.bits, axis=1, bitorder="little")[:, :30]
     assert (in_bag.sum(axis=0) == n // 2).all()
@@ -54,7 +55,7 @@ def test_trees_are_honest_halves_of_halves(data):
     nodes = np.arange(len(forest.ways.words))
     ends = np.flatnonzero(forest.ways.words >> np.uint64(32) == nodes)  # leaves lead to themselves
     tree = np.searchsorted(forest.ways.roots, ends, side="right") - 1
-    sizes = np.bincount(tree, weights=forest.size[forest.ways.place[ends]]).tolist()
+    sizes = np.bincount(tree, weights=forest.size).tolist()  # leaves are numbered in the order of nodes
     assert sizes == [n // 4] * 60
 
 
@@ -76,7 +77,7 @@ def test_a_dose_varies_in_every_leaf():
     rng = np.random.default_rng(0)
     x, dose = rng.normal(size=(800, 3)), rng.integers(0, 3, 800) * 1.0
     forest, bags = grow_forest(x, dose * (x[:, 0] > 0) + rng.normal(size=800), dose - 1.0, growth=Growth(n_trees=200))
-    assert (forest.means[:, 4] - forest.means[:, 2] ** 2).min() > 0
+    assert (forest.means[:, 3] - forest.means[:, 1] ** 2).min() > 0
     slope = oob_predict(forest, bags, x).mean[:, 0]
     assert slope[x[:, 0] > 0.5].mean() == pytest.approx(1.0, abs=0.3)
     assert slope[x[:, 0] < -0.5].mean() == pytest.approx(0.0, abs=0.3)
@@ -204,7 +205,7 @@ def test_clusters_stay_whole(data):
 
 
 def test_a_fraction_of_the_bag(data):
-    forest, _ = grow(data, growth=Growth(n_trees=20, sample_fraction=0.2))
+    forest, _ = grow(data, growth=Growth(n_trees=20, sample_fraction=0.2, keep_rows=True))
     assert forest.size.sum() == 20 * len(data.y) // 10
 
 
@@ -223,9 +224,45 @@ def test_it_pickles_small_and_predicts_the_same(data):
     found = predict(forest, data.x)
     text = pickle.dumps(forest)  # without what a prediction works out
     assert len(text) < forest.nbytes + 20_000
-    assert forest.nbytes < 60 * len(forest.ways.words)
+    assert forest.nbytes < 26 * len(forest.ways.words)  # a word, and four numbers of eight bytes for every other node
     assert np.array_equal(predict(pickle.loads(text), data.x), found)
     assert not forest.means.flags.writeable
+
+
+def test_weights_of_one_are_no_weights(data):
+    """The column of weights is not kept where it tells nothing; predictions are the same to the last bit."""
+    none, _ = grow(data)
+    ones, _ = grow(data, weights=np.ones(600))
+    some, bags = grow(data, weights=np.full(600, 2.0))
+    assert none.means.shape == ones.means.shape == (len(some.means), some.means.shape[1] - 1)
+    assert np.array_equal(none.whole(none.means)[:, 0], 0.5 * some.means[:, 0])
+    a, b = predict_spread(ones, data.x), predict_spread(some, data.x)
+    assert np.array_equal(a.mean, b.mean)
+    assert np.array_equal(a.covariance, b.covariance)
+    assert np.array_equal(predict(none, data.x), predict(some, data.x))
+    assert bags.bits.shape == (600, 4)
+
+
+@pytest.mark.parametrize("told", [0, 1, 7, 40, 1000])
+def test_trees_are_laid_end_to_end_whatever_number_was_foretold(data, told):
+    """Trees of very different sizes, the smallest first."""
+    single = [
+        grow(data, growth=Growth(n_trees=2, min_node_size=60 // (i + 1) + 1), random_state=i)[0] for i in range(7)
+    ]
+    trees = []
+    for forest in single:
+        nodes, w = int(forest.ways.roots[1]), forest.ways
+        leaves = (nodes + 1) // 2
+        first = replace(
+            w, words=w.words[:nodes], marks=marks_of(w.words[:nodes]), roots=w.roots[:1], levels=w.levels[:1]
+        )
+        trees.append(Tree(first, forest.means[:leaves]))
+    joined = join(trees, single[0].binning, 1, weighted=False, n_trees=told)
+    assert joined.n_trees == 7
+    expected = [predict(replace(forest, ways=tree.ways), data.x) for forest, tree in zip(single, trees, strict=True)]
+    for t in range(7):
+        alone = replace(joined.ways, roots=joined.ways.roots[t : t + 1], levels=joined.ways.levels[t : t + 1])
+        assert np.array_equal(predict(replace(joined, ways=alone), data.x), expected[t])
 
 
 def test_too_few_rows():
@@ -233,6 +270,11 @@ def test_too_few_rows():
         grow_forest(np.ones((6, 1)), np.ones(6), np.arange(6.0))
     with pytest.raises(DesignError, match="at least 8 clusters"):
         grow_forest(np.ones((60, 1)), np.ones(60), np.arange(60.0), groups=np.arange(60, dtype=np.int32) % 5)
+
+
+def test_trees_of_too_few_rows_say_so(data):
+    with pytest.raises(DesignError, match=r"Raise sample_fraction: 0\.004 of 600 rows"):
+        grow(data, growth=Growth(n_trees=20, sample_fraction=0.004))
 
 
 def test_a_treatment_that_never_varies():

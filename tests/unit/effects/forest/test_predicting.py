@@ -19,7 +19,8 @@ def walk(forest, tree, row):
     while int(ways.words[node]) >> 32 != node:
         word = int(ways.words[node])
         node = (word >> 32) + int(twice[word >> 8 & 0x7FFFFF] > word & 255)
-    return ways.place[node]
+    ends = np.flatnonzero(ways.words >> np.uint64(32) == np.arange(len(ways.words)))
+    return int(np.searchsorted(ends, node))  # leaves are numbered in the order of nodes
 
 
 @pytest.fixture(scope="module")
@@ -37,11 +38,11 @@ def two_arms():
 
 def by_hand(forest, x, use):
     """Predictions and covariances from the definitions, tree by tree."""
-    codes = forest.binning.code(x).T
+    codes, kept = forest.binning.code_all(x).T, forest.whole(forest.means)
     k, q = forest.n_treatments, forest.n_outputs
     means, covariances = [], []
     for row, trees in zip(codes, use, strict=True):
-        leaf = {t: forest.means[walk(forest, t, row)] for t in trees}
+        leaf = {t: kept[walk(forest, t, row)] for t in trees}
 
         def parts(a):
             return a[0], a[1], a[2 : 2 + k], a[2 + k : 2 + 2 * k], a[2 + 2 * k : 2 + 2 * k + k * k].reshape(k, k), a[
@@ -96,9 +97,9 @@ def test_covariances_are_positive_semidefinite(two_arms):
 def test_a_prediction_is_a_weighted_regression(data):
     """Regress y on w with the forest's weights: how often a training row of the honest half shares the leaf."""
     forest, _ = grow_forest(data.x, data.y, data.w, arms=data.arms, extra=np.eye(600), growth=Growth(n_trees=20))
-    codes = forest.binning.code(data.x[:5]).T
+    codes = forest.binning.code_all(data.x[:5]).T
     for row, effect in zip(codes, predict(forest, data.x[:5])[:, 0], strict=True):
-        alpha = np.mean([forest.means[walk(forest, t, row)][5:] for t in range(20)], axis=0)
+        alpha = np.mean([forest.means[walk(forest, t, row)][4:] for t in range(20)], axis=0)
         assert alpha.sum() == pytest.approx(1.0)
         design = np.column_stack([np.ones(600), data.w])
         slope = np.linalg.solve(design.T @ (design * alpha[:, None]), design.T @ (alpha * data.y))[1]
