@@ -345,13 +345,14 @@ def main() -> None:
     parser.add_argument("--parts", nargs="*", choices=(*PARTS, "large"), default=PARTS)
     parser.add_argument("--learners", nargs="*", choices=tuple(LEARNERS), default=tuple(LEARNERS))
     parser.add_argument("--large", action="store_true", help="a million rows as well")
+    parser.add_argument("--large-trees", type=int, default=20, help="trees of the forest with a million rows")
     args = parser.parse_args()
     print(f"load average {os.getloadavg()[0]:.1f}, {os.cpu_count()} cores, {args.jobs} threads", flush=True)
     small = draw(600, 0)
     predict_spread(our_forest(small, 8, 1), small[0])  # compiled before anything is timed
     LEARNERS["T"].fit(as_table(small), **ROLES)
     if args.large or "large" in args.parts:
-        large(min(args.trees, 20), args.jobs)
+        large(args.large_trees, args.jobs)
     print(f"{'CPU seconds':<46s} {'ours':>9s} {'other':>9s} {'':<14s} {'ratio':>7s}  {'wanted':<10s}")
     for n in args.rows:
         if "forest" in args.parts:

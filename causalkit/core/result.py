@@ -251,9 +251,10 @@ class Result(Presentable):
         rows = f"{fmt.plural(self.n, 'row')} used"
         if self.n_dropped:
             rows += f", {self.n_dropped:,} left out"
+        figure = "effects" if "effects" in self.plots else next(iter(self.plots), None)
         return (
             Passage("found", self.title, (self.answer,), facts=self._facts()),
-            Passage("certainty", self.title, (f"{rows}.",), self.to_table(), "effects"),
+            Passage("certainty", self.title, (f"{rows}.",), self.to_table(), figure),
         )
 
     def _facts(self) -> tuple[tuple[str, str, str], ...]:

@@ -39,7 +39,7 @@ class KnowsItsRows(Result):
         if self.sample is None:
             return None
         values = in_schema(self.sample.features(), self.schema)
-        return self.schema, row_keys(np.column_stack([values, self.sample.outcome]))
+        return self.schema, row_keys(values, self.sample.outcome)
 
     @cached_property
     def covariate_keys(self) -> Keys | None:
@@ -90,11 +90,10 @@ class KnowsItsRows(Result):
             return at
         name = self.roles.get("outcome")
         if isinstance(name, str) and name in frame.columns and frame.is_numeric(name):
-            known = None if self.training_keys is None else self.training_keys[1]
-            rows = np.column_stack([features.values, frame.numeric(name)])
+            known, outcome = None if self.training_keys is None else self.training_keys[1], frame.numeric(name)
         else:
-            known, rows = self.covariate_keys, features.values
-        return np.full(n, -1, dtype=np.int64) if known is None else locate(known, row_keys(rows))
+            known, outcome = self.covariate_keys, None
+        return np.full(n, -1, dtype=np.int64) if known is None else locate(known, row_keys(features.values, outcome))
 
 
 def typical_values(features: Features) -> Floats:

@@ -13,14 +13,14 @@ Keys = NDArray[np.uint64]
 DISTINCT = 0.9
 
 
-def row_keys(rows: Floats) -> Keys:
-    """One number per row, equal for equal rows."""
-    bits: Keys = np.ascontiguousarray(rows + 0.0).view(np.uint64)
-    drawn = np.random.default_rng(0).integers(2**63, size=bits.shape[1], dtype=np.uint64)
+def row_keys(rows: Floats, further: Floats | None = None) -> Keys:
+    """One number per row, shape (n, p), equal for equal rows; a further column may stand beside them."""
+    columns = [*rows.T, *(() if further is None else (further,))]  # one at a time: a copy of all is a large one
+    drawn = np.random.default_rng(0).integers(2**63, size=len(columns), dtype=np.uint64)
     odd: Keys = np.bitwise_or(drawn, np.uint64(1))
-    total: Keys = np.zeros(len(bits), dtype=np.uint64)
-    for j in range(bits.shape[1]):
-        mixed = np.asarray(bits[:, j] * odd[j])
+    total: Keys = np.zeros(len(rows), dtype=np.uint64)
+    for column, factor in zip(columns, odd, strict=True):
+        mixed = np.asarray(np.ascontiguousarray(column + 0.0).view(np.uint64) * factor)
         np.bitwise_xor(total, mixed, out=total)
         np.bitwise_xor(total, np.right_shift(mixed, np.uint64(29)), out=total)
         np.multiply(total, np.uint64(0x9E3779B97F4A7C15), out=total)
@@ -29,6 +29,8 @@ def row_keys(rows: Floats) -> Keys:
 
 def in_schema(features: Features, schema: Schema) -> Floats:
     """Return covariates with the codes that another schema of the same columns gives their categories."""
+    if not features.categorical:
+        return features.values
     values = np.array(features.values)
     for j in features.categorical:
         own, other = features.schema.levels[j] or (), schema.levels[j] or ()

@@ -115,8 +115,10 @@ def picture(owner: Drawable, kind: str) -> Picture:
 
 def _data(owner: Drawable, kind: str) -> PlotData:
     has = tuple(name for name in getattr(owner, "plots", ()) if name in KINDS)
+    if not has:
+        raise DesignError(f"this {type(owner).__name__} has no figures.")
     if kind not in has:
-        known = f"It has {', '.join(repr(name) for name in has)}." if has else "It has no figures."
+        known = f"It has {', '.join(repr(name) for name in has)}."
         raise DesignError(f"{type(owner).__name__} has no figure {kind!r}.", hint=known)
     return owner.plot_data(kind)
 

@@ -6,6 +6,8 @@ import itertools
 import json
 import re
 from html.parser import HTMLParser
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from causalkit.core.effects import COLUMNS
@@ -74,6 +76,15 @@ def formats(subject: Subject) -> None:
     require(r"\begin{tabular}" in subject.base.to_latex(), "to_latex has no tabular.")
     require("| --" in subject.base.to_markdown(), "to_markdown has no table.")
     require("<table" in subject.base._repr_html_(), "_repr_html_ has no table.")
+
+
+@probe()
+def reports(subject: Subject) -> None:
+    """A report is written in every format, figures included."""
+    with TemporaryDirectory() as folder:
+        for suffix in ("html", "md", "tex", "json"):
+            path = subject.base.report(Path(folder) / f"report.{suffix}")
+            require(bool(path.read_bytes()), f"the {suffix} report is empty.")
 
 
 def _hostile_fit(subject: Subject, first: str, second: str) -> Any:

@@ -121,7 +121,7 @@ def refuse_training_rows(model: Any, data: Any, sample: Sample) -> Recurrence:
     values = schema.read(frame).values[rows]
     met = np.zeros(len(rows), dtype=bool)
     for outcome in _outcomes(model, frame, sample):
-        met |= np.isin(row_keys(np.column_stack([values, outcome])), keys)
+        met |= np.isin(row_keys(values, outcome), keys)
     count, by_chance = int(met.sum()), _by_chance(keys)
     if by_chance > _DISTINCT and _is_shuffled(values, sample.outcome, keys):
         by_chance = 0.0
@@ -141,7 +141,7 @@ def refuse_training_rows(model: Any, data: Any, sample: Sample) -> Recurrence:
 
 def _is_shuffled(values: Floats, outcome: Floats, keys: Keys) -> bool:
     """Whether rows are those of the fit in another order: each kind of row, of which there are some, as often."""
-    new = row_keys(np.column_stack([values, outcome]))
+    new = row_keys(values, outcome)
     return (
         len(new) == len(keys) and len(np.unique(keys)) >= _KINDS and bool(np.array_equal(np.sort(new), np.sort(keys)))
     )

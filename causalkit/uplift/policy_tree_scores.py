@@ -18,7 +18,7 @@ from causalkit.errors import DesignError
 from causalkit.kernels.arrays import Codes, Floats, read_only
 from causalkit.uplift.evidence import _OF_SCORES, _is_model, _refuse_old_arrays, _rows_of_fit, _same, _was_given
 from causalkit.uplift.held_out import arms_in_model
-from causalkit.uplift.leak import is_training_table
+from causalkit.uplift.leak import is_training_table, same_data
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,12 +82,14 @@ def scores_of_model(tool: Any, data: Any, model: Any, given: Mapping[str, Any]) 
     if not training:
         _refuse_old_arrays(own, asked)
     sample = tool.bind(data, **{"missing": given["missing"], **own, **asked})
+    learners = {key: getattr(model.estimator, key, None) for key in ("regressor", "classifier")}
     if not training or any(key in asked and not _same(asked[key], own.get(key)) for key in _OF_SCORES):
-        learners = {key: getattr(model.estimator, key, None) for key in ("regressor", "classifier")}
         return sample, scores_of_sample(tool, sample, n_jobs_or_default(tool.n_jobs), **learners)
     used, arms = model.study.rows.positions, arms_in_model(model, sample)
     sample = _rows_of_fit(sample, used)
     at = np.searchsorted(used, sample.rows.positions)
+    if not same_data(model, sample, at, arms):  # the same people, with other outcomes or arms
+        return sample, scores_of_sample(tool, sample, n_jobs_or_default(tool.n_jobs), **learners)
     weights = sample.optional("weights")
     return sample, ArmScores(
         gains=_with_control(model.study.scale.unit * model.study.contrasts[at][:, arms[1:] - 1]),

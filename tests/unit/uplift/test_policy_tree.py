@@ -96,6 +96,18 @@ def test_a_model_brings_its_scores(campaign, model):
         )
 
 
+def test_a_model_of_other_outcomes_lends_no_scores(table):
+    """The people are those of its fit; what happened to them is not."""
+    model = ck.DRLearner(random_state=0, regressor="linear", classifier="linear", n_boot=0).fit(
+        table, treatment_level="b", **ROLES
+    )
+    turned = {**table, "y": -table["y"]}
+    rule, other = (ck.PolicyTree(**QUICK).fit(data, effect=model) for data in (table, turned))
+    assert np.mean(rule.assign() == other.assign()) < 0.5
+    alone = ck.PolicyTree(**QUICK).fit(turned, **ROLES)
+    assert other.estimate == pytest.approx(alone.estimate, abs=0.15)
+
+
 def test_the_value_does_not_fall_for_the_winner():
     """Nothing works: by the scores that chose it every rule gains, on held-out people none does."""
     rng = np.random.default_rng(3)
