@@ -86,6 +86,7 @@ class BaconDecomposition(Report):
             "x": np.array([part.weight for part in self.comparisons]),
             "y": np.array([part.estimate for part in self.comparisons]),
             "line": self.estimate,
+            "line_label": f"TWFE {fmt.number(self.estimate, 3)}",
             "xlabel": "weight",
             "ylabel": "estimate",
         }

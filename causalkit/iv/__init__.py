@@ -11,9 +11,10 @@ from typing import Any
 #: Public name -> the module that defines it.
 _PUBLIC: dict[str, str] = {
     "noncompliance": "causalkit.iv.cace",
+    "plausibly_exogenous": "causalkit.iv.direct_effects",
 }
 
-__all__: list[str] = ["noncompliance"]
+__all__: list[str] = ["noncompliance", "plausibly_exogenous"]
 
 
 def __getattr__(name: str) -> Any:

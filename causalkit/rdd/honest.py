@@ -145,7 +145,7 @@ class HonestReport(Report):
     @property
     def title(self) -> str:
         """What this is."""
-        return f"Honest interval of the jump of {self.names[0]} at the cutoff of {self.names[1]}"
+        return f"Honest interval of the effect on {self.names[0]} at the cutoff of {self.names[1]}"
 
     @property
     def answer(self) -> str:

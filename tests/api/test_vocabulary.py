@@ -207,8 +207,8 @@ ARGUMENTS = {
     # q: share treated; stage: folds in their order; a, b, power: rankings compared and the power of telling them apart
     "uplift": {"dr_scores", "priority", "q", "kind", "stage", "a", "b", "power", "policy", "expected"},
     "effects": set(),
-    # noncompliance: the smallest and the largest value of the outcome, for bounds
-    "iv": {"result", "outcome_range"},
+    # noncompliance: the smallest and the largest value of the outcome, for bounds; plausibly_exogenous: direct effects
+    "iv": {"result", "outcome_range", "direct"},
     "linear": set(),
     # density_test: the order of the bias-robust fit, what the sides share, values that repeat, bandwidths kept sensible,
     # half-widths of the binomial tests; bandwidths: a configuration

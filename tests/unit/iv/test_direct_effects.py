@@ -8,7 +8,7 @@ import pytest
 
 import causalkit as ck
 from causalkit.errors import DesignError, InferenceUnavailable
-from causalkit.iv.plausibly_exogenous import local_to_zero, plausibly_exogenous
+from causalkit.iv.direct_effects import local_to_zero, plausibly_exogenous
 
 sys.path.insert(0, str(Path(__file__).parent))
 from weak_designs import ROLES, table
