@@ -13,8 +13,9 @@ from causalkit.core.effects import Effects
 from causalkit.core.estimate import Estimate
 from causalkit.core.estimator import Estimator
 from causalkit.core.sample import Sample
+from causalkit.did.aggregate_result import AGGREGATIONS, OVERALL, AggregateResult
+from causalkit.did.cells import event_time_of
 from causalkit.did.cohorts import Cohorts
-from causalkit.did.event_study import AGGREGATIONS, OVERALL, AggregateResult, event_time_of
 from causalkit.did.exact_fits import exact_fits_check
 from causalkit.did.pre_trends import pre_trends_check
 from causalkit.kernels.arrays import Bools, Codes, Ints

@@ -15,9 +15,10 @@ from causalkit.core.params import choice, integer
 from causalkit.core.roles import Assignment, Role
 from causalkit.core.sample import Sample
 from causalkit.data.frame import Frame
+from causalkit.did.aggregate_result import AGGREGATIONS
 from causalkit.did.cell_estimates import CellEstimates, on_panel
 from causalkit.did.cohorts import ROLES, Cohorts
-from causalkit.did.event_study import AGGREGATIONS, EventStudyResult
+from causalkit.did.event_study import EventStudyResult
 from causalkit.did.exact_fits import exact_fits_check
 from causalkit.did.plan import Adoption, Cell, cells_of, idle_cohorts, idle_note, plan_cells, reference_of
 from causalkit.did.pre_trends import pre_trends_check

@@ -16,8 +16,8 @@ import numpy as np
 from causalkit.core.deferred import influence_or_covariance
 from causalkit.core.estimate import Covariance, Estimate
 from causalkit.did.cell_paths import UnitPaths, connected
+from causalkit.did.cells import Cells
 from causalkit.did.cohorts import Cohorts
-from causalkit.did.event_study import Cells
 from causalkit.did.saturated import numbers_of, two_way_fit
 from causalkit.errors import InferenceUnavailable
 from causalkit.kernels.arrays import Bools, Floats, read_only

@@ -17,6 +17,7 @@ from causalkit.core.result import Result
 from causalkit.core.result_map import ResultMap
 from causalkit.core.sample import Sample
 from causalkit.did import comparison_words as words
+from causalkit.did.aggregate_result import AggregateResult
 from causalkit.did.cohorts import ROLES, Cohorts
 from causalkit.did.comparison_align import (
     aligned,
@@ -28,7 +29,7 @@ from causalkit.did.comparison_align import (
     within,
 )
 from causalkit.did.comparison_report import WHOLE, EstimatorComparison, is_twfe
-from causalkit.did.event_study import AggregateResult, EventStudyResult
+from causalkit.did.event_study import EventStudyResult
 from causalkit.errors import CausalKitError, DesignError
 
 #: Differences between estimators are called real below this (Holm's adjustment over the estimators).

@@ -11,8 +11,10 @@ import numpy as np
 from causalkit.core.effects import Effects
 from causalkit.core.estimate import stack
 from causalkit.core.result import Result
+from causalkit.did.aggregate_result import AggregateResult
+from causalkit.did.cells import Cells
 from causalkit.did.cohorts import Cohorts
-from causalkit.did.event_study import AggregateResult, Cells, EventStudyResult
+from causalkit.did.event_study import EventStudyResult
 from causalkit.errors import InferenceUnavailable
 from causalkit.kernels.arrays import Bools, Floats
 

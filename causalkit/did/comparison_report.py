@@ -17,8 +17,9 @@ from causalkit.core.result import Report, Result
 from causalkit.core.result_map import ResultMap
 from causalkit.core.table import Table
 from causalkit.did import comparison_words as words
+from causalkit.did.aggregate_result import AggregateResult
 from causalkit.did.comparison_align import gap
-from causalkit.did.event_study import AggregateResult, EventStudyResult
+from causalkit.did.event_study import EventStudyResult
 from causalkit.errors import CausalKitError
 
 COLUMNS = ("estimator", "estimate", "se", "pvalue", "ci_low", "ci_high", "minus_reference")

@@ -13,7 +13,8 @@ from causalkit.core.estimate import Estimate
 from causalkit.core.passage import Passage
 from causalkit.core.result import Result
 from causalkit.core.rows import Groups
-from causalkit.did.event_study import Cells, EventStudyResult
+from causalkit.did.cells import Cells
+from causalkit.did.event_study import EventStudyResult
 from causalkit.errors import DesignError
 from causalkit.kernels.arrays import Bools, Floats, Ints
 

@@ -17,11 +17,12 @@ from causalkit.core.params import choice, flag, integer
 from causalkit.core.roles import Assignment, Role
 from causalkit.core.rows import Groups, Rows
 from causalkit.core.sample import Sample
+from causalkit.did.aggregate_result import OVERALL, AggregateResult
+from causalkit.did.cells import event_time_of
 from causalkit.did.cohorts import ROLES
 from causalkit.did.dcdh_controls import Controls
 from causalkit.did.dcdh_horizons import Horizon, horizon_of, same_switchers
 from causalkit.did.dcdh_switches import Switches, without
-from causalkit.did.event_study import OVERALL, AggregateResult, event_time_of
 from causalkit.did.exact_fits import exact_fits_check
 from causalkit.did.few_clusters import treated_clusters_check
 from causalkit.did.left_out import NO_COMPARISON, LeftOut, units_check

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -15,64 +15,11 @@ from causalkit.core.estimate import Estimate
 from causalkit.core.passage import Passage
 from causalkit.core.result import Result
 from causalkit.core.rows import Groups
-from causalkit.did.exact_fits import terms_with_spread
+from causalkit.did.aggregate_result import AGGREGATIONS, OVERALL, AggregateResult, Aggregation, BasePeriod, before_start
+from causalkit.did.cells import Cells, event_time_of, whole
 from causalkit.did.panel_figures import FIGURES, panel_figure, panel_figures
-from causalkit.errors import DesignError, InferenceUnavailable
+from causalkit.errors import DesignError
 from causalkit.kernels.arrays import Bools, Floats, Ints
-
-Aggregation = Literal["simple", "event_time", "cohort", "calendar"]
-AGGREGATIONS: dict[str, str] = {
-    "simple": "average effect on the treated, over all treated cohorts and periods",
-    "event_time": "average effect after the start, each event time weighted alike",
-    "cohort": "average effect on the treated, by cohort and then over cohorts",
-    "calendar": "average effect on the treated, by period and then over periods",
-}
-BasePeriod = Literal["varying", "universal"]
-
-
-@dataclass(frozen=True, eq=False)
-class Cells:
-    """What each effect of an event study belongs to.
-
-    Parameters
-    ----------
-    cohort, time : tuple of labels
-        The cohort and the period of each effect.
-    event_time : Floats, shape (k,)
-        Time since the cohort's start (negative before it), in the units of time where it is a number.
-    post : Bools, shape (k,)
-        Whether the effect is one of treatment: the period is not before the start.
-    share_of : Ints, shape (k,)
-        Position of the cell's weight among the shares.
-    n_treated, n_control : Ints, shape (k,)
-        Units behind each cell.
-    """
-
-    cohort: tuple[Any, ...]
-    time: tuple[Any, ...]
-    event_time: Floats
-    post: Bools
-    share_of: Ints
-    n_treated: Ints
-    n_control: Ints
-
-    def __len__(self) -> int:
-        return len(self.cohort)
-
-    @property
-    def terms(self) -> tuple[str, ...]:
-        """A name for each cell."""
-        return tuple(f"{cohort} in {time}" for cohort, time in zip(self.cohort, self.time, strict=True))
-
-    def columns(self) -> dict[str, list[Any]]:
-        """Columns that stand before the numbers in the table of effects."""
-        return {
-            "cohort": list(self.cohort),
-            "time": list(self.time),
-            "event_time": [_whole(e) for e in self.event_time],
-            "n_treated": self.n_treated.tolist(),
-            "n_control": self.n_control.tolist(),
-        }
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
@@ -192,7 +139,7 @@ class EventStudyResult(Result):
 
     def _tested(self) -> tuple[Effects, list[str]]:
         """Return what the test of parallel trends takes for zero: some terms of some effects."""
-        return self.effects, _before_start(self.effects, self.cells.post)
+        return self.effects, before_start(self.effects, self.cells.post)
 
     def count_parameters(self, ways: Sequence[Groups]) -> int:
         """Return 1: each effect is a mean; what comes from a regression knows its own factor."""
@@ -296,106 +243,6 @@ class EventStudyResult(Result):
         return sum(per_cohort.values()) if kind != "cohort" else max(per_cohort.values())
 
 
-def _before_start(effects: Effects, post: Bools) -> list[str]:
-    """Return the terms of effects before the start; raise where there are none."""
-    if post.all():
-        raise InferenceUnavailable("there is no effect before the start to test.", hint="Use more early periods.")
-    return terms_with_spread(effects, ~np.asarray(post))
-
-
-#: The term of the headline of an aggregate.
-OVERALL = "average effect"
-
-
-@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
-class AggregateResult(Result):
-    """Averages of the effects of an event study.
-
-    Parameters
-    ----------
-    kind : {"simple", "event_time", "cohort", "calendar"}
-        How they were averaged.
-    average : Effects
-        The headline, a vector of one.
-    post : Bools
-        Which of ``effects`` are effects of treatment rather than of the time before it.
-    base_period, reference
-        As in the event study.
-    """
-
-    kind: Aggregation
-    average: Effects
-    post: Bools
-    base_period: BasePeriod
-    reference: float | None = None
-
-    @property
-    def plots(self) -> tuple[str, ...]:  # type: ignore[override]
-        """Kinds that :meth:`plot` draws; those of the panel need its rows."""
-        return ("event_study", "effects", *panel_figures(self.sample))
-
-    @cached_property
-    def headline_effect(self) -> Effects:
-        """The average over all of ``effects`` that are effects of treatment."""
-        return self.average
-
-    @property
-    def event_times(self) -> Floats:
-        """Event time of each effect.
-
-        Raises
-        ------
-        DesignError
-            If the effects are not averages by event time.
-        """
-        if self.kind != "event_time":
-            raise DesignError(f"aggregate({self.kind!r}) has no event times.", hint='Use aggregate("event_time").')
-        return np.asarray(self.effects.columns["event_time"], dtype=float)
-
-    def pre_trends(self) -> Test:
-        """Test that all averages before the start, but those that fit exactly, are zero (Wald).
-
-        Raises
-        ------
-        InferenceUnavailable
-            If there are none.
-        """
-        effects, terms = self._tested()
-        return effects.joint_test(terms)
-
-    def _tested(self) -> tuple[Effects, list[str]]:
-        """Return what the test of parallel trends takes for zero: some terms of some effects."""
-        return self.effects, _before_start(self.effects, self.post)
-
-    def count_parameters(self, ways: Sequence[Groups]) -> int:
-        """Return 1: each effect is a mean; what comes from a regression knows its own factor."""
-        return 1
-
-    def with_vcov(self, vcov: str, cluster: Any = None) -> AggregateResult:
-        """Return the same averages with another variance; see :meth:`Result.with_vcov`."""
-        changed: AggregateResult = super().with_vcov(vcov, cluster)
-        joint = replace(self, effects=self.average)
-        return replace(changed, average=Result.with_vcov(joint, vcov, cluster).effects)
-
-    def plot_data(self, kind: str) -> Mapping[str, Any]:
-        """Return estimates with pointwise intervals and, for the event study, a simultaneous band."""
-        if kind in FIGURES:
-            return panel_figure(kind, self._kept())
-        data = dict(super().plot_data(kind))
-        if kind == "event_study":
-            low, high = self.effects.ci(simultaneous=True)
-            position = self.event_times if self.kind == "event_time" else np.arange(float(len(self.effects)))
-            data |= {
-                "band_low": low,
-                "band_high": high,
-                "position": position,
-                "post": self.post,
-                "reference": self.reference,
-                "xlabel": "time since the start" if self.kind == "event_time" else self.kind,
-            }
-        return data
-
-
 def _members(names: Iterable[Any], labels: Sequence[Any], post: Bools) -> list[tuple[Any, Ints]]:
     """Return, for each name, where the effects of treatment stand that have it; without names that have none."""
     found: dict[Any, list[int]] = {name: [] for name in names}
@@ -406,14 +253,5 @@ def _members(names: Iterable[Any], labels: Sequence[Any], post: Bools) -> list[t
 
 def _label(kind: str, cells: Cells, at: Ints) -> Any:
     if kind == "event_time":
-        return _whole(cells.event_time[at[0]])
+        return whole(cells.event_time[at[0]])
     return cells.cohort[at[0]] if kind == "cohort" else cells.time[at[0]]
-
-
-def event_time_of(value: float) -> str:
-    """Name the effect at one event time."""
-    return f"event time {_whole(value)}"
-
-
-def _whole(value: float) -> int | float:
-    return int(value) if float(value).is_integer() else float(value)

@@ -16,6 +16,7 @@ from causalkit.core.estimator import Estimator
 from causalkit.core.params import choice, integer
 from causalkit.core.roles import Assignment, Role
 from causalkit.core.sample import Sample
+from causalkit.did.aggregate_result import AGGREGATIONS
 from causalkit.did.cell_regression import (
     cell_indicators,
     cell_regression,
@@ -26,7 +27,7 @@ from causalkit.did.cell_regression import (
     with_reference,
 )
 from causalkit.did.cohorts import ROLES, Cohorts
-from causalkit.did.event_study import AGGREGATIONS, EventStudyResult
+from causalkit.did.event_study import EventStudyResult
 from causalkit.did.exact_fits import exact_fits_check
 from causalkit.did.leads import ImputationResult
 from causalkit.did.plan import reference_of, require_treated

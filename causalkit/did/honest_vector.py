@@ -10,7 +10,8 @@ import numpy as np
 
 from causalkit.core.check import Checks
 from causalkit.core.result import Result
-from causalkit.did.event_study import AggregateResult, EventStudyResult
+from causalkit.did.aggregate_result import AggregateResult
+from causalkit.did.event_study import EventStudyResult
 from causalkit.did.exact_fits import exact_fits
 from causalkit.errors import DataError, DesignError
 from causalkit.kernels.arrays import Floats

@@ -15,8 +15,8 @@ from causalkit.core.params import choice, flag, integer
 from causalkit.core.roles import Assignment, Role
 from causalkit.core.sample import Sample
 from causalkit.did.absorbed import absorbed_check
+from causalkit.did.aggregate_result import AGGREGATIONS
 from causalkit.did.cohorts import ROLES, Cohorts
-from causalkit.did.event_study import AGGREGATIONS
 from causalkit.did.exact_fits import exact_fits_check
 from causalkit.did.imputed_cells import ImputedCells, describe_imputed, imputable_check, impute
 from causalkit.did.leads import ImputationResult

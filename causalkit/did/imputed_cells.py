@@ -13,7 +13,7 @@ from causalkit.core.check import Check
 from causalkit.core.rows import Groups
 from causalkit.core.table import Table
 from causalkit.did.cell_regression import cell_totals
-from causalkit.did.event_study import Cells
+from causalkit.did.cells import Cells
 from causalkit.did.panel_moments import add_by_cluster
 from causalkit.did.untreated import UntreatedFit
 from causalkit.errors import DesignError, InferenceUnavailable

@@ -9,8 +9,9 @@ import numpy as np
 from causalkit.core.effects import Effects, Test
 from causalkit.core.estimate import Estimate
 from causalkit.did.by_event_time import clusters_at, small_sample
+from causalkit.did.cells import event_time_of
 from causalkit.did.cohorts import Cohorts
-from causalkit.did.event_study import EventStudyResult, event_time_of
+from causalkit.did.event_study import EventStudyResult
 from causalkit.did.exact_fits import terms_with_spread
 from causalkit.did.saturated import per_row
 from causalkit.did.untreated import before

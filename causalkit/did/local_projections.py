@@ -14,10 +14,10 @@ from causalkit.core.estimator import Estimator
 from causalkit.core.params import choice, integer
 from causalkit.core.roles import Assignment, Role
 from causalkit.core.sample import Sample
+from causalkit.did.aggregate_result import AggregateResult
 from causalkit.did.by_event_time import by_event_time, clusters_at, small_sample
 from causalkit.did.clean_comparisons import Comparisons, absorbing, reversible
 from causalkit.did.cohorts import ROLES, Cohorts
-from causalkit.did.event_study import AggregateResult
 from causalkit.did.saturated import apart
 from causalkit.errors import DesignError, InferenceUnavailable
 from causalkit.kernels.arrays import Bools, Floats

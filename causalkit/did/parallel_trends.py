@@ -13,7 +13,8 @@ from causalkit.core import format as fmt
 from causalkit.core.check import Check, Checks
 from causalkit.core.result import Report, Result
 from causalkit.core.table import Table
-from causalkit.did.event_study import AggregateResult, EventStudyResult
+from causalkit.did.aggregate_result import AggregateResult
+from causalkit.did.event_study import EventStudyResult
 from causalkit.did.exact_fits import exact_fits
 from causalkit.did.honest_vector import numbers_in, valid_covariance
 from causalkit.errors import DataError, DesignError

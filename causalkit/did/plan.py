@@ -8,7 +8,7 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 
-from causalkit.did.event_study import Cells
+from causalkit.did.cells import Cells
 from causalkit.errors import DesignError
 from causalkit.kernels.arrays import Bools, Floats, Ints
 

@@ -8,7 +8,8 @@ from causalkit.core import format as fmt
 from causalkit.core.check import Check
 from causalkit.core.effects import Test
 from causalkit.core.estimate import Carrier, Influence
-from causalkit.did.event_study import AggregateResult, EventStudyResult
+from causalkit.did.aggregate_result import AggregateResult
+from causalkit.did.event_study import EventStudyResult
 from causalkit.errors import InferenceUnavailable
 
 

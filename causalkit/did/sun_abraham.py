@@ -15,6 +15,7 @@ from causalkit.core.params import choice, integer
 from causalkit.core.roles import Assignment, Role
 from causalkit.core.sample import Sample
 from causalkit.did.absorbed import absorbed_check
+from causalkit.did.aggregate_result import AGGREGATIONS
 from causalkit.did.cell_regression import (
     cell_indicators,
     cell_regression,
@@ -25,7 +26,7 @@ from causalkit.did.cell_regression import (
     with_reference,
 )
 from causalkit.did.cohorts import ROLES, Cohorts
-from causalkit.did.event_study import AGGREGATIONS, EventStudyResult
+from causalkit.did.event_study import EventStudyResult
 from causalkit.did.exact_fits import exact_fits_check
 from causalkit.did.plan import reference_of, require_treated
 from causalkit.did.pre_trends import pre_trends_check

@@ -16,9 +16,10 @@ from causalkit.core.result import Result
 from causalkit.core.roles import Assignment, Role
 from causalkit.core.sample import Sample
 from causalkit.did.absorbed import absorbed_check
+from causalkit.did.aggregate_result import AGGREGATIONS, OVERALL, AggregateResult
 from causalkit.did.cell_regression import cell_regression, cell_totals
+from causalkit.did.cells import event_time_of
 from causalkit.did.cohorts import ROLES, Cohorts
-from causalkit.did.event_study import AGGREGATIONS, OVERALL, AggregateResult, event_time_of
 from causalkit.did.exact_fits import exact_fits_check
 from causalkit.did.panel_figures import FIGURES, panel_figure, panel_figures
 from causalkit.did.plan import require_treated
@@ -155,7 +156,7 @@ class TWFE(Estimator[Result]):
         Returns
         -------
         Result
-            A :class:`TWFEResult`; with ``dynamic``, an :class:`~causalkit.did.event_study.AggregateResult` by event time.
+            A :class:`TWFEResult`; with ``dynamic``, an :class:`~causalkit.did.aggregate_result.AggregateResult` by event time.
 
         Raises
         ------

@@ -16,8 +16,8 @@ from causalkit.core.params import choice, integer
 from causalkit.core.roles import Assignment, Role
 from causalkit.core.sample import Sample
 from causalkit.did.absorbed import absorbed_check
+from causalkit.did.aggregate_result import AGGREGATIONS
 from causalkit.did.cohorts import ROLES, Cohorts
-from causalkit.did.event_study import AGGREGATIONS
 from causalkit.did.exact_fits import exact_fits_check
 from causalkit.did.imputed_cells import describe_imputed, imputable_check, impute, weight_in_cells
 from causalkit.did.leads import ImputationResult

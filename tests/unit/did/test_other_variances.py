@@ -60,3 +60,13 @@ def test_a_table_of_rows_has_no_clusters_by_itself():
     table = {"y": rng.normal(size=60), "w": np.arange(60) % 2, "i": np.arange(60), "t": np.arange(60) // 30}
     with pytest.raises(ck.DesignError, match="no cluster to go by"):
         ck.OLS().fit(table, outcome="y", treatment="w").with_vcov("CR1")
+
+
+@pytest.mark.parametrize("estimator", [ck.StackedDiD(pre_window=2, post_window=1), ck.LocalProjectionsDiD()], ids=name)
+def test_averages_by_event_time_say_that_they_are_no_others(estimator, states):
+    result = estimator.fit(states, **LAW)
+    assert result.aggregate("event_time") is result
+    with pytest.raises(ck.InferenceUnavailable, match=r"averages by event time; others need.*CallawaySantAnna"):
+        result.aggregate("cohort")
+    with pytest.raises(ck.DesignError, match=r"aggregate\('dose'\) is unknown"):
+        result.aggregate("dose")
