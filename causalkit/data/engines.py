@@ -25,8 +25,10 @@ def choose(table: Any, names: list[str]) -> Any:
         return nw.from_native(table.to_native().select(*("`" + name.replace("`", "``") + "`" for name in names)))
     if is_duckdb(table):
         return nw.from_native(table.to_native().project(", ".join(map(quote_identifier, names))))
-    known = table.collect_schema().names()
-    return table.select(*(nw.nth(known.index(name)) for name in names))
+    place = {name: at for at, name in enumerate(table.collect_schema().names())}
+    if isinstance(table, nw.DataFrame):  # a tenth of what expressions cost, which tables of few rows feel
+        return table[:, [place[name] for name in names]]
+    return table.select(*(nw.nth(place[name]) for name in names))
 
 
 def renamed(table: Any, names: list[str]) -> Any:
