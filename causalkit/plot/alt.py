@@ -227,8 +227,8 @@ WORDS: dict[str, tuple[Callable[[PlotData], str], str]] = {
     "profit": (
         _curve("Profit curve"),
         (
-            "What treating the best-ranked share earns after costs. The dark band holds each share alone, a light one all at "
-            "once; the vertical line is the share that was chosen."
+            "What treating each share of people, in the order of the plan, earns after costs. The dark band holds each share "
+            "alone, a light one all at once; the vertical line is the share that was chosen."
         ),
     ),
     "effect_histogram": (
@@ -248,7 +248,7 @@ WORDS: dict[str, tuple[Callable[[PlotData], str], str]] = {
     "segments": (
         _segments,
         (
-            "Each dot is a person: to the right, likely to respond without treatment; further up, more to gain from it. The "
+            "Each dot is a person: to the right, likely to respond without treatment; further up, a larger effect. The "
             "bars count everyone."
         ),
     ),
