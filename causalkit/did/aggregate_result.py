@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
 
-from causalkit.core.effects import Effects, Test
+from causalkit.core.effects import Effects
 from causalkit.core.result import Result
-from causalkit.core.rows import Groups
 from causalkit.did.exact_fits import terms_with_spread
-from causalkit.did.panel_figures import FIGURES, panel_figure, panel_figures
+from causalkit.did.panel_result import TrendTested
 from causalkit.errors import DesignError, InferenceUnavailable
 from causalkit.kernels.arrays import Bools, Floats
 
@@ -39,7 +38,7 @@ OVERALL = "average effect"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
-class AggregateResult(Result):
+class AggregateResult(TrendTested):
     """Averages of the effects of an event study.
 
     Parameters
@@ -59,11 +58,6 @@ class AggregateResult(Result):
     post: Bools
     base_period: BasePeriod
     reference: float | None = None
-
-    @property
-    def plots(self) -> tuple[str, ...]:  # type: ignore[override]
-        """Kinds that :meth:`plot` draws; those of the panel need its rows."""
-        return ("event_study", "effects", *panel_figures(self.sample))
 
     def aggregate(self, kind: Aggregation = "event_time") -> AggregateResult:
         """Return these averages, if they are of this kind.
@@ -107,24 +101,9 @@ class AggregateResult(Result):
             raise DesignError(f"aggregate({self.kind!r}) has no event times.", hint='Use aggregate("event_time").')
         return np.asarray(self.effects.columns["event_time"], dtype=float)
 
-    def pre_trends(self) -> Test:
-        """Test that all averages before the start, but those that fit exactly, are zero (Wald).
-
-        Raises
-        ------
-        InferenceUnavailable
-            If there are none.
-        """
-        effects, terms = self._tested()
-        return effects.joint_test(terms)
-
     def _tested(self) -> tuple[Effects, list[str]]:
         """Return what the test of parallel trends takes for zero: some terms of some effects."""
         return self.effects, before_start(self.effects, self.post)
-
-    def count_parameters(self, ways: Sequence[Groups]) -> int:
-        """Return 1: each effect is a mean; what comes from a regression knows its own factor."""
-        return 1
 
     def with_vcov(self, vcov: str, cluster: Any = None) -> AggregateResult:
         """Return the same averages with another variance; see :meth:`Result.with_vcov`."""
@@ -134,8 +113,6 @@ class AggregateResult(Result):
 
     def plot_data(self, kind: str) -> Mapping[str, Any]:
         """Return estimates with pointwise intervals and, for the event study, a simultaneous band."""
-        if kind in FIGURES:
-            return panel_figure(kind, self._kept())
         data = dict(super().plot_data(kind))
         if kind == "event_study":
             low, high = self.effects.ci(simultaneous=True)

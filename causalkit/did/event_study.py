@@ -10,20 +10,19 @@ from typing import Any
 
 import numpy as np
 
-from causalkit.core.effects import Effects, Test
+from causalkit.core.effects import Effects
 from causalkit.core.estimate import Estimate
 from causalkit.core.passage import Passage
 from causalkit.core.result import Result
-from causalkit.core.rows import Groups
 from causalkit.did.aggregate_result import AGGREGATIONS, OVERALL, AggregateResult, Aggregation, BasePeriod, before_start
 from causalkit.did.cells import Cells, event_time_of, whole
-from causalkit.did.panel_figures import FIGURES, panel_figure, panel_figures
+from causalkit.did.panel_result import TrendTested
 from causalkit.errors import DesignError
 from causalkit.kernels.arrays import Bools, Floats, Ints
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
-class EventStudyResult(Result):
+class EventStudyResult(TrendTested):
     """Effects by cohort and time.
 
     Parameters
@@ -48,11 +47,6 @@ class EventStudyResult(Result):
     base_period: BasePeriod
     reference: float | None = None
     overall: Aggregation = "simple"
-
-    @property
-    def plots(self) -> tuple[str, ...]:  # type: ignore[override]
-        """Kinds that :meth:`plot` draws; those of the panel need its rows."""
-        return ("event_study", "effects", *panel_figures(self.sample))
 
     def aggregate(
         self,
@@ -126,24 +120,9 @@ class EventStudyResult(Result):
         """The headline: one of the aggregates."""
         return self.aggregate(self.overall).headline_effect
 
-    def pre_trends(self) -> Test:
-        """Test that all effects before the start, but those that fit exactly, are zero (Wald).
-
-        Raises
-        ------
-        InferenceUnavailable
-            If there are none.
-        """
-        effects, terms = self._tested()
-        return effects.joint_test(terms)
-
     def _tested(self) -> tuple[Effects, list[str]]:
         """Return what the test of parallel trends takes for zero: some terms of some effects."""
         return self.effects, before_start(self.effects, self.cells.post)
-
-    def count_parameters(self, ways: Sequence[Groups]) -> int:
-        """Return 1: each effect is a mean; what comes from a regression knows its own factor."""
-        return 1
 
     def with_vcov(self, vcov: str, cluster: Any = None) -> EventStudyResult:
         """Return the same estimates with another variance; see :meth:`Result.with_vcov`."""
@@ -165,8 +144,6 @@ class EventStudyResult(Result):
 
     def plot_data(self, kind: str) -> Mapping[str, Any]:
         """Return the numbers of a plot: those of the aggregate by event time for the event study."""
-        if kind in FIGURES:
-            return panel_figure(kind, self._kept())
         return self.aggregate("event_time").plot_data(kind) if kind == "event_study" else super().plot_data(kind)
 
     # How averages are made.

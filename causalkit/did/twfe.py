@@ -21,7 +21,7 @@ from causalkit.did.cell_regression import cell_regression, cell_totals
 from causalkit.did.cells import event_time_of
 from causalkit.did.cohorts import ROLES, Cohorts
 from causalkit.did.exact_fits import exact_fits_check
-from causalkit.did.panel_figures import FIGURES, panel_figure, panel_figures
+from causalkit.did.panel_result import PanelResult
 from causalkit.did.plan import require_treated
 from causalkit.did.saturated import VCOV, numbers_of, two_way_fit
 from causalkit.did.weights import negative_weights_check
@@ -37,17 +37,10 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False, repr=False)
-class TWFEResult(Result):
+class TWFEResult(PanelResult):
     """The coefficient of the treatment in a regression with unit and time effects."""
 
-    @property
-    def plots(self) -> tuple[str, ...]:  # type: ignore[override]
-        """Kinds that :meth:`plot` draws; those of the panel need its rows."""
-        return ("effects", *panel_figures(self.sample))
-
-    def plot_data(self, kind: str) -> Mapping[str, Any]:
-        """Return the numbers of one figure."""
-        return panel_figure(kind, self._kept()) if kind in FIGURES else super().plot_data(kind)
+    drawn = ("effects",)
 
     def test(self, null: float = 0.0, method: str | None = None) -> Test:
         """Test that the coefficient equals ``null``; ``method="wild"`` by the wild cluster bootstrap.

@@ -124,6 +124,3 @@ def fingerprint(features: Features) -> str:
         digest.update((column + 0.0).tobytes())  # -0.0 and 0.0 are one number
         digest.update(repr(levels).encode())
     return digest.hexdigest()
-
-
-__all__ = ["KnowsItsRows", "filled", "fingerprint", "typical_values"]
